@@ -1,0 +1,154 @@
+/* oxide_xla.h -- compile ONNX models to readable JAX source.
+ *
+ * The one public header.  A program makes an OxCompiler, loads one model into it,
+ * compiles, and reads the results, which stay valid until ox_free:
+ *
+ *     OxCompiler *c = ox_new(NULL);
+ *     if (ox_load_file(c, "model.onnx") == OX_OK && ox_compile(c, NULL) == OX_OK)
+ *         fwrite(ox_source(c).data, 1, ox_source(c).size, stdout);
+ *     else
+ *         fwrite(ox_messages(c, false).data, 1, ox_messages(c, false).size, stderr);
+ *     ox_free(c);
+ *
+ * Ownership: the compiler owns everything it returns.  Input bytes given to
+ * ox_load_memory are borrowed and must outlive the compiler.  Tensor data is never
+ * copied: an OxParam points into the input.
+ * Threads: there are no globals; use each OxCompiler from one thread at a time.
+ * Errors: a call that fails returns a status, and adds at least one message that
+ * ox_messages prints.  The library never exits and never aborts on any input. */
+#ifndef OXIDE_XLA_H
+#define OXIDE_XLA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define OX_API __attribute__((visibility("default")))
+#else
+#define OX_API
+#endif
+
+/* Why a call failed.  The command line maps these to exit codes 1, 1, 2, 3, 3. */
+typedef enum OxStatus {
+    OX_OK = 0,
+    OX_ERR_MODEL,       /* the model is malformed, or needs what we cannot compile */
+    OX_ERR_UNSUPPORTED, /* operators that have no exact translation; all are listed */
+    OX_ERR_USAGE,       /* an option that makes no sense for this model */
+    OX_ERR_IO,          /* a file could not be read or written */
+    OX_ERR_MEMORY,      /* the allocator refused; the compiler can only be freed */
+} OxStatus;
+
+/* Bytes owned by the compiler.  Text is UTF-8 and is also NUL-terminated. */
+typedef struct OxText {
+    const char *data;
+    size_t size;
+} OxText;
+
+/* Memory hook.  resize(user, NULL, 0, n) allocates, (p, old, 0) frees and returns
+ * NULL; it returns NULL when it cannot serve, which becomes OX_ERR_MEMORY.  Results
+ * must be aligned as malloc's. */
+typedef struct OxAllocator {
+    void *(*resize)(void *user, void *block, size_t old_size, size_t new_size);
+    void *user;
+} OxAllocator;
+
+typedef struct OxCompiler OxCompiler;
+
+/* A new compiler; NULL allocator means malloc.  Returns NULL when out of memory. */
+OX_API OxCompiler *ox_new(const OxAllocator *allocator);
+
+/* Frees the compiler and all that it returned.  NULL is allowed. */
+OX_API void ox_free(OxCompiler *compiler);
+
+/* Loads a serialized ModelProto.  `bytes` is borrowed.  `name` is used in messages
+ * and in the generated header (NULL: "model").  External tensor data cannot be
+ * reached from memory; models that need it get OX_ERR_IO. */
+OX_API OxStatus ox_load_memory(OxCompiler *compiler, const void *bytes, size_t size,
+                               const char *name);
+
+/* Maps and loads a file.  External data is looked up beside it, never outside its
+ * folder.  Fails with OX_ERR_IO (cannot read) or OX_ERR_MODEL (not an ONNX model). */
+OX_API OxStatus ox_load_file(OxCompiler *compiler, const char *path);
+
+typedef enum OxParamStyle { OX_PARAMS_FLAT, OX_PARAMS_NESTED } OxParamStyle;
+typedef enum OxWeightFormat { OX_SAFETENSORS, OX_NPZ } OxWeightFormat;
+
+/* Zero-initialise for the defaults. */
+typedef struct OxOptions {
+    OxParamStyle params;        /* how params is keyed: flat names or nested dicts */
+    const char *const *shapes;  /* "x=8,3,h,w": overrides of input shapes */
+    size_t shape_count;
+    const char *const *outputs; /* names of values to return instead of the outputs */
+    size_t output_count;
+    const char *dump;           /* name of a pass to print the graph after, or NULL */
+    bool no_load_params;        /* leave load_params out (no weights file is written) */
+    OxWeightFormat weights;     /* what load_params reads */
+} OxOptions;
+
+/* Compiles the loaded model to a Python module.  NULL options mean the defaults.
+ * On failure there is no source, and every unsupported operator has been reported. */
+OX_API OxStatus ox_compile(OxCompiler *compiler, const OxOptions *options);
+
+/* The generated module; empty before a successful ox_compile. */
+OX_API OxText ox_source(const OxCompiler *compiler);
+
+/* What --dump printed; empty without it. */
+OX_API OxText ox_dump(const OxCompiler *compiler);
+
+/* One parameter of the compiled module. */
+typedef struct OxParam {
+    OxText key;           /* its key in params */
+    const char *dtype;    /* "float32", "bfloat16", "int4", ... */
+    const int64_t *shape; /* rank sizes */
+    int rank;
+    const void *data;     /* little-endian ONNX raw layout, borrowed from the input */
+    size_t nbytes;
+} OxParam;
+
+OX_API size_t ox_param_count(const OxCompiler *compiler);
+/* The i-th parameter, in the order of first use in the source; zeroed past the last. */
+OX_API OxParam ox_param(const OxCompiler *compiler, size_t i);
+
+/* Writes the parameters, through a temporary file and a rename. */
+OX_API OxStatus ox_write_weights(OxCompiler *compiler, const char *path,
+                                 OxWeightFormat format);
+
+/* Writes the source and, unless weights_path is NULL, the parameters: both files appear
+ * or neither.  "-" is standard output. */
+OX_API OxStatus ox_write_module(OxCompiler *compiler, const char *source_path,
+                                const char *weights_path, OxWeightFormat format);
+
+typedef enum OxFormat { OX_ASCII, OX_JSON, OX_MARKDOWN } OxFormat;
+
+/* Describes the loaded model (OX_ASCII or OX_JSON), with inferred types. */
+OX_API OxStatus ox_inspect(OxCompiler *compiler, OxFormat format, OxText *text);
+
+/* Lists the operators that compile; `name` picks one (NULL: all). */
+OX_API OxStatus ox_ops(OxCompiler *compiler, const char *name, OxFormat format,
+                       OxText *text);
+
+/* All messages so far, in the grammar of docs/errors.md; `color` adds ANSI codes. */
+OX_API OxText ox_messages(OxCompiler *compiler, bool color);
+
+/* Documentation of every message code, as Markdown: the source of docs/errors.md. */
+OX_API OxText ox_errors_doc(OxCompiler *compiler);
+
+/* Seconds spent in one named stage of the last calls; NULL name past the last. */
+typedef struct OxTiming {
+    const char *stage;
+    double seconds;
+} OxTiming;
+OX_API OxTiming ox_timing(const OxCompiler *compiler, size_t i);
+
+/* "0.1.0" */
+OX_API const char *ox_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

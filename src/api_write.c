@@ -1,0 +1,139 @@
+/* Output files: the parameters, alone or together with the source.  Everything is
+ * written to temporary files first, and renamed when nothing can fail but the rename.
+ */
+#include "api.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "weights/weights.h"
+
+/* The results are those of ox_compile, so that must have come first. */
+static bool is_compiled(OxCompiler *c) {
+    if (c->compiled)
+        return true;
+    diag_add(&c->diags, OX0003, STR(""), STR("call ox_compile first, and check it"),
+             "there is nothing to write");
+    return false;
+}
+
+#ifdef OX_NO_FILES
+
+static OxStatus no_files(OxCompiler *c) {
+    diag_add(&c->diags, OX0002, STR(""), STR("use ox_source and ox_param"),
+             "this build of the library has no file access");
+    return OX_ERR_IO;
+}
+
+OxStatus ox_write_weights(OxCompiler *c, const char *path, OxWeightFormat format) {
+    (void)path, (void)format;
+    return is_compiled(c) ? no_files(c) : OX_ERR_USAGE;
+}
+
+OxStatus ox_write_module(OxCompiler *c, const char *source_path,
+                         const char *weights_path, OxWeightFormat format) {
+    (void)source_path;
+    return ox_write_weights(c, weights_path, format);
+}
+
+#else
+
+/* A file on its way, and what goes into it. */
+typedef struct Output {
+    const char *path;
+    OutFile file;
+} Output;
+
+/* false when the format cannot hold a parameter, or memory was refused. */
+static bool plan_weights(OxCompiler *c, OxWeightFormat format, WeightPlan *plan) {
+    size_t n = c->module.n_params;
+    WeightEntry *entries = ARENA_ARRAY(&c->arena, n, WeightEntry);
+    for (size_t i = 0; entries && i < n; i++)
+        entries[i] = (WeightEntry){c->module.params[i].key, c->module.params[i].tensor};
+    if (c->arena.failed)
+        return false;
+    if (weights_plan(&c->arena, entries, n, format, plan))
+        return !c->arena.failed;
+    if (!plan->error)
+        return false;
+    Str key = entries[plan->error_entry].key;
+    diag_add(&c->diags, OX0003, STR(""), STR("choose another format with --weights"),
+             "parameter \"%.*s\" cannot be stored: %s", (int)key.n, key.p, plan->error);
+    return false;
+}
+
+static void send_weights(OxCompiler *c, const WeightPlan *plan, OutFile *out) {
+    for (size_t i = 0; i < plan->count && !out->error; i++) {
+        const WeightSegment *s = &plan->items[i];
+        if (s->source_offset != OX_NO_OFFSET && s->source < c->sources.count)
+            out_copy(out, &c->sources.items[s->source], s->source_offset, s->bytes.n);
+        else
+            out_write(out, s->bytes.p, s->bytes.n);
+    }
+}
+
+static OxStatus cannot_write(OxCompiler *c, const Output *o) {
+    diag_add(&c->diags, OX0002, STR(""), STR(""), "\"%s\" cannot be written: %s",
+             o->path, strerror(o->file.error));
+    return o->file.error == ENOMEM ? OX_ERR_MEMORY : OX_ERR_IO;
+}
+
+/* All of the files or none: each is complete on the disk before the first is renamed.
+ */
+static OxStatus commit(OxCompiler *c, Output *outputs, size_t n) {
+    const Output *failed = NULL;
+    for (size_t i = 0; i < n && !failed; i++)
+        if (!out_finish(&outputs[i].file))
+            failed = &outputs[i];
+    for (size_t i = 0; i < n && !failed; i++) {
+        if (out_commit(&outputs[i].file))
+            continue;
+        failed = &outputs[i];
+        while (i > 0)
+            remove(outputs[--i].path);
+    }
+    for (size_t i = 0; i < n && failed; i++)
+        out_abort(&outputs[i].file);
+    return failed ? cannot_write(c, failed) : diag_status(&c->diags);
+}
+
+/* Either path may be NULL. */
+static OxStatus write_files(OxCompiler *c, const char *source, const char *weights,
+                            OxWeightFormat format) {
+    if (!is_compiled(c))
+        return OX_ERR_USAGE;
+    double start = api_clock();
+    WeightPlan plan = {0};
+    if (weights && !plan_weights(c, format, &plan)) {
+        OxStatus status = diag_status(&c->diags);
+        return status == OX_OK ? OX_ERR_MEMORY : status;
+    }
+    Output outputs[2];
+    size_t n = 0;
+    if (weights) {
+        Output *o = &outputs[n++];
+        o->path = weights;
+        out_open(&o->file, weights);
+        send_weights(c, &plan, &o->file);
+    }
+    if (source) {
+        Output *o = &outputs[n++];
+        o->path = source;
+        out_open(&o->file, source);
+        out_write(&o->file, c->module.source.p, c->module.source.n);
+    }
+    OxStatus status = commit(c, outputs, n);
+    api_timing(c, "write", start);
+    return status;
+}
+
+OxStatus ox_write_weights(OxCompiler *c, const char *path, OxWeightFormat format) {
+    return write_files(c, NULL, path, format);
+}
+
+OxStatus ox_write_module(OxCompiler *c, const char *source_path,
+                         const char *weights_path, OxWeightFormat format) {
+    return write_files(c, source_path, weights_path, format);
+}
+
+#endif

@@ -1,0 +1,451 @@
+/* From nodes to statements.  An expression that has one reader waits (VS_PENDING) and is
+ * spliced into that reader's expression when the line stays short; otherwise it gets a
+ * name first.  This file also implements the services that operators call (ops/op.h). */
+#include "codegen/gen.h"
+
+enum {
+    SPLICE_MAX = 32,       /* inputs of one node that may be spliced */
+    LINE_OPS_MAX = 3,      /* operators on one line */
+    PENDING_WIDTH_MAX = 64 /* columns of an expression that may wait */
+};
+
+struct Emit {
+    Gen *g;
+    Node *node;
+    bool splice; /* pending inputs may be spliced */
+    Value *spliced[SPLICE_MAX];
+    size_t n_spliced;
+    uint32_t ops;      /* operators in the spliced inputs */
+    const Expr **outs; /* by output index */
+    const Expr *tuple; /* one expression for all outputs */
+    bool failed;
+};
+
+/* ---- values ------------------------------------------------------------------------ */
+
+static void report_defect(Gen *g, const Node *n, const char *what) {
+    diag_add(g->m->diags, OX0302, n ? node_where(g->m, n) : (Str){0},
+             STR("this is a defect of the compiler: please report it"), "%s", what);
+}
+
+void gen_statement(Gen *g, Stmts *list, const Str *targets, size_t n, const Expr *x) {
+    Str *copy = ARENA_ARRAY(g->arena, n, Str);
+    if (!copy)
+        return;
+    memcpy(copy, targets, n * sizeof *copy);
+    Stmt s = {copy, n, x};
+    (void)ARENA_PUSH(g->arena, list, s);
+    gen_use_helpers(g, x);
+}
+
+const Expr *gen_param(Gen *g, Value *v) {
+    size_t *index = map_get(&g->param_keys, v->name);
+    if (!index) {
+        ModuleParam p = {v->name, v->tensor};
+        index = ARENA_NEW(g->arena, size_t);
+        if (!index || !ARENA_PUSH(g->arena, &g->params, p))
+            return ex_none();
+        *index = g->params.count;
+        map_set(&g->param_keys, v->name, index);
+    }
+    const Expr *x = ex_name(g->arena, STR("params"));
+    Str rest = v->name;
+    while (g->options->params == OX_PARAMS_NESTED) {
+        const char *dot = rest.n ? memchr(rest.p, '.', rest.n) : NULL;
+        if (!dot)
+            break;
+        Str part = {rest.p, (size_t)(dot - rest.p)};
+        x = EX(g->arena, "$0[$1]", x, ex_str(g->arena, part));
+        rest = (Str){dot + 1, rest.n - part.n - 1};
+    }
+    return EX(g->arena, "$0[$1]", x, ex_str(g->arena, rest));
+}
+
+static const Expr *give_name(Gen *g, Value *v) {
+    ValueCode *c = &g->code[v->id];
+    Str name = gen_unique_name(g, gen_name_hint(g, v));
+    gen_statement(g, &g->body, &name, 1, c->expr);
+    c->state = VS_DONE;
+    c->expr = ex_name(g->arena, name);
+    return c->expr;
+}
+
+const Expr *gen_value(Gen *g, Value *v, bool inline_ok) {
+    v = value_final(v);
+    ValueCode *c = &g->code[v->id];
+    if (v->kind == VALUE_PARAM)
+        return gen_param(g, v);
+    if (v->kind == VALUE_CONST)
+        return gen_literal(g, v);
+    if (c->state == VS_NONE) {
+        report_defect(g, v->def, "a value is read that has no code");
+        return ex_none();
+    }
+    if (c->state == VS_PENDING && !inline_ok)
+        return give_name(g, v);
+    return c->expr;
+}
+
+/* ---- services: inputs -------------------------------------------------------------- */
+
+Arena *emit_arena(Emit *e) { return e->g->arena; }
+Model *emit_model(Emit *e) { return e->g->m; }
+Node *emit_node(Emit *e) { return e->node; }
+
+/* Strings and other constants without elements have no code. */
+static bool has_code(Emit *e, const Value *v) {
+    if (v->kind != VALUE_CONST || v->known)
+        return true;
+    emit_fail(e, OX0302, "", "constant \"%.*s\" of type %s cannot be written as code",
+              (int)v->name.n, v->name.p, dtype_info(v->type.dtype)->name);
+    return false;
+}
+
+const Expr *emit_in(Emit *e, int i) {
+    Value *v = node_in(e->node, i);
+    if (!v)
+        return NULL;
+    if (!has_code(e, v))
+        return ex_none();
+    ValueCode *c = &e->g->code[v->id];
+    bool splice = e->splice && v->kind == VALUE_NODE && c->state == VS_PENDING &&
+                  e->n_spliced < SPLICE_MAX && e->ops + c->ops < LINE_OPS_MAX;
+    if (splice) {
+        e->spliced[e->n_spliced++] = v;
+        e->ops += c->ops;
+    }
+    return gen_value(e->g, v, splice);
+}
+
+const Expr *emit_in_named(Emit *e, int i) {
+    bool splice = e->splice;
+    e->splice = false;
+    const Expr *x = emit_in(e, i);
+    e->splice = splice;
+    return x;
+}
+
+static bool is_scalar_literal(const Value *v) {
+    if (v->kind != VALUE_CONST || !v->known || v->known->n != 1)
+        return false;
+    if (v->known->floats)
+        return true;
+    Dim d = v->known->ints[0];
+    return !dim_is_int(d) || (d.c >= INT32_MIN && d.c <= INT32_MAX);
+}
+
+/* A Python scalar takes the type of the array beside it, and its shape is () where the
+ * literal may have had axes of size 1: so there must be such an array. */
+static bool may_be_python_scalar(const Node *n, const Value *v) {
+    for (int i = 0; i < (int)n->n_in; i++) {
+        const Value *other = node_in(n, i);
+        if (other && other != v && !is_scalar_literal(other) &&
+            other->type.dtype == v->type.dtype && other->type.rank >= v->type.rank)
+            return true;
+    }
+    return false;
+}
+
+const Expr *emit_operand(Emit *e, int i) {
+    Value *v = node_in(e->node, i);
+    if (v && is_scalar_literal(v) && may_be_python_scalar(e->node, v))
+        return gen_scalar(e->g, v->known, 0, v->type.dtype);
+    return emit_in(e, i);
+}
+
+static void not_jittable(Emit *e, const char *why) {
+    Str where = node_where(e->g->m, e->node);
+    Str text = arena_printf(e->g->arena, "%.*s %s", (int)where.n, where.p, why);
+    size_t n = e->g->run_time.count;
+    if (n && str_eq(e->g->run_time.items[n - 1], text))
+        return;
+    (void)ARENA_PUSH(e->g->arena, &e->g->run_time, text);
+}
+
+static const Expr *ints_of_known(Emit *e, const Value *v) {
+    if (v->type.rank == 0)
+        return gen_dim(e->g, v->known->ints[0]);
+    return gen_dims(e->g, v->known->ints, v->known->n);
+}
+
+const Expr *emit_ints(Emit *e, const char *name) {
+    Ints attr;
+    const PbAttr *pb = attr_get(e->node, name);
+    if (pb && pb->type == ATTR_INT)
+        return ex_int(e->g->arena, pb->i);
+    if (pb && attr_ints(e->node, name, &attr))
+        return ex_ints(e->g->arena, EX_TUPLE, attr.v, attr.n);
+    const Value *v = node_input(e->node, name);
+    if (!v)
+        return NULL;
+    if (v->known && (v->known->ints || !v->known->n))
+        return ints_of_known(e, v);
+    not_jittable(e, "needs run-time values as a shape");
+    int index = op_input_index(e->node->op, str_from(name));
+    const Expr *x = emit_in(e, index);
+    return EX(e->g->arena, v->type.rank == 0 ? "$0.item()" : "tuple($0.tolist())", x);
+}
+
+/* ---- services: shapes, types, literals --------------------------------------------- */
+
+const Expr *emit_dim(Emit *e, Dim d) { return gen_dim(e->g, d); }
+
+const Expr *emit_shape(Emit *e, const Value *v) {
+    if (v->type.rank >= 0)
+        return gen_dims(e->g, v->type.dims, (size_t)v->type.rank);
+    emit_fail(e, OX0403, "give the shapes of the inputs with --shape",
+              "the rank of \"%.*s\" must be known", (int)v->name.n, v->name.p);
+    return ex_none();
+}
+
+const Expr *emit_dtype(Emit *e, DType dtype) {
+    if (!dtype_info(dtype)->python)
+        emit_fail(e, OX0302, "", "JAX has no %s arrays", dtype_info(dtype)->name);
+    return gen_dtype(e->g, dtype);
+}
+
+const Expr *emit_float(Emit *e, double value, DType dtype) {
+    int bits = dtype_info(dtype)->bits;
+    return ex_float(e->g->arena, value, bits < 16 ? 16 : bits > 64 ? 64 : bits);
+}
+
+/* ---- services: outputs ------------------------------------------------------------- */
+
+void emit_out(Emit *e, int k, const Expr *x) {
+    if (k >= 0 && k < (int)e->node->n_out)
+        e->outs[k] = x;
+}
+
+void emit_outs(Emit *e, const Expr *tuple) { e->tuple = tuple; }
+
+bool emit_wants(Emit *e, int k) {
+    const Value *v = node_out(e->node, k);
+    return v && (e->g->code[v->id].reads || e->g->code[v->id].keep);
+}
+
+void emit_fail(Emit *e, DiagCode code, const char *hint, const char *fmt, ...) {
+    if (e->failed)
+        return;
+    e->failed = true;
+    va_list args;
+    va_start(args, fmt);
+    Str what = arena_vprintf(e->g->arena, fmt, args);
+    va_end(args);
+    node_error(e->g->m, e->node, code, hint, "%.*s: %.*s", (int)e->node->op_type.n,
+               e->node->op_type.p, (int)what.n, what.p);
+}
+
+/* ---- templates --------------------------------------------------------------------- */
+
+typedef struct TemplateScope {
+    Emit *e;
+    const char *text;
+} TemplateScope;
+
+static bool is_listed(const char *list, Str name) {
+    while (list && *list) {
+        size_t n = strcspn(list, " ");
+        if (str_eq((Str){list, n}, name))
+            return true;
+        list += n + (list[n] == ' ');
+    }
+    return false;
+}
+
+static const Expr *attr_expr(Emit *e, const char *name, AttrType type) {
+    Arena *a = e->g->arena;
+    Ints ints;
+    switch (type) {
+    case ATTR_INT:
+        return ex_int(a, attr_int(e->node, name));
+    case ATTR_FLOAT:
+        return ex_float(a, attr_float(e->node, name), 32);
+    case ATTR_STRING:
+        return ex_str(a, attr_str(e->node, name));
+    case ATTR_INTS:
+        return attr_ints(e->node, name, &ints) ? ex_ints(a, EX_TUPLE, ints.v, ints.n)
+                                               : NULL;
+    default:
+        return NULL;
+    }
+}
+
+/* The attribute of that name in the registry; NULL when there is none. */
+static const OpAttr *declared_attr(const OpDef *op, Str name) {
+    for (size_t i = 0; i < OP_MAX_ATTRS && op->attrs[i].name; i++)
+        if (str_is(name, op->attrs[i].name))
+            return &op->attrs[i];
+    return NULL;
+}
+
+/* All members of a variadic input as a list. */
+static const Expr *variadic(Emit *e, int first) {
+    const Expr *items[256];
+    size_t n = 0;
+    for (int i = first; i < (int)e->node->n_in; i++) {
+        if (n == OX_COUNT(items)) {
+            emit_fail(e, OX0302, "", "more than %zu inputs", OX_COUNT(items));
+            break;
+        }
+        if (e->node->in[i])
+            items[n++] = emit_in(e, i);
+    }
+    return ex_seq(e->g->arena, EX_LIST, items, n);
+}
+
+static bool is_variadic(const OpDef *op, Str name) {
+    const char *at = op->in ? strstr(op->in, "*") : NULL;
+    return at && (size_t)(at - op->in) >= name.n &&
+           memcmp(at - name.n, name.p, name.n) == 0;
+}
+
+static const Expr *input_expr(const TemplateScope *t, Str name, int index) {
+    Emit *e = t->e;
+    if (is_listed(e->node->op->fixed, name))
+        return emit_ints(e, arena_str(e->g->arena, name).p);
+    if (is_variadic(e->node->op, name))
+        return variadic(e, index);
+    if (ex_template_uses(t->text, name) > 1)
+        return emit_in_named(e, index);
+    return e->node->op->facts & OP_BROADCAST ? emit_operand(e, index)
+                                             : emit_in(e, index);
+}
+
+static const Expr *lookup(void *user, Str name, bool *unknown) {
+    TemplateScope *t = user;
+    Emit *e = t->e;
+    const Value *out = node_out(e->node, 0);
+    if (str_is(name, "out.shape"))
+        return out ? emit_shape(e, out) : ex_none();
+    if (str_is(name, "out.dtype"))
+        return emit_dtype(e, out ? out->type.dtype : DT_UNDEFINED);
+    if (str_is(name, "out.rank"))
+        return ex_int(e->g->arena, out ? out->type.rank : -1);
+    const OpAttr *attr = declared_attr(e->node->op, name);
+    if (attr)
+        return attr->has_default || attr_has(e->node, attr->name)
+                   ? attr_expr(e, attr->name, attr->type)
+                   : NULL;
+    int index = op_input_index(e->node->op, name);
+    *unknown = index < 0;
+    return index < 0 ? NULL : input_expr(t, name, index);
+}
+
+const Expr *emit_template(Emit *e, const char *text) {
+    TemplateScope t = {e, text};
+    ExprScope scope = {lookup, &t};
+    const char *error = NULL;
+    const Expr *x = ex_template(e->g->arena, text, &scope, &error);
+    if (error)
+        report_defect(e->g, e->node, error);
+    return x;
+}
+
+/* ---- nodes ------------------------------------------------------------------------- */
+
+static void run_emit(Emit *e, bool splice) {
+    e->splice = splice;
+    e->n_spliced = 0;
+    e->ops = 0;
+    e->tuple = NULL;
+    memset(e->outs, 0, e->node->n_out * sizeof *e->outs);
+    if (e->node->op->emit)
+        e->node->op->emit(e);
+    else
+        e->outs[0] = emit_template(e, e->node->op->jax);
+}
+
+/* Columns of the longest line that the outputs would need, up to just past the limit. */
+static bool is_too_wide(const Emit *e) {
+    size_t room = PRINT_WIDTH - PRINT_INDENT - 12; /* 12: a usual "name = " */
+    if (e->tuple)
+        return print_width(e->tuple, room) > room;
+    for (uint32_t k = 0; k < e->node->n_out; k++)
+        if (e->outs[k] && print_width(e->outs[k], room) > room)
+            return true;
+    return false;
+}
+
+/* Names what was spliced and builds the expression again from the names. */
+static void unsplice(Emit *e) {
+    Value *spliced[SPLICE_MAX];
+    size_t n = e->n_spliced;
+    memcpy(spliced, e->spliced, n * sizeof(Value *));
+    for (size_t i = 0; i < n; i++)
+        if (e->g->code[spliced[i]->id].state == VS_PENDING)
+            (void)give_name(e->g, spliced[i]);
+    run_emit(e, false);
+}
+
+/* `params["w"]` and names cost nothing to repeat. */
+static bool is_free(const Expr *x) {
+    return ex_is_atom(x) || (x->kind == EX_INDEX && x->n == 2 &&
+                             x->kids[0]->kind == EX_NAME && x->kids[1]->kind == EX_STR);
+}
+
+static bool reads_only_params(const Node *n) {
+    for (uint32_t i = 0; i < n->n_in; i++)
+        if (n->in[i] && n->in[i]->kind != VALUE_PARAM && n->in[i]->kind != VALUE_CONST)
+            return false;
+    return n->n_in > 0;
+}
+
+static void finish_output(Emit *e, Value *v, const Expr *x) {
+    ValueCode *c = &e->g->code[v->id];
+    if (!c->reads && !c->keep)
+        return;
+    if (!x) {
+        if (!e->failed)
+            report_defect(e->g, e->node, "an output has no code");
+        x = ex_none();
+    }
+    c->expr = x;
+    c->ops = e->ops + !reads_only_params(e->node);
+    c->state = VS_DONE;
+    if (is_free(x) && (!c->keep || x->kind == EX_NAME))
+        return;
+    if (c->reads == 1 && !c->keep && c->ops <= LINE_OPS_MAX &&
+        print_width(x, PENDING_WIDTH_MAX) <= PENDING_WIDTH_MAX)
+        c->state = VS_PENDING;
+    else
+        (void)give_name(e->g, v);
+}
+
+/* a, _, c = x */
+static void finish_tuple(Emit *e) {
+    Str *names = ARENA_ARRAY(e->g->arena, e->node->n_out, Str);
+    for (uint32_t k = 0; names && k < e->node->n_out; k++) {
+        Value *v = e->node->out[k];
+        names[k] = STR("_");
+        if (!v || !emit_wants(e, (int)k))
+            continue;
+        names[k] = gen_unique_name(e->g, gen_name_hint(e->g, v));
+        e->g->code[v->id].state = VS_DONE;
+        e->g->code[v->id].expr = ex_name(e->g->arena, names[k]);
+    }
+    if (names)
+        gen_statement(e->g, &e->g->body, names, e->node->n_out, e->tuple);
+}
+
+static void gen_node(Gen *g, Node *n) {
+    Emit e = {.g = g, .node = n, .outs = ARENA_ARRAY(g->arena, n->n_out, const Expr *)};
+    if (!e.outs)
+        return;
+    if (n->op->facts & OP_RUNTIME_SHAPE)
+        not_jittable(&e, "has an output whose shape depends on data");
+    run_emit(&e, true);
+    if (e.n_spliced && is_too_wide(&e))
+        unsplice(&e);
+    if (e.tuple) {
+        finish_tuple(&e);
+        return;
+    }
+    for (uint32_t k = 0; k < n->n_out; k++)
+        if (n->out[k])
+            finish_output(&e, n->out[k], e.outs[k]);
+}
+
+void gen_nodes(Gen *g, const Graph *graph) {
+    for (size_t i = 0; i < graph->n_nodes && !g->arena->failed; i++)
+        gen_node(g, graph->nodes[i]);
+}

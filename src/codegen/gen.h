@@ -1,0 +1,86 @@
+/* State of one code generation, shared by the files of codegen/. */
+#ifndef OX_CODEGEN_GEN_H
+#define OX_CODEGEN_GEN_H
+
+#include "codegen/codegen.h"
+#include "codegen/printer.h"
+
+/* How far the code of a value has come. */
+typedef enum ValueState {
+    VS_NONE,    /* not generated, or needs no code (parameters, literals) */
+    VS_PENDING, /* an expression that waits for its only reader */
+    VS_DONE,    /* a name, or an expression as cheap as a name */
+} ValueState;
+
+typedef struct ValueCode {
+    ValueState state;
+    const Expr *expr;
+    uint32_t reads; /* array reads by live nodes and outputs; fixed inputs not counted */
+    uint32_t ops;   /* operators in a pending expression */
+    bool keep;      /* must have a name: its shape is read */
+} ValueCode;
+
+/* One line of forward's body. */
+typedef struct Stmt {
+    Str *targets;
+    size_t n_targets;
+    const Expr *expr;
+} Stmt;
+
+typedef struct Stmts {
+    Stmt *items;
+    size_t count, cap;
+} Stmts;
+
+typedef struct Gen {
+    Model *m;
+    Arena *arena;
+    const CodegenOptions *options;
+    ValueCode *code; /* by value id */
+    Map used_names;  /* identifiers of the module -> how often each base was asked for */
+    Map symbols;     /* named dimension -> EX_NAME of its variable */
+    Map helpers;     /* helper name -> its text */
+    struct { Str *items; size_t count, cap; } helper_order;
+    struct { ModuleParam *items; size_t count, cap; } params;
+    Map param_keys;  /* key -> index + 1 into params */
+    Stmts prelude;   /* batch = x.shape[0] */
+    Stmts body;
+    struct { Str *items; size_t count, cap; } run_time; /* why forward is not jitted */
+} Gen;
+
+/* ---- names.c ------------------------------------------------------------------------- */
+
+/* A Python identifier, unused so far, near `wanted`; and marks it as used. */
+Str gen_unique_name(Gen *g, Str wanted);
+/* Marks a name that the module itself uses (params, jax, forward). */
+void gen_reserve_name(Gen *g, Str name);
+/* The identifier that a value's ONNX name suggests: not unique yet. */
+Str gen_name_hint(Gen *g, const Value *v);
+/* An identifier from arbitrary text; fallback when nothing of it can be kept. */
+Str gen_identifier(Arena *a, Str text, const char *fallback);
+
+/* ---- literal.c ----------------------------------------------------------------------- */
+
+/* A literal value as an array expression: jnp.array([1, 2], jnp.float32). */
+const Expr *gen_literal(Gen *g, const Value *v);
+/* Element i of a Known as a Python scalar of this dtype. */
+const Expr *gen_scalar(Gen *g, const Known *k, size_t i, DType dtype);
+const Expr *gen_dtype(Gen *g, DType dtype);
+/* A dimension as a Python int expression; names the values that its symbols read. */
+const Expr *gen_dim(Gen *g, Dim d);
+/* A tuple of dimensions. */
+const Expr *gen_dims(Gen *g, const Dim *dims, size_t n);
+
+/* ---- emit.c -------------------------------------------------------------------------- */
+
+/* Generates the statements of a graph's nodes. */
+void gen_nodes(Gen *g, const Graph *graph);
+/* A value as an array expression; `inline_ok`: a pending expression may be spliced. */
+const Expr *gen_value(Gen *g, Value *v, bool inline_ok);
+/* params["..."] for a parameter, which is added to the module's list. */
+const Expr *gen_param(Gen *g, Value *v);
+void gen_statement(Gen *g, Stmts *list, const Str *targets, size_t n, const Expr *x);
+/* Adds the helpers that an expression names. */
+void gen_use_helpers(Gen *g, const Expr *x);
+
+#endif

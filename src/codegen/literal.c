@@ -1,0 +1,166 @@
+/* Literals and dimensions: what is known at compile time, as Python. */
+#include "codegen/gen.h"
+
+enum { DIM_DEPTH_MAX = 32 };
+
+const Expr *gen_dtype(Gen *g, DType dtype) {
+    const char *python = dtype_info(dtype)->python;
+    const char *error;
+    return python ? ex_template(g->arena, python, NULL, &error) : ex_none();
+}
+
+static const Expr *big_unsigned(Gen *g, int64_t bits) {
+    Expr *x = ARENA_NEW(g->arena, Expr);
+    if (!x)
+        return ex_none();
+    x->kind = EX_NUMBER;
+    x->text = arena_printf(g->arena, "%llu", (unsigned long long)bits);
+    return x;
+}
+
+const Expr *gen_scalar(Gen *g, const Known *k, size_t i, DType dtype) {
+    const DTypeInfo *info = dtype_info(dtype);
+    if (k->floats)
+        return ex_float(g->arena, k->floats[i], info->bits < 16 ? 16 : info->bits);
+    if (info->cls == DC_BOOL && dim_is_int(k->ints[i]))
+        return ex_bool(g->arena, k->ints[i].c != 0);
+    if (dtype == DT_UINT64 && dim_is_int(k->ints[i]) && k->ints[i].c < 0)
+        return big_unsigned(g, k->ints[i].c);
+    return gen_dim(g, k->ints[i]);
+}
+
+/* ---- arrays ------------------------------------------------------------------------ */
+
+static bool all_equal(const Known *k) {
+    for (size_t i = 1; i < k->n; i++) {
+        if (k->floats ? memcmp(&k->floats[i], &k->floats[0], sizeof *k->floats) != 0
+                      : !dim_eq(k->ints[i], k->ints[0]))
+            return false;
+    }
+    return k->n > 0;
+}
+
+/* Nested lists: the elements from *next on, for axes axis.. of the type. */
+static const Expr *nested(Gen *g, const Value *v, int axis, size_t *next) {
+    if (axis == v->type.rank)
+        return gen_scalar(g, v->known, (*next)++, v->type.dtype);
+    size_t n = (size_t)v->type.dims[axis].c;
+    const Expr **items = ARENA_ARRAY(g->arena, n, const Expr *);
+    if (!items)
+        return ex_seq(g->arena, EX_LIST, NULL, 0);
+    for (size_t i = 0; i < n; i++)
+        items[i] = nested(g, v, axis + 1, next);
+    return ex_seq(g->arena, EX_LIST, items, n);
+}
+
+static bool is_zero_or_one(const Known *k, int value) {
+    return k->floats ? memcmp(&k->floats[0], &(double){value}, sizeof(double)) == 0
+                     : dim_is(k->ints[0], value);
+}
+
+const Expr *gen_literal(Gen *g, const Value *v) {
+    const Known *k = v->known;
+    const Expr *dtype = gen_dtype(g, v->type.dtype);
+    if (!k || v->type.rank < 0)
+        return ex_none();
+    const Expr *shape = gen_dims(g, v->type.dims, (size_t)v->type.rank);
+    if (k->n == 0)
+        return EX(g->arena, "jnp.zeros($0, $1)", shape, dtype);
+    if (k->n > 1 && all_equal(k)) {
+        if (is_zero_or_one(k, 0))
+            return EX(g->arena, "jnp.zeros($0, $1)", shape, dtype);
+        if (is_zero_or_one(k, 1))
+            return EX(g->arena, "jnp.ones($0, $1)", shape, dtype);
+        const Expr *item = gen_scalar(g, k, 0, v->type.dtype);
+        return EX(g->arena, "jnp.full($0, $1, $2)", shape, item, dtype);
+    }
+    size_t next = 0;
+    return EX(g->arena, "jnp.array($0, $1)", nested(g, v, 0, &next), dtype);
+}
+
+/* ---- dimensions -------------------------------------------------------------------- */
+
+/* batch = x.shape[0], once, at the top of forward */
+static const Expr *named_symbol(Gen *g, const Symbol *s) {
+    const Expr *known = map_get(&g->symbols, s->name);
+    if (known)
+        return known;
+    const Expr *origin = gen_value(g, s->value, false);
+    Str name = gen_unique_name(g, gen_identifier(g->arena, s->name, "n"));
+    const Expr *x = ex_name(g->arena, name);
+    const Expr *read =
+        EX(g->arena, "$0.shape[$1]", origin, ex_int(g->arena, s->axis));
+    bool at_top = s->value->kind == VALUE_INPUT;
+    gen_statement(g, at_top ? &g->prelude : &g->body, &name, 1, read);
+    map_set(&g->symbols, s->name, (void *)(uintptr_t)x);
+    return x;
+}
+
+static const Expr *symbol(Gen *g, const Symbol *s) {
+    if (!s->value)
+        return ex_int(g->arena, 0);
+    if (s->name.n)
+        return named_symbol(g, s);
+    const Expr *origin = gen_value(g, s->value, false);
+    return EX(g->arena, "$0.shape[$1]", origin, ex_int(g->arena, s->axis));
+}
+
+static const Expr *dim_at(Gen *g, Dim d, int depth);
+
+static const Expr *atom(Gen *g, const Atom *a, int depth) {
+    static const char *const templates[] = {
+        [ATOM_FLOORDIV] = "$0 // $1",
+        [ATOM_MOD] = "$0 % $1",
+        [ATOM_MIN] = "min($0, $1)",
+        [ATOM_MAX] = "max($0, $1)",
+    };
+    if (a->kind == ATOM_SYMBOL)
+        return symbol(g, a->symbol);
+    const Expr *l = dim_at(g, a->a, depth + 1), *r = dim_at(g, a->b, depth + 1);
+    return EX(g->arena, templates[a->kind], l, r);
+}
+
+/* |coef| * atoms */
+static const Expr *monomial(Gen *g, const Monomial *t, int depth) {
+    int64_t size = t->coef < 0 ? -t->coef : t->coef;
+    const Expr *x = size == 1 && t->n ? NULL : ex_int(g->arena, size);
+    for (uint32_t i = 0; i < t->n; i++) {
+        const Expr *factor = atom(g, t->atoms[i], depth);
+        x = x ? ex_binary(g->arena, "*", x, factor) : factor;
+    }
+    return x ? x : ex_int(g->arena, size);
+}
+
+/* Positive terms first, so that -n + 1 reads 1 - n. */
+static const Expr *sum(Gen *g, const Poly *p, int depth) {
+    const Expr *x = NULL;
+    for (int sign = 1; sign >= -1; sign -= 2) {
+        for (uint32_t i = 0; i < p->n; i++) {
+            if ((p->terms[i].coef > 0) != (sign > 0))
+                continue;
+            const Expr *term = monomial(g, &p->terms[i], depth);
+            if (!x)
+                x = sign > 0 ? term : ex_unary(g->arena, "-", term);
+            else
+                x = ex_binary(g->arena, sign > 0 ? "+" : "-", x, term);
+        }
+    }
+    return x ? x : ex_int(g->arena, 0);
+}
+
+static const Expr *dim_at(Gen *g, Dim d, int depth) {
+    if (dim_is_int(d) || depth > DIM_DEPTH_MAX)
+        return ex_int(g->arena, d.c);
+    return sum(g, d.poly, depth);
+}
+
+const Expr *gen_dim(Gen *g, Dim d) { return dim_at(g, d, 0); }
+
+const Expr *gen_dims(Gen *g, const Dim *dims, size_t n) {
+    const Expr *items[KNOWN_MAX];
+    if (n > KNOWN_MAX)
+        return ex_none();
+    for (size_t i = 0; i < n; i++)
+        items[i] = gen_dim(g, dims[i]);
+    return ex_seq(g->arena, EX_TUPLE, items, n);
+}

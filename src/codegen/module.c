@@ -1,0 +1,365 @@
+/* Assembles the module: what forward needs is generated first, into statements, since
+ * only then it is known which helpers, imports and parameters the file uses. */
+#include "codegen/gen.h"
+
+#include <ctype.h>
+#include <stdio.h>
+
+/* ---- preparation ------------------------------------------------------------------- */
+
+/* The input is written as ints (or not at all), so its array is not read. */
+static bool is_fixed_input(const Node *n, uint32_t i) {
+    const char *at = n->op->fixed;
+    if (!at || !n->in[i]->known)
+        return false;
+    while (*at) {
+        size_t len = strcspn(at, " ");
+        if (op_input_index(n->op, (Str){at, len}) == (int)i)
+            return true;
+        at += len + (at[len] == ' ');
+    }
+    return false;
+}
+
+/* Somebody else's shape or elements are read from this value: it must have a name. */
+typedef struct Keep {
+    Gen *g;
+    const Value *reader;
+} Keep;
+
+static void keep_symbol(void *user, const Symbol *s) {
+    const Keep *k = user;
+    const Value *origin = value_final(s->value);
+    if (origin && origin != k->reader)
+        k->g->code[origin->id].keep = true;
+}
+
+static void keep_origins(Gen *g, const Value *v) {
+    Keep k = {g, v};
+    for (int i = 0; i < v->type.rank; i++)
+        dim_each_symbol(v->type.dims[i], keep_symbol, &k);
+    for (size_t i = 0; v->known && v->known->ints && i < v->known->n; i++)
+        dim_each_symbol(v->known->ints[i], keep_symbol, &k);
+}
+
+static void count_reads(void *user, Graph *graph) {
+    Gen *g = user;
+    for (size_t i = 0; i < graph->n_nodes; i++) {
+        const Node *n = graph->nodes[i];
+        for (uint32_t k = 0; k < n->n_in; k++) {
+            if (!n->in[k])
+                continue;
+            keep_origins(g, n->in[k]);
+            if (!is_fixed_input(n, k))
+                g->code[n->in[k]->id].reads++;
+        }
+        for (uint32_t k = 0; k < n->n_out; k++)
+            if (n->out[k])
+                keep_origins(g, n->out[k]);
+    }
+    for (size_t i = 0; i < graph->n_outputs; i++)
+        g->code[graph->outputs[i]->id].reads++;
+}
+
+static Str *name_inputs(Gen *g, const Graph *graph) {
+    Str *names = ARENA_ARRAY(g->arena, graph->n_inputs + 1, Str);
+    if (!names)
+        return NULL;
+    names[0] = STR("params");
+    for (size_t i = 0; i < graph->n_inputs; i++) {
+        Value *v = graph->inputs[i];
+        names[i + 1] = gen_unique_name(g, gen_identifier(g->arena, v->name, "x"));
+        g->code[v->id].expr = ex_name(g->arena, names[i + 1]);
+        g->code[v->id].state = VS_DONE;
+    }
+    return names;
+}
+
+/* Fields of the NamedTuple; they may not begin with an underscore, which
+ * gen_identifier never gives. */
+static Str *name_outputs(Gen *g, const Graph *graph) {
+    Str *names = ARENA_ARRAY(g->arena, graph->n_outputs, Str);
+    Gen fields = {.m = g->m, .arena = g->arena, .used_names = {.arena = g->arena}};
+    for (size_t i = 0; names && i < graph->n_outputs; i++)
+        names[i] = gen_unique_name(
+            &fields, gen_identifier(g->arena, graph->output_names[i], "output"));
+    return names;
+}
+
+/* Nested params cannot hold both "a" and "a.b". */
+static void check_nested_keys(Gen *g) {
+    for (size_t i = 0; i < g->params.count; i++) {
+        Str key = g->params.items[i].key;
+        for (size_t k = 0; k < key.n; k++) {
+            Str prefix = {key.p, k};
+            if (key.p[k] == '.' && map_get(&g->param_keys, prefix))
+                diag_add(g->m->diags, OX0501, (Str){0}, STR("use --params flat"),
+                         "parameter \"%.*s\" lies inside parameter \"%.*s\"",
+                         (int)key.n, key.p, (int)k, key.p);
+        }
+    }
+}
+
+/* ---- helpers ----------------------------------------------------------------------- */
+
+static void use_helper(Gen *g, Str name);
+
+/* Helpers call each other: every word of the text that names one is taken along. */
+static void use_named_in(Gen *g, Str text) {
+    size_t i = 0;
+    while (i < text.n) {
+        size_t start = i;
+        while (i < text.n && (isalnum((unsigned char)text.p[i]) || text.p[i] == '_'))
+            i++;
+        bool attribute = start > 0 && text.p[start - 1] == '.';
+        if (i > start && !attribute)
+            use_helper(g, (Str){text.p + start, i - start});
+        i += i == start;
+    }
+}
+
+static void use_helper(Gen *g, Str name) {
+    if (map_get(&g->helpers, name))
+        return;
+    Str text = codegen_helper(name);
+    if (!text.n)
+        return;
+    Str *entry = ARENA_NEW(g->arena, Str);
+    if (!entry)
+        return;
+    *entry = text;
+    map_set(&g->helpers, name, entry);
+    use_named_in(g, text);
+    (void)ARENA_PUSH(g->arena, &g->helper_order, text);
+}
+
+static void visit_name(void *user, Str name) { use_helper(user, name); }
+
+void gen_use_helpers(Gen *g, const Expr *x) { ex_each_name(x, visit_name, g); }
+
+/* ---- imports ----------------------------------------------------------------------- */
+
+typedef struct Import {
+    const char *token; /* text that needs the import */
+    const char *line;
+    bool third_party;
+} Import;
+
+static const Import imports[] = {
+    {"functools.", "import functools", false},
+    {"json.", "import json", false},
+    {"math.", "import math", false},
+    {"zipfile.", "import zipfile", false},
+    {"Path(", "from pathlib import Path", false},
+    {"NamedTuple", "from typing import NamedTuple", false},
+    {"jax.", "import jax", true},
+    {"jnp.", "import jax.numpy as jnp", true},
+    {"np.", "import numpy as np", true},
+};
+
+static bool mentions(Str text, Str token) {
+    for (size_t i = 0; i + token.n <= text.n; i++) {
+        const char *hit = memchr(text.p + i, token.p[0], text.n - token.n + 1 - i);
+        if (!hit)
+            return false;
+        i = (size_t)(hit - text.p);
+        bool inside = i > 0 && (isalnum((unsigned char)hit[-1]) || hit[-1] == '_' ||
+                                hit[-1] == '.');
+        if (!inside && memcmp(hit, token.p, token.n) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void print_imports(Text *t, Str body) {
+    bool standard = false;
+    for (size_t i = 0; i < OX_COUNT(imports); i++) {
+        if (!mentions(body, str_from(imports[i].token)))
+            continue;
+        if (imports[i].third_party && standard)
+            text_char(t, '\n');
+        standard = !imports[i].third_party;
+        text_lit(t, imports[i].line);
+        text_char(t, '\n');
+    }
+}
+
+/* ---- the parts of the file --------------------------------------------------------- */
+
+static void print_statements(Text *t, const Stmts *list) {
+    for (size_t i = 0; i < list->count; i++) {
+        const Stmt *s = &list->items[i];
+        print_assign(t, 1, s->targets, s->n_targets, s->expr);
+    }
+}
+
+static void print_outputs_class(Text *t, const Str *fields, size_t n) {
+    text_lit(t, "\n\nclass Outputs(NamedTuple):\n");
+    for (size_t i = 0; i < n; i++)
+        text_printf(t, "    %.*s: jax.Array\n", (int)fields[i].n, fields[i].p);
+}
+
+static const Expr *return_expr(Gen *g, const Graph *graph) {
+    if (graph->n_outputs == 1)
+        return gen_value(g, graph->outputs[0], true);
+    const Expr **items = ARENA_ARRAY(g->arena, graph->n_outputs, const Expr *);
+    if (!items)
+        return ex_none();
+    for (size_t i = 0; i < graph->n_outputs; i++)
+        items[i] = gen_value(g, graph->outputs[i], false);
+    return ex_call(g->arena, ex_name(g->arena, STR("Outputs")), items, graph->n_outputs);
+}
+
+static void describe(Text *t, const char *title, Value *const *values, const Str *names,
+                     size_t n) {
+    if (!n)
+        return;
+    text_printf(t, "\n%s\n", title);
+    for (size_t i = 0; i < n; i++) {
+        text_printf(t, "    %.*s: ", (int)names[i].n, names[i].p);
+        type_print(t, &values[i]->type);
+        text_char(t, '\n');
+    }
+}
+
+static void print_module_docstring(Gen *g, Text *t, const Str *inputs,
+                                   const Str *outputs) {
+    const Graph *graph = g->m->graph;
+    Text doc = {.arena = g->arena};
+    text_printf(&doc, "%.*s in JAX: forward(params", (int)g->m->name.n, g->m->name.p);
+    for (size_t i = 0; i < graph->n_inputs; i++)
+        text_printf(&doc, ", %.*s", (int)inputs[i].n, inputs[i].p);
+    text_lit(&doc, ")\n");
+    describe(&doc, "Inputs:", graph->inputs, inputs, graph->n_inputs);
+    describe(&doc, "Outputs:", graph->outputs, outputs, graph->n_outputs);
+    if (g->m->graph->doc.n)
+        text_printf(&doc, "\n%.*s\n", (int)graph->doc.n, graph->doc.p);
+    print_docstring(t, 0, text_view(&doc));
+}
+
+static void print_forward(Gen *g, Text *t, const Str *inputs) {
+    const Graph *graph = g->m->graph;
+    const Expr *result = return_expr(g, graph);
+    gen_use_helpers(g, result);
+    text_lit(t, g->run_time.count ? "\n\n" : "\n\n@jax.jit\n");
+    print_def(t, 0, STR("forward"), inputs, graph->n_inputs + 1);
+    for (size_t i = 0; i < g->run_time.count; i++) {
+        Text why = {.arena = g->arena};
+        text_lit(&why, "Not jitted: ");
+        text_str(&why, g->run_time.items[i]);
+        print_comment(t, 1, text_view(&why));
+    }
+    print_statements(t, &g->prelude);
+    print_statements(t, &g->body);
+    print_return(t, 1, result);
+}
+
+static void print_helpers(Gen *g, Text *t) {
+    for (size_t i = 0; i < g->helper_order.count; i++) {
+        text_lit(t, "\n\n");
+        text_str(t, g->helper_order.items[i]);
+    }
+}
+
+static bool has_untrainable(const Gen *g) {
+    for (size_t i = 0; i < g->params.count; i++)
+        if (!dtype_is_float(g->params.items[i].tensor->dtype))
+            return true;
+    return false;
+}
+
+/* The reader of the chosen format under the name load_params. */
+static void print_load_params(Gen *g, Text *t) {
+    bool npz = g->options->weights == OX_NPZ;
+    Str reader = codegen_helper(npz ? STR("load_params_npz") : STR("load_params"));
+    Str head = npz ? STR("def load_params_npz(") : STR("def load_params(");
+    Str tail = STR("    return params\n");
+    bool nested = g->options->params == OX_PARAMS_NESTED;
+    if (!str_starts(reader, head) || !str_ends(reader, tail)) {
+        diag_add(g->m->diags, OX0302, (Str){0}, (Str){0},
+                 "the loader has another form than codegen expects");
+        return;
+    }
+    if (nested) {
+        text_lit(t, "\n\n");
+        text_str(t, codegen_helper(STR("nest")));
+    }
+    text_lit(t, "\n\ndef load_params(");
+    text_str(t, (Str){reader.p + head.n, reader.n - head.n - tail.n});
+    text_lit(t, nested ? "    return nest(params)\n" : "    return params\n");
+}
+
+static void print_parameters(Gen *g, Text *t) {
+    if (has_untrainable(g)) {
+        text_lit(t, "\n\n");
+        text_str(t, codegen_helper(STR("trainable")));
+    }
+    if (g->options->no_load_params)
+        return;
+    if (g->params.count)
+        print_load_params(g, t);
+    else
+        text_lit(t, "\n\ndef load_params(path=None, dtype=None):\n"
+                    "    \"\"\"This model has no parameters.\"\"\"\n"
+                    "    return {}\n");
+}
+
+static int64_t main_opset(const Model *m) {
+    for (size_t i = 0; i < m->pb->opsets.count; i++) {
+        Str d = m->pb->opsets.items[i].domain;
+        if (!d.n || str_is(d, "ai.onnx"))
+            return m->pb->opsets.items[i].version;
+    }
+    return 1;
+}
+
+static void print_header(Gen *g, Text *t) {
+    Text line = {.arena = g->arena};
+    Str file = g->options->file.n ? g->options->file : g->m->name;
+    text_printf(&line, "Generated by OxideXLA %s from %.*s (opset %lld", ox_version(),
+                (int)file.n, file.p, (long long)main_opset(g->m));
+    if (g->options->fingerprint.n)
+        text_printf(&line, ", graph sha256 %.*s", (int)g->options->fingerprint.n,
+                    g->options->fingerprint.p);
+    text_char(&line, ')');
+    print_comment(t, 0, text_view(&line));
+}
+
+static void print_module(Gen *g, Text *t, const Str *inputs, const Str *outputs) {
+    Text body = {.arena = g->arena}, forward = {.arena = g->arena};
+    print_forward(g, &forward, inputs);
+    if (g->m->graph->n_outputs != 1)
+        print_outputs_class(&body, outputs, g->m->graph->n_outputs);
+    print_helpers(g, &body);
+    text_str(&body, text_view(&forward));
+    print_parameters(g, &body);
+    print_header(g, t);
+    print_module_docstring(g, t, inputs, outputs);
+    text_char(t, '\n');
+    print_imports(t, text_view(&body));
+    text_str(t, text_view(&body));
+}
+
+void codegen_module(Model *m, const CodegenOptions *options, Module *module) {
+    Gen g = {.m = m, .arena = m->arena, .options = options};
+    g.used_names.arena = g.symbols.arena = g.helpers.arena = m->arena;
+    g.param_keys.arena = m->arena;
+    g.code = ARENA_ARRAY(m->arena, m->value_count + 1, ValueCode);
+    if (!g.code)
+        return;
+    graph_each(m->graph, count_reads, &g);
+    Str *inputs = name_inputs(&g, m->graph);
+    Str *outputs = name_outputs(&g, m->graph);
+    if (!inputs || (!outputs && m->graph->n_outputs))
+        return;
+    gen_nodes(&g, m->graph);
+    if (g.options->params == OX_PARAMS_NESTED)
+        check_nested_keys(&g);
+    Text t = {.arena = m->arena};
+    print_module(&g, &t, inputs, outputs);
+    for (size_t i = 0; i < g.run_time.count; i++)
+        diag_add(m->diags, OX0502, g.run_time.items[i],
+                 STR("give the value at compile time to make it jittable"),
+                 "forward is not jitted");
+    *module = (Module){text_view(&t), g.params.items, g.params.count};
+}

@@ -1,0 +1,108 @@
+/* Python identifiers from the names in a model, which are hostile text: only letters,
+ * digits and underscores survive, keywords and names in use are avoided. */
+#include "codegen/gen.h"
+
+#include <ctype.h>
+
+enum { NAME_MAX_LENGTH = 40 };
+
+/* Keywords, and builtins that the generated code or its reader relies on. */
+static const char *const taken[] = {
+    "False",  "None",   "True",     "and",    "as",     "assert", "async",  "await",
+    "break",  "class",  "continue", "def",    "del",    "elif",   "else",   "except",
+    "finally", "for",   "from",     "global", "if",     "import", "in",     "is",
+    "lambda", "nonlocal", "not",    "or",     "pass",   "raise",  "return", "try",
+    "while",  "with",   "yield",    "match",  "case",   "type",   "print",  "int",
+    "float",  "bool",   "complex",  "str",    "tuple",  "list",   "dict",   "set",
+    "len",    "min",    "max",      "range",  "zip",    "sum",    "any",    "all",
+    "map",    "slice",  "object",   "super",  "repr",   "open",   "isinstance",
+    "jax",    "jnp",    "np",       "json",   "math",   "Path",   "NamedTuple",
+    "params", "forward", "load_params", "trainable",    "Outputs", "functools",
+    "l",      "O",      "I",        "key",    "round",  "abs",    "reversed",
+};
+
+static bool is_word(char c) { return isalnum((unsigned char)c) || c == '_'; }
+
+Str gen_identifier(Arena *a, Str text, const char *fallback) {
+    Text t = {.arena = a};
+    if (text.n && isdigit((unsigned char)text.p[0]))
+        text_lit(&t, "v");
+    for (size_t i = 0; i < text.n && t.n < NAME_MAX_LENGTH; i++) {
+        char c = is_word(text.p[i]) ? text.p[i] : '_';
+        bool doubled = c == '_' && (t.n == 0 || t.p[t.n - 1] == '_');
+        if (!doubled)
+            text_char(&t, c);
+    }
+    Str name = text_view(&t);
+    while (name.n && name.p[name.n - 1] == '_')
+        name.n--;
+    return name.n ? name : str_from(fallback);
+}
+
+void gen_reserve_name(Gen *g, Str name) {
+    size_t *count = ARENA_NEW(g->arena, size_t);
+    if (count && !map_get(&g->used_names, name))
+        map_set(&g->used_names, name, count);
+}
+
+static void reserve_taken(Gen *g) {
+    if (g->used_names.count)
+        return;
+    for (size_t i = 0; i < OX_COUNT(taken); i++)
+        gen_reserve_name(g, str_from(taken[i]));
+}
+
+Str gen_unique_name(Gen *g, Str wanted) {
+    reserve_taken(g);
+    size_t *count = map_get(&g->used_names, wanted);
+    if (!count && !codegen_helper(wanted).n) {
+        gen_reserve_name(g, wanted);
+        return wanted;
+    }
+    gen_reserve_name(g, wanted);
+    count = map_get(&g->used_names, wanted);
+    Str name = wanted;
+    while (count && !g->arena->failed) {
+        name = arena_printf(g->arena, "%.*s_%zu", (int)wanted.n, wanted.p, ++*count);
+        if (!map_get(&g->used_names, name))
+            break;
+    }
+    gen_reserve_name(g, name);
+    return name;
+}
+
+static Str lower(Arena *a, Str s) {
+    Str copy = arena_str(a, s);
+    char *p = (char *)(uintptr_t)copy.p;
+    for (size_t i = 0; i < copy.n; i++)
+        p[i] = (char)tolower((unsigned char)p[i]);
+    return copy;
+}
+
+static bool has_letter(Str s) {
+    for (size_t i = 0; i < s.n; i++)
+        if (isalpha((unsigned char)s.p[i]))
+            return true;
+    return false;
+}
+
+/* "/encoder/layer.0/query/MatMul_output_0" -> "query": the innermost module that has a
+ * name of letters, else the operator. */
+static Str hint_from_path(Gen *g, const Value *v) {
+    Str path = v->name, op = lower(g->arena, v->def ? v->def->op_type : STR("x"));
+    Str last = str_after_last(path, '/');
+    path.n -= last.n + (path.n > last.n);
+    Str module = str_after_last(path, '/');
+    return has_letter(module) ? gen_identifier(g->arena, module, "x") : op;
+}
+
+Str gen_name_hint(Gen *g, const Value *v) {
+    if (v->name.n && memchr(v->name.p, '/', v->name.n))
+        return hint_from_path(g, v);
+    bool plain = has_letter(v->name) && !str_starts(v->name, STR("val_")) &&
+                 !memchr(v->name.p, ':', v->name.n);
+    if (plain)
+        return gen_identifier(g->arena, v->name, "x");
+    return v->def ? lower(g->arena, gen_identifier(g->arena, v->def->op_type, "x"))
+                  : gen_identifier(g->arena, v->name, "x");
+}

@@ -1,0 +1,13 @@
+"""Dicts inside dicts, for models that are compiled with nested parameters."""
+
+
+def nest(flat):
+    """Turn keys such as `layer.0.weight` into dicts inside dicts."""
+    tree = {}
+    for key, value in flat.items():
+        *path, name = key.split(".")
+        branch = tree
+        for part in path:
+            branch = branch.setdefault(part, {})
+        branch[name] = value
+    return tree

@@ -1,0 +1,87 @@
+"""Normalizations.  Statistics are computed in at least float32, so that float16 and
+bfloat16 models keep their accuracy.
+"""
+
+import jax
+import jax.numpy as jnp
+
+
+def batch_norm(x, scale, bias, mean, var, eps=1e-05):
+    """Normalizes channels of x (N, C, ...) by their running mean and variance (C,)."""
+    factor = scale * jax.lax.rsqrt(var + eps)
+    shape = (-1, *[1] * (x.ndim - 2))
+    return (x - mean.reshape(shape)) * factor.reshape(shape) + bias.reshape(shape)
+
+
+def batch_norm_train(x, scale, bias, mean, var, eps=1e-05, momentum=0.9):
+    """Normalizes channels of x by the batch; also returns the new running statistics."""
+    axes = (0, *range(2, x.ndim))
+    z = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    batch_mean, batch_var = jnp.mean(z, axes), jnp.var(z, axes)
+    y = batch_norm(z, scale, bias, batch_mean, batch_var, eps).astype(x.dtype)
+    new_mean = momentum * mean + (1 - momentum) * batch_mean
+    new_var = momentum * var + (1 - momentum) * batch_var
+    return y, new_mean.astype(mean.dtype), new_var.astype(var.dtype)
+
+
+def layer_norm(x, weight, bias=None, axis=-1, eps=1e-05):
+    """Normalizes x over its axes from axis to the last, then scales and shifts."""
+    axes = tuple(range(axis, 0))
+    z = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    z = z - jnp.mean(z, axes, keepdims=True)
+    z = z * jax.lax.rsqrt(jnp.mean(z * z, axes, keepdims=True) + eps)
+    y = z.astype(x.dtype) * weight
+    return y if bias is None else y + bias
+
+
+def layer_norm_stats(x, axis=-1, eps=1e-05):
+    """Mean and inverse standard deviation that layer_norm uses, in float32."""
+    axes = tuple(range(axis, 0))
+    z = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    mean = jnp.mean(z, axes, keepdims=True)
+    var = jnp.mean(jnp.square(z - mean), axes, keepdims=True)
+    return mean.astype(jnp.float32), jax.lax.rsqrt(var + eps).astype(jnp.float32)
+
+
+def rms_norm(x, weight, axis=-1, eps=1e-05):
+    """Divides x by its root mean square over the axes from axis to the last."""
+    axes = tuple(range(axis, 0))
+    z = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    z = z * jax.lax.rsqrt(jnp.mean(z * z, axes, keepdims=True) + eps)
+    return z.astype(x.dtype) * weight
+
+
+def group_norm(x, groups, scale, bias, eps=1e-05):
+    """Normalizes groups of channels of x (N, C, ...), then scales channels."""
+    z = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    z = z.reshape(x.shape[0], groups, -1)
+    z = z - jnp.mean(z, -1, keepdims=True)
+    z = z * jax.lax.rsqrt(jnp.mean(z * z, -1, keepdims=True) + eps)
+    shape = (-1, *[1] * (x.ndim - 2))
+    y = z.astype(x.dtype).reshape(x.shape)
+    return y * scale.reshape(shape) + bias.reshape(shape)
+
+
+def instance_norm(x, scale, bias, eps=1e-05):
+    """Normalizes each channel of each instance of x (N, C, ...)."""
+    return group_norm(x, x.shape[1], scale, bias, eps)
+
+
+def local_response_norm(x, size, alpha=0.0001, beta=0.75, bias=1.0):
+    """Divides x (N, C, ...) by a norm over size neighbouring channels."""
+    ones = [1] * (x.ndim - 2)
+    squares = jax.lax.reduce_window(
+        x * x,
+        0.0,
+        jax.lax.add,
+        (1, size, *ones),
+        (1,) * x.ndim,
+        ((0, 0), ((size - 1) // 2, size // 2), *[(0, 0) for _ in ones]),
+    )
+    return x / (bias + alpha / size * squares) ** beta
+
+
+def lp_normalize(x, p=2, axis=-1):
+    """Divides x by its p-norm along axis; where that is zero, the result is zero."""
+    norm = jnp.linalg.norm(x, p, axis, keepdims=True)
+    return x / jnp.where(norm == 0, 1, norm)

@@ -1,0 +1,434 @@
+/* Builds the IR of a parsed model.  Names become pointers here and are not looked up
+ * again.  Local functions are inlined where they are called: a Frame binds a function's
+ * attributes, opsets and value prefix while its nodes are imported.
+ * Source: ONNX IR specification, "Graphs", "Names Within a Graph", "Functions". */
+#include "graph/ir.h"
+
+enum { INLINED_NODES_MAX = 4000000 }; /* functions that call functions can explode */
+
+/* Names of one graph or function body; lookups go outwards. */
+typedef struct Scope {
+    Map names;
+    const struct Scope *up; /* NULL for the main graph and for function bodies */
+} Scope;
+
+/* One call of a local function. */
+typedef struct Frame {
+    const PbFunction *function;
+    const Node *call;
+    const struct Frame *up;
+    Str prefix; /* of the names of values and nodes made inside */
+    int depth;
+} Frame;
+
+typedef struct Import {
+    Model *m;
+    const PbModel *pb;
+    Map functions;   /* "domain:name" -> PbFunction */
+    Map opset_cache; /* of the main graph: domain -> PbOpset */
+    size_t inlined;
+    Text key;
+} Import;
+
+typedef struct Nodes {
+    Node **items;
+    size_t count, cap;
+} Nodes;
+
+static bool ok(const Import *im) { return diag_status(im->m->diags) == OX_OK; }
+
+static Str domain_of(Str domain) { return str_is(domain, "ai.onnx") ? (Str){0} : domain; }
+
+static Value *lookup(const Scope *s, Str name) {
+    for (; s; s = s->up) {
+        Value *v = map_get(&s->names, name);
+        if (v)
+            return v;
+    }
+    return NULL;
+}
+
+static void graph_error(Import *im, Str where, Str hint, const char *what, Str name) {
+    diag_add(im->m->diags, OX0201, where, hint, "%s \"%.*s\"", what, (int)name.n,
+             name.p);
+}
+
+/* Binds name in s; an error when s has it already. */
+static void bind(Import *im, Scope *s, Str name, Value *v, Str where) {
+    if (map_get(&s->names, name))
+        graph_error(im, where, (Str){0}, "two values have the name", name);
+    map_set(&s->names, name, v);
+}
+
+static const PbFunction *find_function(Import *im, const PbNode *pb) {
+    if (!im->functions.count)
+        return NULL;
+    im->key.n = 0;
+    Str domain = domain_of(pb->domain);
+    text_str(&im->key, domain);
+    text_char(&im->key, ':');
+    text_str(&im->key, pb->op_type);
+    text_char(&im->key, ':');
+    text_str(&im->key, pb->overload);
+    return map_get(&im->functions, text_view(&im->key));
+}
+
+static void index_functions(Import *im) {
+    for (size_t i = 0; i < im->pb->functions.count; i++) {
+        const PbFunction *f = &im->pb->functions.items[i];
+        Str d = domain_of(f->domain);
+        Str key = arena_printf(im->m->arena, "%.*s:%.*s:%.*s", (int)d.n, d.p,
+                               (int)f->name.n, f->name.p, (int)f->overload.n,
+                               f->overload.p);
+        map_set(&im->functions, key, (void *)(uintptr_t)f);
+    }
+}
+
+/* The version of `domain` that governs nodes of this frame; 1 when not declared, as
+ * for models from before opset imports existed. */
+static int64_t opset_of(const Import *im, const Frame *frame, Str domain) {
+    const PbOpsets *sets = frame ? &frame->function->opsets : &im->pb->opsets;
+    for (size_t i = 0; i < sets->count; i++)
+        if (str_eq(domain_of(sets->items[i].domain), domain))
+            return sets->items[i].version;
+    return 1;
+}
+
+/* ---- attributes -------------------------------------------------------------------- */
+
+/* What a reference to an attribute of the enclosing function stands for; NULL: the
+ * caller leaves it out, so the node has no such attribute. */
+static const Attr *bound_attr(Import *im, const Frame *frame, Str ref, Attr *room) {
+    for (uint32_t i = 0; frame && i < frame->call->n_attrs; i++)
+        if (str_eq(frame->call->attrs[i].pb->name, ref))
+            return &frame->call->attrs[i];
+    for (size_t i = 0; frame && i < frame->function->attr_defaults.count; i++) {
+        const PbAttr *a = &frame->function->attr_defaults.items[i];
+        if (str_eq(a->name, ref)) {
+            *room = (Attr){.pb = a};
+            return room;
+        }
+    }
+    if (!frame)
+        diag_add(im->m->diags, OX0202, (Str){0}, (Str){0},
+                 "attribute reference \"%.*s\" outside a function", (int)ref.n, ref.p);
+    return NULL;
+}
+
+/* A bound attribute keeps the name that the inner node gives it. */
+static const PbAttr *renamed(Import *im, const PbAttr *value, Str name) {
+    PbAttr *a = ARENA_NEW(im->m->arena, PbAttr);
+    if (!a)
+        return value;
+    *a = *value;
+    a->name = name;
+    return a;
+}
+
+static Graph *import_graph(Import *im, const PbGraph *pb, Node *owner, const Scope *up,
+                           const Frame *frame, int depth);
+
+static void import_subgraphs(Import *im, Attr *a, Node *n, const Scope *s,
+                             const Frame *frame, int depth) {
+    size_t count = a->pb->type == ATTR_GRAPHS ? a->pb->graphs.count : 1;
+    a->graphs = ARENA_ARRAY(im->m->arena, count, Graph *);
+    if (!a->graphs)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        const PbGraph *g =
+            a->pb->type == ATTR_GRAPHS ? &a->pb->graphs.items[i] : a->pb->g;
+        a->graphs[i] = import_graph(im, g, n, s, frame, depth + 1);
+        if (!a->graphs[i])
+            return;
+    }
+    a->graph_count = count;
+}
+
+static void import_attrs(Import *im, Node *n, const Scope *s, const Frame *frame,
+                         int depth) {
+    n->attrs = ARENA_ARRAY(im->m->arena, n->pb->attrs.count, Attr);
+    if (!n->attrs)
+        return;
+    for (size_t i = 0; i < n->pb->attrs.count && ok(im); i++) {
+        const PbAttr *pb = &n->pb->attrs.items[i];
+        Attr *a = &n->attrs[n->n_attrs], room;
+        a->pb = pb;
+        if (pb->ref.n) {
+            const Attr *value = bound_attr(im, frame, pb->ref, &room);
+            if (!value)
+                continue;
+            a->pb = renamed(im, value->pb, pb->name);
+            a->graphs = value->graphs;
+            a->graph_count = value->graph_count;
+        }
+        n->n_attrs++;
+        bool has_graph = (a->pb->type == ATTR_GRAPH && a->pb->g) ||
+                         a->pb->type == ATTR_GRAPHS;
+        if (has_graph && !a->graphs)
+            import_subgraphs(im, a, n, s, frame, depth);
+    }
+}
+
+/* ---- nodes ------------------------------------------------------------------------- */
+
+static Str prefixed(Import *im, const Frame *frame, Str name) {
+    if (!frame || !name.n)
+        return name;
+    return arena_printf(im->m->arena, "%.*s/%.*s", (int)frame->prefix.n,
+                        frame->prefix.p, (int)name.n, name.p);
+}
+
+static Node *node_new(Import *im, const PbNode *pb, Graph *g, const Frame *frame) {
+    Arena *arena = im->m->arena;
+    Node *n = ARENA_NEW(arena, Node);
+    if (!n)
+        return NULL;
+    n->pb = pb;
+    n->name = prefixed(im, frame, pb->name);
+    n->op_type = pb->op_type;
+    n->domain = domain_of(pb->domain);
+    n->opset = opset_of(im, frame, n->domain);
+    n->graph = g;
+    n->index = im->m->node_count++;
+    n->scope = frame ? frame->prefix : (Str){0};
+    n->in = ARENA_ARRAY(arena, pb->inputs.count, Value *);
+    n->out = ARENA_ARRAY(arena, pb->outputs.count, Value *);
+    n->n_in = n->in ? (uint32_t)pb->inputs.count : 0;
+    n->n_out = n->out ? (uint32_t)pb->outputs.count : 0;
+    return n;
+}
+
+static void connect_inputs(Import *im, Node *n, const Scope *s) {
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        Str name = n->pb->inputs.items[i];
+        if (!name.n)
+            continue;
+        n->in[i] = lookup(s, name);
+        if (!n->in[i])
+            graph_error(im, node_where(im->m, n),
+                        STR("nodes must be in topological order, and every input must "
+                            "be made by a node, an input or an initializer"),
+                        "a node reads an unknown value", name);
+    }
+}
+
+static void make_outputs(Import *im, Node *n, Scope *s, const Frame *frame) {
+    for (uint32_t i = 0; i < n->n_out; i++) {
+        Str name = n->pb->outputs.items[i];
+        if (!name.n)
+            continue;
+        Value *v = value_new(im->m, n->graph, VALUE_NODE, prefixed(im, frame, name));
+        if (!v)
+            return;
+        v->def = n;
+        v->out_index = i;
+        n->out[i] = v;
+        bind(im, s, name, v, node_where(im->m, n));
+    }
+}
+
+static void import_nodes(Import *im, const PbNode *items, size_t count, Graph *g,
+                         Nodes *nodes, Scope *s, const Frame *frame, int depth);
+
+static bool frame_calls_itself(const Frame *frame, const PbFunction *f) {
+    for (; frame; frame = frame->up)
+        if (frame->function == f)
+            return true;
+    return false;
+}
+
+/* Inputs of the function are the values of the call; outputs that the body makes take
+ * the caller's names. */
+static void inline_call(Import *im, const PbFunction *f, Node *call, Nodes *nodes,
+                        Scope *s, const Frame *up, int depth) {
+    Frame frame = {f, call, up, call->name, depth + 1};
+    if (!frame.prefix.n)
+        frame.prefix = arena_printf(im->m->arena, "%.*s_%u", (int)f->name.n, f->name.p,
+                                    call->index);
+    Scope inner = {.names = {.arena = im->m->arena}};
+    for (size_t i = 0; i < f->inputs.count && i < call->n_in; i++)
+        if (call->in[i])
+            bind(im, &inner, f->inputs.items[i], call->in[i], (Str){0});
+    import_nodes(im, f->nodes.items, f->nodes.count, call->graph, nodes, &inner, &frame,
+                 depth + 1);
+    for (size_t i = 0; i < f->outputs.count && i < call->pb->outputs.count; i++) {
+        Str name = call->pb->outputs.items[i];
+        Value *v = map_get(&inner.names, f->outputs.items[i]);
+        if (!v && name.n && ok(im))
+            graph_error(im, node_where(im->m, call), (Str){0},
+                        "a function does not make its output", f->outputs.items[i]);
+        if (!v || !name.n)
+            continue;
+        if (v->kind == VALUE_NODE && v->graph == call->graph && v->def->scope.n)
+            v->name = prefixed(im, up, name);
+        bind(im, s, name, v, node_where(im->m, call));
+    }
+}
+
+static void call_function(Import *im, const PbFunction *f, Node *call, Nodes *nodes,
+                          Scope *s, const Frame *up, int depth) {
+    if (frame_calls_itself(up, f) || depth >= GRAPH_DEPTH_MAX) {
+        diag_add(im->m->diags, OX0202, node_where(im->m, call), (Str){0},
+                 "function \"%.*s\" calls itself or nests deeper than %d",
+                 (int)f->name.n, f->name.p, GRAPH_DEPTH_MAX);
+        return;
+    }
+    im->inlined += f->nodes.count;
+    if (im->inlined > INLINED_NODES_MAX) {
+        diag_add(im->m->diags, OX0202, node_where(im->m, call), (Str){0},
+                 "local functions expand to more than %d nodes", INLINED_NODES_MAX);
+        return;
+    }
+    inline_call(im, f, call, nodes, s, up, depth);
+}
+
+static void import_nodes(Import *im, const PbNode *items, size_t count, Graph *g,
+                         Nodes *nodes, Scope *s, const Frame *frame, int depth) {
+    for (size_t i = 0; i < count && ok(im); i++) {
+        Node *n = node_new(im, &items[i], g, frame);
+        if (!n)
+            return;
+        connect_inputs(im, n, s);
+        import_attrs(im, n, s, frame, depth);
+        if (!ok(im))
+            return;
+        const PbFunction *f = find_function(im, &items[i]);
+        if (f) {
+            call_function(im, f, n, nodes, s, frame, depth);
+            continue;
+        }
+        make_outputs(im, n, s, frame);
+        if (!ARENA_PUSH(im->m->arena, nodes, n))
+            return;
+    }
+}
+
+/* ---- graphs ------------------------------------------------------------------------ */
+
+static void import_initializers(Import *im, const PbGraph *pb, Graph *g, Scope *s,
+                                const Frame *frame) {
+    for (size_t i = 0; i < pb->initializers.count && ok(im); i++) {
+        const Tensor *t = &pb->initializers.items[i];
+        if (t->rank > OX_MAX_RANK) {
+            graph_error(im, (Str){0}, (Str){0}, "more than 32 dimensions in tensor",
+                        t->name);
+            return;
+        }
+        Value *v = value_new(im->m, g, VALUE_PARAM, prefixed(im, frame, t->name));
+        if (!v || !value_set_tensor(im->m, v, t, false))
+            return;
+        bind(im, s, t->name, v, STR("initializer"));
+    }
+    for (size_t i = 0; i < pb->sparse_initializers.count; i++)
+        diag_add(im->m->diags, OX0302, STR("initializer"),
+                 STR("store the tensor densely"),
+                 "sparse initializer \"%.*s\" is not supported",
+                 (int)pb->sparse_initializers.items[i].values.name.n,
+                 pb->sparse_initializers.items[i].values.name.p);
+}
+
+/* An input that has an initializer is a parameter with a default, not an input. */
+static void import_inputs(Import *im, const PbGraph *pb, Graph *g, Scope *s,
+                          const Frame *frame) {
+    g->inputs = ARENA_ARRAY(im->m->arena, pb->inputs.count, Value *);
+    for (size_t i = 0; i < pb->inputs.count && g->inputs && ok(im); i++) {
+        const PbValue *in = &pb->inputs.items[i];
+        const Value *v0 = map_get(&s->names, in->name);
+        if (v0 && v0->kind != VALUE_INPUT)
+            continue;
+        Value *v = value_new(im->m, g, VALUE_INPUT, prefixed(im, frame, in->name));
+        if (!v)
+            return;
+        v->type = type_from_pb(im->m, &in->type, v);
+        bind(im, s, in->name, v, STR("graph input"));
+        g->inputs[g->n_inputs++] = v;
+    }
+}
+
+static void import_outputs(Import *im, const PbGraph *pb, Graph *g, const Scope *s) {
+    Arena *arena = im->m->arena;
+    g->outputs = ARENA_ARRAY(arena, pb->outputs.count, Value *);
+    g->output_names = ARENA_ARRAY(arena, pb->outputs.count, Str);
+    if (!g->outputs || !g->output_names)
+        return;
+    for (size_t i = 0; i < pb->outputs.count; i++) {
+        Str name = pb->outputs.items[i].name;
+        Value *v = lookup(s, name);
+        if (!v) {
+            graph_error(im, STR("graph output"), (Str){0}, "nothing makes the output",
+                        name);
+            return;
+        }
+        g->outputs[i] = v;
+        g->output_names[i] = name;
+        g->n_outputs = i + 1;
+    }
+}
+
+static void declare(Import *im, const PbValues *infos, const Scope *s) {
+    for (size_t i = 0; i < infos->count; i++) {
+        Value *v = map_get(&s->names, infos->items[i].name);
+        if (!v || v->declared || v->kind != VALUE_NODE)
+            continue;
+        Type *t = ARENA_NEW(im->m->arena, Type);
+        if (!t)
+            return;
+        *t = type_from_pb(im->m, &infos->items[i].type, v);
+        v->declared = t;
+    }
+}
+
+static Graph *import_graph(Import *im, const PbGraph *pb, Node *owner, const Scope *up,
+                           const Frame *frame, int depth) {
+    if (depth >= GRAPH_DEPTH_MAX) {
+        diag_add(im->m->diags, OX0104, (Str){0}, (Str){0},
+                 "subgraphs nest deeper than %d", GRAPH_DEPTH_MAX);
+        return NULL;
+    }
+    Graph *g = ARENA_NEW(im->m->arena, Graph);
+    if (!g)
+        return NULL;
+    g->name = pb->name;
+    g->doc = pb->doc;
+    g->owner = owner;
+    g->parent = owner ? owner->graph : NULL;
+    Scope s = {.names = {.arena = im->m->arena}, .up = up};
+    Nodes nodes = {0};
+    import_initializers(im, pb, g, &s, frame);
+    import_inputs(im, pb, g, &s, frame);
+    import_nodes(im, pb->nodes.items, pb->nodes.count, g, &nodes, &s, frame, depth);
+    g->nodes = nodes.items;
+    g->n_nodes = nodes.count;
+    if (ok(im))
+        import_outputs(im, pb, g, &s);
+    declare(im, &pb->value_info, &s);
+    declare(im, &pb->outputs, &s);
+    return g;
+}
+
+/* "path/to/resnet18.onnx" -> "resnet18" */
+static Str stem(Str file) {
+    Str base = str_after_last(file, '/');
+    if (str_ends(base, STR(".onnx")))
+        base.n -= 5;
+    return base.n ? base : STR("model");
+}
+
+Model *graph_import(Arena *arena, Diags *diags, const PbModel *pb, Str file) {
+    Model *m = ARENA_NEW(arena, Model);
+    if (!m)
+        return NULL;
+    m->arena = arena;
+    m->diags = diags;
+    m->pb = pb;
+    m->name = stem(file);
+    m->dims.arena = arena;
+    m->dim_names.arena = arena;
+    Import im = {.m = m,
+                 .pb = pb,
+                 .functions = {.arena = arena},
+                 .key = {.arena = arena}};
+    index_functions(&im);
+    m->graph = import_graph(&im, &pb->graph, NULL, NULL, NULL, 0);
+    return m->graph ? m : NULL;
+}

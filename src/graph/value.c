@@ -1,0 +1,238 @@
+/* Values, their types and their compile-time elements.
+ * Source: ONNX IR specification, "Types" and "Graphs"; which tensors are parameters is
+ * our contract with users (docs/architecture.md, "params"). */
+#include "graph/ir.h"
+
+#include <ctype.h>
+
+enum {
+    LITERAL_MAX = 64,      /* integers: shapes, axes, small tables */
+    FLOAT_LITERAL_MAX = 16 /* floats of Constant nodes: scales, means */
+};
+
+Value *value_new(Model *m, Graph *g, ValueKind kind, Str name) {
+    Value *v = ARENA_NEW(m->arena, Value);
+    if (!v)
+        return NULL;
+    v->kind = kind;
+    v->name = name;
+    v->graph = g;
+    v->type.rank = -1;
+    v->id = m->value_count++;
+    return v;
+}
+
+Value *value_final(Value *v) {
+    while (v && v->alias)
+        v = v->alias;
+    return v;
+}
+
+Dim value_symbol(Model *m, Value *v, int axis) {
+    v->is_origin = true;
+    return dim_symbol(&m->dims, (Str){0}, v, axis);
+}
+
+/* ---- types ------------------------------------------------------------------------- */
+
+/* A named dimension is one symbol in the whole model, read at its first graph input. */
+static Dim named_dim(Model *m, Str name, Value *v, int axis) {
+    const Dim *known = map_get(&m->dim_names, name);
+    if (known)
+        return *known;
+    Dim *d = ARENA_NEW(m->arena, Dim);
+    if (!d)
+        return dim_int(0);
+    *d = dim_symbol(&m->dims, name, v, axis);
+    map_set(&m->dim_names, name, d);
+    return *d;
+}
+
+Dim dim_from_pb(Model *m, const PbDim *pb, Value *v, int axis) {
+    if (pb->kind == PB_DIM_VALUE && pb->value >= 0)
+        return dim_int(pb->value);
+    if (pb->kind == PB_DIM_PARAM && pb->param.n)
+        return named_dim(m, pb->param, v, axis);
+    return value_symbol(m, v, axis);
+}
+
+static const Type *elem_from_pb(Model *m, const PbType *pb, Value *v) {
+    Type *t = ARENA_NEW(m->arena, Type);
+    if (t && pb)
+        *t = type_from_pb(m, pb, v);
+    return t;
+}
+
+Type type_from_pb(Model *m, const PbType *pb, Value *v) {
+    Type t = {.rank = -1};
+    switch (pb->kind) {
+    case PB_TYPE_SEQUENCE:
+        t.kind = TYPE_SEQUENCE;
+        t.elem = elem_from_pb(m, pb->elem, v);
+        return t;
+    case PB_TYPE_OPTIONAL:
+        t.kind = TYPE_OPTIONAL;
+        t.elem = elem_from_pb(m, pb->elem, v);
+        return t;
+    case PB_TYPE_MAP:
+        t.kind = TYPE_MAP;
+        return t;
+    case PB_TYPE_NONE:
+    case PB_TYPE_TENSOR:
+    case PB_TYPE_SPARSE:
+        break;
+    }
+    t.dtype = pb->dtype;
+    if (!pb->has_shape || pb->rank > OX_MAX_RANK)
+        return t;
+    Dim *dims = ARENA_ARRAY(m->arena, pb->rank, Dim);
+    if (pb->rank && !dims)
+        return t;
+    for (size_t i = 0; i < pb->rank; i++)
+        dims[i] = dim_from_pb(m, &pb->dims[i], v, (int)i);
+    t.rank = (int)pb->rank;
+    t.dims = dims;
+    return t;
+}
+
+static Type type_of_tensor(Model *m, const Tensor *t) {
+    Type type = {.dtype = t->dtype, .rank = t->rank};
+    Dim *dims = ARENA_ARRAY(m->arena, (size_t)t->rank, Dim);
+    if (t->rank && !dims)
+        type.rank = -1;
+    for (int i = 0; i < type.rank; i++)
+        dims[i] = dim_int(t->dims[i]);
+    type.dims = dims;
+    return type;
+}
+
+bool type_is_static(const Type *t) {
+    for (int i = 0; i < t->rank; i++)
+        if (!dim_is_int(t->dims[i]))
+            return false;
+    return t->rank >= 0;
+}
+
+Dim type_count(Dims *ds, const Type *t) {
+    Dim count = dim_int(1);
+    for (int i = 0; i < t->rank; i++)
+        count = dim_mul(ds, count, t->dims[i]);
+    return count;
+}
+
+void type_print(Text *t, const Type *type) {
+    static const char *const kinds[] = {"tensor", "sequence", "optional", "map"};
+    if (type->kind != TYPE_TENSOR) {
+        text_printf(t, "%s(", kinds[type->kind]);
+        if (type->elem && type->elem->kind == TYPE_TENSOR)
+            type_print(t, type->elem);
+        text_char(t, ')');
+        return;
+    }
+    text_lit(t, dtype_info(type->dtype)->name);
+    if (type->rank < 0) {
+        text_lit(t, "[...]");
+        return;
+    }
+    text_char(t, '[');
+    for (int i = 0; i < type->rank; i++) {
+        if (i)
+            text_char(t, ',');
+        dim_print(t, type->dims[i]);
+    }
+    text_char(t, ']');
+}
+
+/* ---- compile-time elements --------------------------------------------------------- */
+
+Known *known_new(Model *m, DType dtype, size_t n) {
+    DTypeClass cls = dtype_info(dtype)->cls;
+    if (n > KNOWN_MAX || cls == DC_STRING || cls == DC_COMPLEX || cls == DC_NONE)
+        return NULL;
+    Known *k = ARENA_NEW(m->arena, Known);
+    void *elements = arena_array(
+        m->arena, n ? n : 1, cls == DC_FLOAT ? sizeof(double) : sizeof(Dim));
+    if (!k || !elements)
+        return NULL;
+    k->n = n;
+    if (cls == DC_FLOAT)
+        k->floats = elements;
+    else
+        k->ints = elements;
+    return k;
+}
+
+Dim *known_ints(Known *k) { return (Dim *)(uintptr_t)k->ints; }
+double *known_floats(Known *k) { return (double *)(uintptr_t)k->floats; }
+
+const Known *known_from_tensor(Model *m, const Tensor *t) {
+    if (t->count > KNOWN_MAX)
+        return NULL;
+    Known *k = known_new(m, t->dtype, (size_t)t->count);
+    if (!k)
+        return NULL;
+    for (int64_t i = 0; i < t->count; i++) {
+        if (k->floats)
+            known_floats(k)[i] = tensor_f64(t, i);
+        else
+            known_ints(k)[i] = dim_int(tensor_i64(t, i));
+    }
+    return k;
+}
+
+/* ---- parameters and literals ------------------------------------------------------- */
+
+static bool all_digits(Str s) {
+    for (size_t i = 0; i < s.n; i++)
+        if (!isdigit((unsigned char)s.p[i]))
+            return false;
+    return s.n > 0;
+}
+
+/* Names that exporters give to numbers in Python code, never to parameters of a module:
+ * val_131 (dynamo), onnx::Mul_12 and /m/Constant_3_output_0 (TorchScript). */
+static bool is_generated_name(Str name) {
+    static const Str prefixes[] = {
+        {"val_", 4}, {"onnx::", 6}, {"_val_", 5}, {"scalar_tensor", 13}};
+    if (all_digits(name))
+        return true;
+    for (size_t i = 0; i < OX_COUNT(prefixes); i++)
+        if (str_starts(name, prefixes[i]))
+            return true;
+    return str_starts(str_after_last(name, '/'), STR("Constant"));
+}
+
+ValueKind value_kind_of(const Tensor *t, Str name, bool constant_node) {
+    if (t->dtype == DT_STRING || t->count == 0)
+        return VALUE_CONST;
+    DTypeClass cls = dtype_info(t->dtype)->cls;
+    if (cls == DC_COMPLEX)
+        return VALUE_PARAM;
+    if (cls != DC_FLOAT)
+        return t->count <= LITERAL_MAX ? VALUE_CONST : VALUE_PARAM;
+    bool made_up = constant_node || is_generated_name(name);
+    int64_t limit = constant_node ? FLOAT_LITERAL_MAX : 1;
+    return made_up && t->count <= limit ? VALUE_CONST : VALUE_PARAM;
+}
+
+static bool graph_add_param(Model *m, Graph *g, Value *v) {
+    size_t cap = g->cap_params;
+    Value **room = arena_push_room(m->arena, g->params, g->n_params, &cap, sizeof *room);
+    g->params = room;
+    g->cap_params = cap;
+    if (g->n_params >= cap)
+        return false;
+    g->params[g->n_params++] = v;
+    return true;
+}
+
+bool value_set_tensor(Model *m, Value *v, const Tensor *t, bool constant_node) {
+    v->kind = value_kind_of(t, v->name, constant_node);
+    v->tensor = t;
+    v->type = type_of_tensor(m, t);
+    v->def = NULL;
+    v->generated_name = constant_node || is_generated_name(v->name);
+    if (v->kind == VALUE_CONST)
+        v->known = known_from_tensor(m, t);
+    return graph_add_param(m, v->graph, v);
+}

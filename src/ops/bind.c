@@ -1,0 +1,120 @@
+/* Binds the nodes of an imported model to the registry: each node gets the definition
+ * that governs it, constants become values, and operators that the registry does not
+ * have are collected, all of them, for one report. */
+#include "ops/op.h"
+
+enum { BIND_CACHE = 64 };
+
+typedef struct Bind {
+    Model *m;
+    const Node *cached[BIND_CACHE]; /* a node already bound, by hash of its operator */
+    bool newer;                     /* the opset warning was given */
+} Bind;
+
+static bool same_operator(const Node *a, const Node *b) {
+    return a->opset == b->opset && str_eq(a->op_type, b->op_type) &&
+           str_eq(a->domain, b->domain);
+}
+
+static void note_unsupported(Model *m, const Node *n) {
+    for (size_t i = 0; i < m->unsupported.count; i++) {
+        Unsupported *u = &m->unsupported.items[i];
+        if (same_operator(u->first, n)) {
+            u->count++;
+            return;
+        }
+    }
+    Unsupported u = {n->domain, n->op_type, n->opset, 1, n};
+    (void)ARENA_PUSH(m->arena, &m->unsupported, u);
+}
+
+static const OpDef *find(Bind *b, const Node *n) {
+    const Node **slot = &b->cached[str_hash(n->op_type) % BIND_CACHE];
+    if (*slot && same_operator(*slot, n))
+        return (*slot)->op;
+    const OpDef *op = op_find(n->domain, n->op_type, n->opset);
+    if (op)
+        *slot = n;
+    return op;
+}
+
+/* ---- constants --------------------------------------------------------------------- */
+
+static Tensor *scalar(Model *m, DType dtype, const void *data, size_t size, int rank,
+                      int64_t count) {
+    Tensor *t = ARENA_NEW(m->arena, Tensor);
+    int64_t *dims = ARENA_NEW(m->arena, int64_t);
+    if (!t || !dims)
+        return NULL;
+    *dims = count;
+    *t = (Tensor){.dtype = dtype,
+                  .rank = rank,
+                  .dims = dims,
+                  .count = count,
+                  .data = {data, size},
+                  .offset = OX_NO_OFFSET};
+    return t;
+}
+
+/* value, value_float(s), value_int(s), as a tensor; NULL for strings and sparse. */
+static const Tensor *constant_tensor(Model *m, const PbAttr *a) {
+    switch (a->type) {
+    case ATTR_TENSOR:
+        return a->t;
+    case ATTR_FLOAT:
+        return scalar(m, DT_FLOAT, &a->f, sizeof a->f, 0, 1);
+    case ATTR_INT:
+        return scalar(m, DT_INT64, &a->i, sizeof a->i, 0, 1);
+    case ATTR_FLOATS:
+        return scalar(m, DT_FLOAT, a->floats.items, a->floats.count * sizeof(float), 1,
+                      (int64_t)a->floats.count);
+    case ATTR_INTS:
+        return scalar(m, DT_INT64, a->ints.items, a->ints.count * sizeof(int64_t), 1,
+                      (int64_t)a->ints.count);
+    default:
+        return NULL;
+    }
+}
+
+/* true when the node has become a value and is to be dropped. */
+static bool become_value(Model *m, Node *n) {
+    Value *v = n->n_out ? n->out[0] : NULL;
+    for (uint32_t i = 0; i < n->n_attrs && v; i++) {
+        const PbAttr *a = n->attrs[i].pb;
+        if (!str_starts(a->name, STR("value")))
+            continue;
+        const Tensor *t = constant_tensor(m, a);
+        if (t && t->rank <= OX_MAX_RANK)
+            return value_set_tensor(m, v, t, true);
+    }
+    return false;
+}
+
+static void bind_graph(void *user, Graph *g) {
+    Bind *b = user;
+    size_t kept = 0;
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        Node *n = g->nodes[i];
+        if (!n->op)
+            n->op = find(b, n);
+        if (!n->op)
+            note_unsupported(b->m, n);
+        else if (n->op->facts & OP_CONSTANT && become_value(b->m, n))
+            continue;
+        if (!b->newer && !n->domain.n && n->opset > OP_NEWEST_OPSET) {
+            b->newer = true;
+            diag_add(b->m->diags, OX0304, (Str){0},
+                     STR("compare the outputs with oxide_xla verify"),
+                     "the model uses opset %lld, the newest known is %d",
+                     (long long)n->opset, OP_NEWEST_OPSET);
+        }
+        g->nodes[kept++] = n;
+    }
+    g->n_nodes = kept;
+}
+
+void ops_bind(Model *m) {
+    Bind b = {.m = m};
+    m->unsupported.count = 0;
+    graph_each(m->graph, bind_graph, &b);
+}

@@ -1,0 +1,223 @@
+/* Conv and ConvTranspose, over any number of spatial axes.
+ * Both become one call of a helper in codegen/py/conv.py; only padding needs thought.
+ * Source: ONNX operators Conv and ConvTranspose; onnxruntime for output_shape. */
+#include "ops/window.h"
+
+/* ---- channels ---------------------------------------------------------------------- */
+
+typedef struct Channels {
+    int64_t group;
+    Dim in, out; /* of X and Y */
+} Channels;
+
+static bool not_multiple(Dim d, int64_t group) {
+    return dim_is_int(d) && d.c % group != 0;
+}
+
+/* W holds C / group channels of X and all M of Y, or the other way round. */
+static bool read_channels(Model *m, Node *n, bool transposed, Channels *c) {
+    c->group = attr_int(n, "group");
+    if (c->group < 1) {
+        node_error(m, n, OX0303, "", "group is %lld", (long long)c->group);
+        return false;
+    }
+    c->in = in_dim(n, 0, 1);
+    if (in_rank(n, 1) < 0) {
+        c->out = fresh_dim(m, n, 0, 1);
+        return true;
+    }
+    Dim group = dim_int(c->group);
+    Dim w0 = in_dim(n, 1, 0), w1 = dim_mul(&m->dims, in_dim(n, 1, 1), group);
+    c->out = transposed ? w1 : w0;
+    Dim in = transposed ? w0 : w1;
+    if (dim_known_eq(&m->dims, c->in, in) == 0) {
+        node_error(m, n, OX0401, "", "X has %lld channels, but W is for %lld",
+                   (long long)c->in.c, (long long)in.c);
+        return false;
+    }
+    if (not_multiple(in, c->group) || not_multiple(c->out, c->group)) {
+        node_error(m, n, OX0401, "", "channels are not a multiple of group %lld",
+                   (long long)c->group);
+        return false;
+    }
+    return true;
+}
+
+static bool check_bias(Model *m, const Node *n, const Channels *c) {
+    if (!node_in(n, 2) || in_rank(n, 2) < 0)
+        return true;
+    if (in_rank(n, 2) == 1 && dim_known_eq(&m->dims, in_dim(n, 2, 0), c->out) != 0)
+        return true;
+    node_error(m, n, OX0401, "", "B does not have one element for each output channel");
+    return false;
+}
+
+static void infer_with(Model *m, Node *n, bool transposed,
+                       bool (*resolve)(Model *m, const Node *n, Window *w)) {
+    Window w;
+    Channels c;
+    Shape s;
+    int rank = in_rank(n, 0) >= 0 ? in_rank(n, 0) : in_rank(n, 1);
+    if (window_read(m, n, &w) && read_channels(m, n, transposed, &c) &&
+        check_bias(m, n, &c) && resolve(m, n, &w)) {
+        window_shape(n, &w, c.out, &s);
+        set_type(m, n, 0, in_dtype(n, 0), &s);
+    } else if (rank >= 0) {
+        set_rank(m, n, 0, in_dtype(n, 0), rank);
+    } else {
+        set_unranked(m, n, 0, in_dtype(n, 0));
+    }
+}
+
+static void infer_conv(Model *m, Node *n) {
+    infer_with(m, n, false, window_slide);
+}
+
+/* ---- emission ---------------------------------------------------------------------- */
+
+/* helper(x, w, b, stride=..., padding=..., dilation=..., groups=...) */
+static const Expr *helper_call(Emit *e, const char *helper, const Window *w,
+                               const Expr *padding) {
+    Arena *a = emit_arena(e);
+    const Expr *args[] = {emit_in(e, 0), emit_in(e, 1), emit_in(e, 2)};
+    const Expr *call =
+        ex_call(a, ex_name(a, str_from(helper)), args, args[2] ? 3 : 2);
+    call = call_with(e, call, "stride", window_ints(e, w->stride, w->n, 1));
+    call = call_with(e, call, "padding", padding);
+    call = call_with(e, call, "dilation", window_ints(e, w->dilation, w->n, 1));
+    int64_t group = attr_int(emit_node(e), "group");
+    return call_with(e, call, "groups", group == 1 ? NULL : ex_int(a, group));
+}
+
+static bool is_rank_missing(Emit *e) {
+    if (in_rank(emit_node(e), 0) >= 0 && in_rank(emit_node(e), 1) >= 0)
+        return false;
+    emit_fail(e, OX0403, "", "the rank of X or W is not known");
+    return true;
+}
+
+static bool is_static(const Window *w) {
+    bool fixed = true;
+    for (int i = 0; i < w->n; i++)
+        fixed = fixed && dim_is_int(w->lo[i]) && dim_is_int(w->hi[i]);
+    return fixed;
+}
+
+/* auto_pad of sizes that are not known is left to JAX, which has the same rule. */
+static void emit_conv(Emit *e) {
+    Model *m = emit_model(e);
+    Window w;
+    if (is_rank_missing(e) || !window_read(m, emit_node(e), &w) ||
+        !window_slide(m, emit_node(e), &w))
+        return;
+    const Expr *padding;
+    if (is_static(&w))
+        padding = window_padding(e, w.lo, w.hi, w.n);
+    else if (w.mode == PAD_SAME_UPPER)
+        padding = ex_str(emit_arena(e), STR("SAME"));
+    else
+        padding = ex_str(emit_arena(e), STR("SAME_LOWER"));
+    emit_out(e, 0, helper_call(e, "conv", &w, padding));
+}
+
+/* ---- ConvTranspose ----------------------------------------------------------------- */
+
+typedef struct Transposed {
+    Ints extra; /* output_padding; zeros when empty */
+    Ints shape; /* output_shape; may be empty */
+} Transposed;
+
+static bool read_transposed(Model *m, const Node *n, const Window *w, Transposed *t) {
+    size_t count = (size_t)w->n;
+    *t = (Transposed){0};
+    attr_ints(n, "output_padding", &t->extra);
+    attr_ints(n, "output_shape", &t->shape);
+    if (t->shape.n == count + 2) /* some exporters add N and C */
+        memmove(t->shape.v, t->shape.v + 2, count * sizeof t->shape.v[0]);
+    else if (t->shape.n != 0 && t->shape.n != count) {
+        node_error(m, n, OX0401, "", "output_shape has %zu entries", t->shape.n);
+        return false;
+    }
+    if (t->extra.n != 0 && t->extra.n != count) {
+        node_error(m, n, OX0401, "", "output_padding has %zu entries", t->extra.n);
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        bool bad = (t->extra.n && (t->extra.v[i] < 0 || t->extra.v[i] > INT32_MAX)) ||
+                   (t->shape.n && (t->shape.v[i] < 0 || t->shape.v[i] > INT32_MAX));
+        if (!bad)
+            continue;
+        node_error(m, n, OX0303, "", "output_padding or output_shape is out of range");
+        return false;
+    }
+    return true;
+}
+
+/* Splits what the output loses in all between its ends: the larger half is at the end
+ * with SAME_UPPER, else at the start.  A negative total appends zeros. */
+static void split_padding(Dims *ds, Window *w, int i, Dim total) {
+    Dim lost = dim_max(ds, total, dim_int(0));
+    Dim half = dim_floordiv(ds, lost, dim_int(2));
+    w->lo[i] = w->mode == PAD_SAME_UPPER ? half : dim_sub(ds, lost, half);
+    w->hi[i] = dim_sub(ds, total, w->lo[i]);
+}
+
+/* Sets out, and in lo and hi what the full result loses at each end; output_padding
+ * counts as a negative loss at the high end. */
+static bool transpose_sizes(Model *m, const Node *n, Window *w) {
+    Dims *ds = &m->dims;
+    Transposed t;
+    if (!read_transposed(m, n, w, &t))
+        return false;
+    bool same = w->mode == PAD_SAME_UPPER || w->mode == PAD_SAME_LOWER;
+    for (int i = 0; i < w->n; i++) {
+        Dim extra = dim_int(t.extra.n ? t.extra.v[i] : 0);
+        Dim scaled = dim_mul(ds, w->in[i], dim_int(w->stride[i]));
+        Dim full = dim_add(ds, dim_sub(ds, scaled, dim_int(w->stride[i])),
+                           dim_add(ds, w->extent[i], extra));
+        if (t.shape.n || same) {
+            w->out[i] = t.shape.n ? dim_int(t.shape.v[i]) : scaled;
+            split_padding(ds, w, i, dim_sub(ds, full, w->out[i]));
+        } else {
+            w->out[i] = dim_sub(ds, full, dim_add(ds, w->lo[i], w->hi[i]));
+        }
+        w->hi[i] = dim_sub(ds, w->hi[i], extra);
+        if (dim_is_int(w->out[i]) && w->out[i].c < 0) {
+            node_error(m, n, OX0401, "", "pads are larger than the output along axis %d",
+                       2 + i);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void infer_conv_transpose(Model *m, Node *n) {
+    infer_with(m, n, true, transpose_sizes);
+}
+
+static void emit_conv_transpose(Emit *e) {
+    Model *m = emit_model(e);
+    Window w;
+    if (is_rank_missing(e) || !window_read(m, emit_node(e), &w) ||
+        !transpose_sizes(m, emit_node(e), &w))
+        return;
+    const Expr *padding = window_padding(e, w.lo, w.hi, w.n);
+    emit_out(e, 0, helper_call(e, "conv_transpose", &w, padding));
+}
+
+/* clang-format off */
+#define CONV_ATTRS                                                                     \
+    STRING("auto_pad", "NOTSET"), INTS_OPT("dilations"), INT("group", 1),              \
+    INTS_OPT("kernel_shape"), INTS_OPT("pads"), INTS_OPT("strides")
+
+static const OpDef ops[] = {
+    {.name = "Conv", .since = 1, .in = "X W B?", .out = "Y",
+     .attrs = {CONV_ATTRS},
+     .infer = infer_conv, .emit = emit_conv},
+    {.name = "ConvTranspose", .since = 1, .in = "X W B?", .out = "Y",
+     .attrs = {CONV_ATTRS, INTS_OPT("output_padding"), INTS_OPT("output_shape")},
+     .infer = infer_conv_transpose, .emit = emit_conv_transpose},
+};
+/* clang-format on */
+
+const OpFamily ops_conv = FAMILY(ops);

@@ -1,0 +1,170 @@
+/* Strided walks over small tensors, and expressions of subscripts and shapes. */
+#include "ops/layout.h"
+
+/* ---- evaluation -------------------------------------------------------------------- */
+
+bool strided_of(const Value *v, Strided *s) {
+    if (!v || v->type.kind != TYPE_TENSOR || v->type.rank > OX_MAX_RANK ||
+        !type_is_static(&v->type))
+        return false;
+    *s = (Strided){.rank = v->type.rank};
+    int64_t count = 1;
+    bool fits = true;
+    for (int i = s->rank - 1; i >= 0; i--) {
+        s->size[i] = v->type.dims[i].c;
+        s->stride[i] = count;
+        fits &= s->size[i] >= 0 && s->size[i] <= KNOWN_MAX && count <= KNOWN_MAX;
+        count = fits ? count * s->size[i] : count;
+    }
+    return fits && count <= KNOWN_MAX;
+}
+
+/* The number of steps of the walk; -1 when it is too large to track. */
+static int64_t walk_count(const Strided *w) {
+    int64_t count = 1;
+    for (int i = 0; i < w->rank; i++) {
+        if (w->size[i] < 0 || w->size[i] > KNOWN_MAX)
+            return -1;
+        count *= w->size[i];
+        if (count > KNOWN_MAX)
+            return -1;
+    }
+    return count;
+}
+
+void eval_strided(Model *m, Node *n, int in, int out, const Strided *walk) {
+    size_t map[KNOWN_MAX];
+    int64_t count = in_known(n, in) ? walk_count(walk) : -1;
+    if (count < 0)
+        return;
+    for (int64_t i = 0; i < count; i++) {
+        int64_t rest = i, at = walk->base;
+        for (int axis = walk->rank - 1; axis >= 0; axis--) {
+            at += rest % walk->size[axis] * walk->stride[axis];
+            rest /= walk->size[axis];
+        }
+        if (at < 0)
+            return;
+        map[i] = (size_t)at;
+    }
+    eval_pick(m, n, in, out, map, (size_t)count);
+}
+
+void eval_copy(Model *m, Node *n) {
+    (void)m;
+    if (in_known(n, 0))
+        set_known(n, 0, in_known(n, 0));
+}
+
+void infer_identity(Model *m, Node *n) {
+    (void)m;
+    if (node_in(n, 0) && node_out(n, 0))
+        n->out[0]->type = n->in[0]->type;
+}
+
+/* ---- reading ----------------------------------------------------------------------- */
+
+bool known_int(const Node *n, int in, size_t i, int64_t *value) {
+    const Known *k = in_known(n, in);
+    if (!k || i >= k->n)
+        return false;
+    if (k->ints) {
+        *value = k->ints[i].c;
+        return dim_is_int(k->ints[i]);
+    }
+    double x = k->floats[i];
+    if (!(x > -9e15 && x < 9e15))
+        return false;
+    *value = (int64_t)x;
+    return true;
+}
+
+bool shapes_equal(const Shape *a, const Shape *b) {
+    if (a->rank < 0 || a->rank != b->rank)
+        return false;
+    for (int i = 0; i < a->rank; i++)
+        if (!dim_eq(a->d[i], b->d[i]))
+            return false;
+    return true;
+}
+
+bool is_unchanged(const Node *n, int out) {
+    const Value *x = node_in(n, 0), *y = node_out(n, out);
+    if (!x || !y || x->type.kind != TYPE_TENSOR || x->type.rank < 0 ||
+        x->type.rank != y->type.rank)
+        return false;
+    for (int i = 0; i < x->type.rank; i++)
+        if (!dim_eq(x->type.dims[i], y->type.dims[i]))
+            return false;
+    return true;
+}
+
+typedef struct OwnSearch {
+    const Node *node;
+    bool found;
+} OwnSearch;
+
+static void visit_symbol(void *user, const Symbol *s) {
+    OwnSearch *search = user;
+    search->found |= s->value && s->value->def == search->node;
+}
+
+bool dim_is_own(const Node *n, Dim d) {
+    OwnSearch search = {n, false};
+    dim_each_symbol(d, visit_symbol, &search);
+    return search.found;
+}
+
+bool shape_is_given(const Node *n, int out) {
+    const Value *y = node_out(n, out);
+    if (!y || y->type.kind != TYPE_TENSOR || y->type.rank < 0)
+        return false;
+    for (int i = 0; i < y->type.rank; i++)
+        if (dim_is_own(n, y->type.dims[i]))
+            return false;
+    return true;
+}
+
+/* ---- expressions ------------------------------------------------------------------- */
+
+const Expr *ex_method(Arena *a, const Expr *object, const char *name,
+                      const Expr *const *args, size_t n) {
+    return ex_call(a, ex_attribute(a, object, str_from(name)), args, n);
+}
+
+const Expr *ex_method_spread(Arena *a, const Expr *object, const char *name,
+                             const Expr *tuple) {
+    if (tuple->kind == EX_TUPLE && tuple->n > 0)
+        return ex_method(a, object, name, tuple->kids, tuple->n);
+    return ex_method(a, object, name, &tuple, 1);
+}
+
+const Expr *ex_subscript(Arena *a, const Expr *x, const Expr *const *items, int count) {
+    const Expr *list[OX_MAX_RANK + 1];
+    int first = 0, end = count;
+    while (first < count && !items[first])
+        first++;
+    while (end > first && !items[end - 1])
+        end--;
+    if (first == end)
+        return x;
+    size_t n = 0;
+    bool ellipsis = count - first + 1 < end;
+    if (ellipsis)
+        list[n++] = ex_name(a, STR("..."));
+    const Expr *all = ex_slice(a, NULL, NULL, NULL);
+    for (int i = ellipsis ? first : 0; i < (ellipsis ? count : end); i++)
+        list[n++] = items[i] ? items[i] : all;
+    return ex_index(a, x, list, n);
+}
+
+const Expr *emit_dims(Emit *e, const Dim *dims, int rank) {
+    const Expr *items[OX_MAX_RANK];
+    for (int i = 0; i < rank; i++)
+        items[i] = emit_dim(e, dims[i]);
+    return ex_seq(emit_arena(e), EX_TUPLE, items, (size_t)rank);
+}
+
+const Expr *ex_axes(Arena *a, const int64_t *axes, size_t n) {
+    return n == 1 ? ex_int(a, axes[0]) : ex_ints(a, EX_TUPLE, axes, n);
+}

@@ -1,0 +1,49 @@
+/* What the families share that move elements without computing: evaluation by strides,
+ * and the expressions of subscripts, method calls and shapes. */
+#ifndef OX_OPS_LAYOUT_H
+#define OX_OPS_LAYOUT_H
+
+#include "ops/op.h"
+
+/* A walk over elements: sizes and element strides per axis, outermost first. */
+typedef struct Strided {
+    int rank;
+    int64_t base;
+    int64_t size[OX_MAX_RANK], stride[OX_MAX_RANK];
+} Strided;
+
+/* Sizes and row-major strides of v; false unless it is a small tensor of known shape. */
+bool strided_of(const Value *v, Strided *s);
+/* Elements of output `out` in order are those of input `in` on the walk. */
+void eval_strided(Model *m, Node *n, int in, int out, const Strided *walk);
+/* Output 0 has the elements of input 0 in the same order. */
+void eval_copy(Model *m, Node *n);
+/* The same through the type as well, whatever its kind. */
+void infer_identity(Model *m, Node *n);
+
+/* Known element i of input `in` as an integer, also from float types. */
+bool known_int(const Node *n, int in, size_t i, int64_t *value);
+/* Every dimension equal. */
+bool shapes_equal(const Shape *a, const Shape *b);
+/* Output `out` is ranked and has the shape of input 0. */
+bool is_unchanged(const Node *n, int out);
+/* d is to be read from the shape of an output of n itself. */
+bool dim_is_own(const Node *n, Dim d);
+/* Output `out` is ranked and no dimension is its own: the shape can be written down. */
+bool shape_is_given(const Node *n, int out);
+
+/* object.name(args...) */
+const Expr *ex_method(Arena *a, const Expr *object, const char *name,
+                      const Expr *const *args, size_t n);
+/* object.reshape(a, b, c): the items of a tuple as arguments. */
+const Expr *ex_method_spread(Arena *a, const Expr *object, const char *name,
+                             const Expr *tuple);
+/* x[...] with one item for each of `count` positions, NULL for all; trailing ones are
+ * left out and leading ones become `...` where that is shorter. */
+const Expr *ex_subscript(Arena *a, const Expr *x, const Expr *const *items, int count);
+/* The dimensions as a tuple. */
+const Expr *emit_dims(Emit *e, const Dim *dims, int rank);
+/* An int for one axis, else a tuple. */
+const Expr *ex_axes(Arena *a, const int64_t *axes, size_t n);
+
+#endif

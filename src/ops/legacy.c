@@ -1,0 +1,58 @@
+/* Binary operators before opset 7: see legacy.h. */
+#include "ops/legacy.h"
+
+/* How many axes of input 0 lie behind those that input 1 matches; -1: cannot be told. */
+static int trailing_axes(Model *m, const Node *n) {
+    int a = in_rank(n, 0), b = in_rank(n, 1), axis;
+    if (!attr_int(n, "broadcast") || !attr_has(n, "axis") || b == 0)
+        return 0;
+    if (a < 0 || b < 0)
+        return -1;
+    if (!fix_axis(m, n, attr_int(n, "axis"), a, &axis))
+        return 0;
+    if (axis + b <= a)
+        return a - axis - b;
+    node_error(m, n, OX0401, "", "input 1 of rank %d does not fit at axis %d of rank %d",
+               b, axis, a);
+    return 0;
+}
+
+static void infer_as(Model *m, Node *n, DType dtype) {
+    Shape s, t;
+    in_shape(n, 0, &s);
+    in_shape(n, 1, &t);
+    int trailing = trailing_axes(m, n);
+    if (s.rank >= 0 && t.rank >= 0 && t.rank + trailing <= s.rank) {
+        for (int i = 0; i < trailing; i++)
+            t.d[t.rank++] = dim_int(1);
+        broadcast_shape(m, n, &s, &t);
+    }
+    set_type(m, n, 0, dtype, &s);
+}
+
+void infer_legacy(Model *m, Node *n) { infer_as(m, n, in_dtype(n, 0)); }
+
+void infer_legacy_bool(Model *m, Node *n) { infer_as(m, n, DT_BOOL); }
+
+void emit_legacy(Emit *e, const char *text) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    int trailing = trailing_axes(emit_model(e), n);
+    if (trailing < 0) {
+        emit_fail(e, OX0403, "give the shapes of the inputs with --shape",
+                  "broadcasting at an axis needs the ranks of both inputs");
+        return;
+    }
+    if (trailing == 0) {
+        emit_out(e, 0, EX(a, text, emit_operand(e, 0), emit_operand(e, 1)));
+        return;
+    }
+    const Expr *items[OX_MAX_RANK];
+    size_t count = 0;
+    for (int i = in_rank(n, 1); i > 0; i--)
+        items[count++] = ex_slice(a, NULL, NULL, NULL);
+    while (trailing-- > 0)
+        items[count++] = ex_none();
+    const Expr *b = ex_index(a, emit_in(e, 1), items, count);
+    emit_out(e, 0, EX(a, text, emit_in(e, 0), b));
+}

@@ -1,0 +1,497 @@
+/* Arithmetic, element by element: unary functions, and binary operators with numpy
+ * broadcasting (with ONNX's own broadcasting before opset 7).
+ *
+ * jax.numpy promotes types and ONNX does not, so templates stand only where all inputs
+ * have the type of the result; the callbacks look at the types. */
+#include "ops/evals.h"
+#include "ops/legacy.h"
+
+#include <math.h>
+
+/* ---- evaluation -------------------------------------------------------------------- */
+
+bool int_add(Model *m, const Dim *a, Dim *r) {
+    *r = dim_add(&m->dims, a[0], a[1]);
+    return true;
+}
+
+static bool int_sub(Model *m, const Dim *a, Dim *r) {
+    *r = dim_sub(&m->dims, a[0], a[1]);
+    return true;
+}
+
+bool int_mul(Model *m, const Dim *a, Dim *r) {
+    *r = dim_mul(&m->dims, a[0], a[1]);
+    return true;
+}
+
+bool int_min(Model *m, const Dim *a, Dim *r) {
+    *r = dim_min(&m->dims, a[0], a[1]);
+    return true;
+}
+
+bool int_max(Model *m, const Dim *a, Dim *r) {
+    *r = dim_max(&m->dims, a[0], a[1]);
+    return true;
+}
+
+static bool at_least(Dim d, int64_t least) {
+    int64_t bound;
+    return dim_lower_bound(d, &bound) && bound >= least;
+}
+
+bool int_div(Model *m, const Dim *a, Dim *r) {
+    if (dim_is(a[1], 0) || dim_is(a[1], -1))
+        return false;
+    if (dim_is_int(a[0]) && dim_is_int(a[1])) {
+        *r = dim_int(a[0].c / a[1].c);
+        return true;
+    }
+    if (dim_divide(&m->dims, a[0], a[1], r))
+        return true;
+    *r = dim_floordiv(&m->dims, a[0], a[1]);
+    return at_least(a[0], 0) && at_least(a[1], 0);
+}
+
+static bool int_mod(Model *m, const Dim *a, Dim *r) {
+    if (dim_is(a[1], 0))
+        return false;
+    *r = dim_mod(&m->dims, a[0], a[1]);
+    return true;
+}
+
+static bool int_fmod(Model *m, const Dim *a, Dim *r) {
+    return at_least(a[0], 0) && at_least(a[1], 0) && int_mod(m, a, r);
+}
+
+static bool int_neg(Model *m, const Dim *a, Dim *r) {
+    *r = dim_sub(&m->dims, dim_int(0), a[0]);
+    return true;
+}
+
+static bool int_abs(Model *m, const Dim *a, Dim *r) {
+    if (dim_is_int(a[0]) && a[0].c < 0)
+        return int_neg(m, a, r);
+    *r = a[0];
+    return at_least(a[0], 0);
+}
+
+static bool int_sign(Model *m, const Dim *a, Dim *r) {
+    (void)m;
+    *r = dim_int(dim_is_int(a[0]) ? (a[0].c > 0) - (a[0].c < 0) : 1);
+    return dim_is_int(a[0]) || at_least(a[0], 1);
+}
+
+static bool int_same(Model *m, const Dim *a, Dim *r) {
+    (void)m;
+    *r = a[0];
+    return true;
+}
+
+static bool int_pow(Model *m, const Dim *a, Dim *r) {
+    enum { POWER_MAX = 16 };
+    if (!dim_is_int(a[1]) || a[1].c < 0 || a[1].c > POWER_MAX)
+        return false;
+    *r = dim_int(1);
+    for (int64_t i = 0; i < a[1].c; i++)
+        *r = dim_mul(&m->dims, *r, a[0]);
+    return true;
+}
+
+/* Min(max, Max(input, min)) */
+static bool int_clip(Model *m, const Dim *a, Dim *r) {
+    *r = dim_min(&m->dims, a[2], dim_max(&m->dims, a[0], a[1]));
+    return true;
+}
+
+bool float_add(const double *a, double *r) {
+    *r = a[0] + a[1];
+    return true;
+}
+
+static bool float_sub(const double *a, double *r) {
+    *r = a[0] - a[1];
+    return true;
+}
+
+bool float_mul(const double *a, double *r) {
+    *r = a[0] * a[1];
+    return true;
+}
+
+static bool float_div(const double *a, double *r) {
+    *r = a[0] / a[1];
+    return true;
+}
+
+bool float_min(const double *a, double *r) {
+    *r = a[0] < a[1] || isnan(a[0]) ? a[0] : a[1];
+    return true;
+}
+
+bool float_max(const double *a, double *r) {
+    *r = a[0] > a[1] || isnan(a[0]) ? a[0] : a[1];
+    return true;
+}
+
+static bool float_pow(const double *a, double *r) {
+    *r = pow(a[0], a[1]);
+    return true;
+}
+
+static bool float_fmod(const double *a, double *r) {
+    *r = fmod(a[0], a[1]);
+    return true;
+}
+
+static bool float_clip(const double *a, double *r) {
+    double low[2] = {a[0], a[1]}, high[2] = {0, a[2]};
+    return float_max(low, &high[0]) && float_min(high, r);
+}
+
+static bool float_neg(const double *a, double *r) {
+    *r = -a[0];
+    return true;
+}
+
+static bool float_abs(const double *a, double *r) {
+    *r = fabs(a[0]);
+    return true;
+}
+
+static bool float_sqrt(const double *a, double *r) {
+    *r = sqrt(a[0]);
+    return true;
+}
+
+static bool float_reciprocal(const double *a, double *r) {
+    *r = 1 / a[0];
+    return true;
+}
+
+static bool float_floor(const double *a, double *r) {
+    *r = floor(a[0]);
+    return true;
+}
+
+static bool float_ceil(const double *a, double *r) {
+    *r = ceil(a[0]);
+    return true;
+}
+
+static bool float_round(const double *a, double *r) {
+    *r = nearbyint(a[0]);
+    return true;
+}
+
+static void eval_add(Model *m, Node *n) {
+    eval_elementwise(m, n, int_add, float_add);
+}
+static void eval_sub(Model *m, Node *n) {
+    eval_elementwise(m, n, int_sub, float_sub);
+}
+static void eval_mul(Model *m, Node *n) {
+    eval_elementwise(m, n, int_mul, float_mul);
+}
+static void eval_div(Model *m, Node *n) {
+    eval_elementwise(m, n, int_div, float_div);
+}
+static void eval_pow(Model *m, Node *n) {
+    eval_elementwise(m, n, int_pow, float_pow);
+}
+static void eval_mod(Model *m, Node *n) {
+    bool fmod = attr_int(n, "fmod") != 0;
+    eval_elementwise(m, n, fmod ? int_fmod : int_mod, fmod ? float_fmod : NULL);
+}
+static void eval_clip(Model *m, Node *n) {
+    eval_elementwise(m, n, n->n_in == 3 ? int_clip : NULL,
+                     n->n_in == 3 ? float_clip : NULL);
+}
+static void eval_neg(Model *m, Node *n) {
+    eval_elementwise(m, n, int_neg, float_neg);
+}
+static void eval_abs(Model *m, Node *n) {
+    eval_elementwise(m, n, int_abs, float_abs);
+}
+static void eval_sign(Model *m, Node *n) { eval_elementwise(m, n, int_sign, NULL); }
+static void eval_sqrt(Model *m, Node *n) { eval_elementwise(m, n, NULL, float_sqrt); }
+static void eval_reciprocal(Model *m, Node *n) {
+    eval_elementwise(m, n, NULL, float_reciprocal);
+}
+static void eval_floor(Model *m, Node *n) {
+    eval_elementwise(m, n, int_same, float_floor);
+}
+static void eval_ceil(Model *m, Node *n) {
+    eval_elementwise(m, n, int_same, float_ceil);
+}
+static void eval_round(Model *m, Node *n) {
+    eval_elementwise(m, n, int_same, float_round);
+}
+static void eval_min(Model *m, Node *n) {
+    if (n->n_in == 2)
+        eval_elementwise(m, n, int_min, float_min);
+}
+static void eval_max(Model *m, Node *n) {
+    if (n->n_in == 2)
+        eval_elementwise(m, n, int_max, float_max);
+}
+
+/* ---- binary operators -------------------------------------------------------------- */
+
+static void legacy_add(Emit *e) { emit_legacy(e, "$0 + $1"); }
+static void legacy_sub(Emit *e) { emit_legacy(e, "$0 - $1"); }
+static void legacy_mul(Emit *e) { emit_legacy(e, "$0 * $1"); }
+static void legacy_pow(Emit *e) { emit_legacy(e, "$0**$1"); }
+
+static const char *div_template(const Node *n) {
+    DTypeClass cls = dtype_info(in_dtype(n, 0))->cls;
+    if (cls == DC_UINT)
+        return "$0 // $1";
+    if (cls != DC_INT)
+        return "$0 / $1";
+    /* lax.div rounds toward zero, but does not broadcast. */
+    Shape a, b;
+    bool same = in_shape(n, 0, &a) && in_shape(n, 1, &b) && a.rank == b.rank;
+    for (int i = 0; same && i < a.rank; i++)
+        same = dim_eq(a.d[i], b.d[i]);
+    return same || in_rank(n, 1) == 0 ? "jax.lax.div($0, $1)" : "trunc_div($0, $1)";
+}
+
+static void legacy_div(Emit *e) { emit_legacy(e, div_template(emit_node(e))); }
+
+static void emit_div(Emit *e) {
+    const char *text = div_template(emit_node(e));
+    emit_out(e, 0, EX(emit_arena(e), text, emit_operand(e, 0), emit_operand(e, 1)));
+}
+
+/* The exponent as a Python number when it is one constant that is no larger than the
+ * base: an integral one as an int, which has an exact power and gradient. */
+static const Expr *scalar_exponent(Emit *e) {
+    const Node *n = emit_node(e);
+    const Known *k = in_known(n, 1);
+    if (!k || k->n != 1 || in_rank(n, 0) < in_rank(n, 1))
+        return NULL;
+    bool negative_int = k->ints && (!dim_is_int(k->ints[0]) || k->ints[0].c < 0);
+    if (negative_int && dtype_is_int(in_dtype(n, 0)))
+        return NULL;
+    if (k->ints)
+        return dim_is_int(k->ints[0]) ? ex_int(emit_arena(e), k->ints[0].c) : NULL;
+    double y = k->floats[0];
+    if (y == floor(y) && fabs(y) <= 64 && !(y < 0 && dtype_is_int(in_dtype(n, 0))))
+        return ex_int(emit_arena(e), (int64_t)y);
+    return dtype_is_float(in_dtype(n, 0)) ? emit_float(e, y, in_dtype(n, 1)) : NULL;
+}
+
+/* true when jnp's promotion of base and exponent gives the base's type. */
+static bool keeps_base(DType base, DType exponent) {
+    return base == exponent || (dtype_is_float(base) && dtype_is_int(exponent));
+}
+
+static void emit_pow(Emit *e) {
+    Arena *a = emit_arena(e);
+    const Expr *x = emit_in(e, 0), *y = scalar_exponent(e);
+    DType base = in_dtype(emit_node(e), 0), exponent = in_dtype(emit_node(e), 1);
+    if (y)
+        emit_out(e, 0, EX(a, "$0**$1", x, y));
+    else if (keeps_base(base, exponent))
+        emit_out(e, 0, EX(a, "$0**$1", x, emit_in(e, 1)));
+    else
+        emit_out(e, 0,
+                 EX(a, "($0**$1).astype($2)", x, emit_in(e, 1), emit_dtype(e, base)));
+}
+
+static void emit_mod(Emit *e) {
+    bool fmod = attr_int(emit_node(e), "fmod") != 0;
+    emit_out(e, 0,
+             EX(emit_arena(e), fmod ? "jnp.fmod($0, $1)" : "$0 % $1",
+                emit_operand(e, 0), emit_operand(e, 1)));
+}
+
+static void emit_shift(Emit *e) {
+    Node *n = emit_node(e);
+    bool left = attr_is(n, "direction", "LEFT");
+    if (!left && !attr_is(n, "direction", "RIGHT")) {
+        emit_fail(e, OX0303, "", "direction is neither LEFT nor RIGHT");
+        return;
+    }
+    emit_out(e, 0,
+             EX(emit_arena(e), left ? "$0 << $1" : "$0 >> $1", emit_operand(e, 0),
+                emit_operand(e, 1)));
+}
+
+/* ---- any number of inputs ---------------------------------------------------------- */
+
+static void infer_variadic(Model *m, Node *n) {
+    if (n->n_in == 0)
+        node_error(m, n, OX0303, "", "at least one input is needed");
+    infer_broadcast(m, n);
+}
+
+/* Inputs first .. first + count - 1 joined by `text`; halved, so that a long list makes
+ * no deep tree, from the point where that changes no sum that anybody writes. */
+static const Expr *join(Emit *e, const char *text, int first, int count) {
+    enum { CHAIN_MAX = 16 };
+    if (count == 1)
+        return emit_in(e, first);
+    int left = count <= CHAIN_MAX ? count - 1 : count / 2;
+    const Expr *l = join(e, text, first, left);
+    return EX(emit_arena(e), text, l, join(e, text, first + left, count - left));
+}
+
+static void emit_joined(Emit *e, const char *text) {
+    int count = (int)emit_node(e)->n_in;
+    if (count == 2)
+        emit_out(e, 0, EX(emit_arena(e), text, emit_operand(e, 0), emit_operand(e, 1)));
+    else if (count > 0)
+        emit_out(e, 0, join(e, text, 0, count));
+}
+
+static void emit_min(Emit *e) { emit_joined(e, "jnp.minimum($0, $1)"); }
+static void emit_max(Emit *e) { emit_joined(e, "jnp.maximum($0, $1)"); }
+static void emit_sum(Emit *e) { emit_joined(e, "$0 + $1"); }
+
+static void emit_mean(Emit *e) {
+    int count = (int)emit_node(e)->n_in;
+    if (count == 0)
+        return;
+    const Expr *sum = join(e, "$0 + $1", 0, count);
+    if (count > 1)
+        sum = EX(emit_arena(e), "$0 / $1", sum, ex_int(emit_arena(e), count));
+    emit_out(e, 0, sum);
+}
+
+/* ---- others ------------------------------------------------------------------------ */
+
+/* A bound of Clip, from its attribute or input; NULL when absent. */
+static const Expr *clip_bound(Emit *e, const char *name, double *value) {
+    const Node *n = emit_node(e);
+    int input = op_input_index(n->op, str_from(name));
+    *value = NAN;
+    if (is_absent(n, name))
+        return NULL;
+    (void)get_float(n, name, value);
+    return input >= 0 ? emit_operand(e, input)
+                      : emit_float(e, *value, in_dtype(n, 0));
+}
+
+static void emit_clip(Emit *e) {
+    double low, high;
+    const Expr *x = emit_in(e, 0);
+    const Expr *min = clip_bound(e, "min", &low), *max = clip_bound(e, "max", &high);
+    const char *text = "jnp.clip($0, $1, $2)";
+    if (min && max && low == 0 && high == 6 && dtype_is_float(in_dtype(emit_node(e), 0)))
+        text = "jax.nn.relu6($0)$(, $1)$(, $2)";
+    if (min && !max)
+        text = low == 0 ? "jax.nn.relu($0)" : "jnp.maximum($0, $1)";
+    if (max && !min)
+        text = "jnp.minimum($0, $2)";
+    if (!min && !max)
+        text = "$0";
+    emit_out(e, 0, EX(emit_arena(e), text, x, min, max));
+}
+
+static void emit_isinf(Emit *e) {
+    const Node *n = emit_node(e);
+    bool negative = attr_int(n, "detect_negative") != 0;
+    bool positive = attr_int(n, "detect_positive") != 0;
+    const char *text = negative ? "jnp.isneginf($X)" : "jnp.isposinf($X)";
+    if (negative == positive)
+        text = positive ? "jnp.isinf($X)" : "jnp.zeros_like($X, bool)";
+    emit_out(e, 0, emit_template(e, text));
+}
+
+static void infer_bool(Model *m, Node *n) {
+    Shape s;
+    in_shape(n, 0, &s);
+    set_type(m, n, 0, DT_BOOL, &s);
+}
+
+/* erf is defined for integers too: the result is rounded toward zero. */
+static void emit_erf(Emit *e) {
+    bool is_int = dtype_is_int(in_dtype(emit_node(e), 0));
+    emit_out(e, 0,
+             emit_template(e, is_int ? "jax.lax.erf($input.astype(float))"
+                                       ".astype($out.dtype)"
+                                     : "jax.lax.erf($input)"));
+}
+
+/* ---- cumulative -------------------------------------------------------------------- */
+
+static void infer_cumulative(Model *m, Node *n) {
+    Ints axis;
+    int fixed;
+    if (in_rank(n, 0) >= 0 && get_ints(n, "axis", &axis) && axis.n == 1)
+        (void)fix_axis(m, n, axis.v[0], in_rank(n, 0), &fixed);
+    infer_same(m, n);
+}
+
+static const Expr *cumulative_axis(Emit *e) {
+    const Node *n = emit_node(e);
+    Ints axis;
+    if (get_ints(n, "axis", &axis) && axis.n == 1)
+        return ex_int(emit_arena(e), axis.v[0]);
+    const Expr *x = emit_ints(e, "axis");
+    return in_rank(n, 1) > 0 ? EX(emit_arena(e), "$0[0]", x) : x;
+}
+
+static void emit_cumulative(Emit *e, const char *plain, const char *helper) {
+    const Node *n = emit_node(e);
+    Arena *a = emit_arena(e);
+    bool reverse = attr_int(n, "reverse") != 0;
+    bool exclusive = attr_int(n, "exclusive") != 0;
+    const Expr *yes = ex_bool(a, true);
+    const Expr *x = EX(a, !reverse && !exclusive ? plain : helper, emit_in(e, 0),
+                       cumulative_axis(e), exclusive ? yes : NULL, reverse ? yes : NULL);
+    emit_out(e, 0, x);
+}
+
+static void emit_cumsum(Emit *e) {
+    emit_cumulative(e, "jnp.cumsum($0, axis=$1)$(, $2)$(, $3)",
+                    "cumsum($0, $1$(, exclusive=$2)$(, reverse=$3))");
+}
+
+static void emit_cumprod(Emit *e) {
+    emit_cumulative(e, "jnp.cumprod($0, axis=$1)$(, $2)$(, $3)",
+                    "cumprod($0, $1$(, exclusive=$2)$(, reverse=$3))");
+}
+
+/* ---- determinant ------------------------------------------------------------------- */
+
+static void infer_det(Model *m, Node *n) {
+    Shape s;
+    if (in_shape(n, 0, &s) && s.rank < 2)
+        node_error(m, n, OX0401, "", "a matrix is needed, not rank %d", s.rank);
+    s.rank = s.rank < 2 ? -1 : s.rank - 2;
+    set_type(m, n, 0, in_dtype(n, 0), &s);
+}
+
+/* ---- table ------------------------------------------------------------------------- */
+
+#define UNARY(op, version, x, y, text, evaluator)                                      \
+    {.name = (op),                                                                     \
+     .since = (version),                                                               \
+     .in = (x),                                                                        \
+     .out = (y),                                                                       \
+     .facts = OP_ELEMENTWISE,                                                          \
+     .infer = infer_same,                                                              \
+     .eval = (evaluator),                                                              \
+     .jax = (text)}
+#define BINARY(op, first, x, z, fact, text, evaluator, legacy)                         \
+    {.name = (op),                                                                     \
+     .since = 1,                                                                       \
+     .until = 6,                                                                       \
+     .in = (x),                                                                        \
+     .out = (z),                                                                       \
+     .attrs = LEGACY_ATTRS,                                                            \
+     .infer = infer_legacy,                                                            \
+     .emit = (legacy)},                                                                \
+        BROADCAST(op, 7, x, z, fact, text, evaluator)
+#define BROADCAST(op, version, x, z, fact, text, evaluator)                            \
+    {.name = (op),                                                                     \
+     .since = (version),                                                               \
+     .in = (x),                                                                        \
+     .out = (z),                                                                       \
+     .facts = OP_BROADCAST | (fact),                                                   \
+     .infer = infer_broadcast,                                                         \
+     .eval = (evaluator),                                                              \
+     .jax = (text)}

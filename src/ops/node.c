@@ -1,0 +1,252 @@
+/* Reading a node: inputs and attributes by the names of the ONNX specification, with
+ * the defaults that the registry gives.  A node that passed node_check has attributes
+ * of the declared types, so the readers here report nothing but values out of range. */
+#include "ops/op.h"
+
+/* ---- inputs and outputs ------------------------------------------------------------
+ */
+
+Value *node_in(const Node *n, int i) {
+    return i >= 0 && (uint32_t)i < n->n_in ? n->in[i] : NULL;
+}
+
+Value *node_input(const Node *n, const char *name) {
+    return n->op ? node_in(n, op_input_index(n->op, str_from(name))) : NULL;
+}
+
+Value *node_out(const Node *n, int i) {
+    return i >= 0 && (uint32_t)i < n->n_out ? n->out[i] : NULL;
+}
+
+DType in_dtype(const Node *n, int i) {
+    const Value *v = node_in(n, i);
+    return v ? v->type.dtype : DT_UNDEFINED;
+}
+
+int in_rank(const Node *n, int i) {
+    const Value *v = node_in(n, i);
+    return v && v->type.kind == TYPE_TENSOR ? v->type.rank : -1;
+}
+
+bool in_shape(const Node *n, int i, Shape *s) {
+    s->rank = in_rank(n, i);
+    if (s->rank > OX_MAX_RANK)
+        s->rank = -1;
+    if (s->rank > 0)
+        memcpy(s->d, node_in(n, i)->type.dims, (size_t)s->rank * sizeof s->d[0]);
+    return s->rank >= 0;
+}
+
+Dim in_dim(const Node *n, int i, int axis) {
+    return node_in(n, i)->type.dims[axis];
+}
+
+/* ---- checks ------------------------------------------------------------------------
+ */
+
+static bool check_slots(Model *m, const Node *n, const char *spec, Value *const *values,
+                        uint32_t count, bool input) {
+    const char *what = input ? "input" : "output";
+    OpSlot slot;
+    uint32_t i = 0;
+    for (; op_spec_next(&spec, &slot); i++) {
+        if (slot.variadic)
+            return true;
+        if (input && !slot.optional && (i >= count || !values[i])) {
+            node_error(m, n, OX0303, "", "required input %.*s is missing",
+                       (int)slot.name.n, slot.name.p);
+            return false;
+        }
+    }
+    if (count <= i)
+        return true;
+    node_error(m, n, OX0303, "", "%u %ss given, but the operator has %u", count, what,
+               i);
+    return false;
+}
+
+static bool check_attr(Model *m, const Node *n, const OpAttr *declared) {
+    const PbAttr *a = attr_get(n, declared->name);
+    if (a && (a->type == declared->type || declared->type == ATTR_NONE))
+        return true;
+    if (!a && !declared->required)
+        return true;
+    node_error(m, n, OX0303, "",
+               a ? "attribute %s has the wrong type"
+                 : "required attribute %s is missing",
+               declared->name);
+    return false;
+}
+
+bool node_check(Model *m, const Node *n) {
+    const OpDef *op = n->op;
+    if (!check_slots(m, n, op->in, n->in, n->n_in, true) ||
+        !check_slots(m, n, op->out, n->out, n->n_out, false))
+        return false;
+    bool ok = true;
+    for (int i = 0; i < OP_MAX_ATTRS && op->attrs[i].name; i++)
+        ok &= check_attr(m, n, &op->attrs[i]);
+    return ok;
+}
+
+/* ---- attributes --------------------------------------------------------------------
+ */
+
+const PbAttr *attr_get(const Node *n, const char *name) {
+    for (uint32_t i = 0; i < n->n_attrs; i++)
+        if (n->attrs[i].pb && str_is(n->attrs[i].pb->name, name))
+            return n->attrs[i].pb;
+    return NULL;
+}
+
+bool attr_has(const Node *n, const char *name) {
+    return attr_get(n, name) != NULL;
+}
+
+/* The registry's default; an entry of zeros when it has none. */
+static OpAttr default_of(const Node *n, const char *name) {
+    const OpAttr *a = n->op ? op_attr(n->op, str_from(name)) : NULL;
+    return a ? *a : (OpAttr){.name = name};
+}
+
+int64_t attr_int(const Node *n, const char *name) {
+    const PbAttr *a = attr_get(n, name);
+    return a ? a->i : default_of(n, name).i;
+}
+
+double attr_float(const Node *n, const char *name) {
+    const PbAttr *a = attr_get(n, name);
+    return a ? (double)a->f : default_of(n, name).f;
+}
+
+Str attr_str(const Node *n, const char *name) {
+    const PbAttr *a = attr_get(n, name);
+    return a ? a->s : str_from(default_of(n, name).s);
+}
+
+bool attr_is(const Node *n, const char *name, const char *text) {
+    return str_is(attr_str(n, name), text);
+}
+
+bool attr_ints(const Node *n, const char *name, Ints *v) {
+    const PbAttr *a = attr_get(n, name);
+    v->n = 0;
+    if (!a)
+        return false;
+    if (a->type == ATTR_INT) {
+        v->v[v->n++] = a->i;
+        return true;
+    }
+    if (a->type != ATTR_INTS || a->ints.count > OX_COUNT(v->v))
+        return false;
+    for (; v->n < a->ints.count; v->n++)
+        v->v[v->n] = a->ints.items[v->n];
+    return true;
+}
+
+/* ---- attribute or input ------------------------------------------------------------
+ */
+
+static const Known *input_known(const Node *n, const char *name) {
+    const Value *v = node_input(n, name);
+    return v ? v->known : NULL;
+}
+
+static bool is_declared_int(const Node *n, const char *name) {
+    OpAttr a = default_of(n, name);
+    return a.has_default && a.type == ATTR_INT;
+}
+
+bool get_ints(const Node *n, const char *name, Ints *v) {
+    if (attr_ints(n, name, v))
+        return true;
+    const Known *k = input_known(n, name);
+    if (!k && is_declared_int(n, name)) {
+        v->v[v->n++] = default_of(n, name).i;
+        return true;
+    }
+    if (!k || (k->n && !k->ints) || k->n > OX_COUNT(v->v))
+        return false;
+    for (; v->n < k->n; v->n++) {
+        if (!dim_is_int(k->ints[v->n]))
+            return false;
+        v->v[v->n] = k->ints[v->n].c;
+    }
+    return true;
+}
+
+bool get_dims(const Node *n, const char *name, Shape *v) {
+    Ints ints;
+    const Known *k = input_known(n, name);
+    v->rank = -1;
+    if (!k && get_ints(n, name, &ints) && ints.n <= OX_MAX_RANK) {
+        v->rank = (int)ints.n;
+        for (size_t i = 0; i < ints.n; i++)
+            v->d[i] = dim_int(ints.v[i]);
+    } else if (k && (k->ints || k->n == 0) && k->n <= OX_MAX_RANK) {
+        v->rank = (int)k->n;
+        for (size_t i = 0; i < k->n; i++)
+            v->d[i] = k->ints[i];
+    }
+    return v->rank >= 0;
+}
+
+bool is_absent(const Node *n, const char *name) {
+    return !attr_has(n, name) && !node_input(n, name);
+}
+
+static bool known_scalar(const Known *k, double *v) {
+    if (!k || k->n != 1)
+        return false;
+    if (k->floats)
+        *v = k->floats[0];
+    else if (dim_is_int(k->ints[0]))
+        *v = (double)k->ints[0].c;
+    else
+        return false;
+    return true;
+}
+
+bool get_float(const Node *n, const char *name, double *v) {
+    const PbAttr *a = attr_get(n, name);
+    if (a) {
+        *v = a->type == ATTR_INT ? (double)a->i : (double)a->f;
+        return true;
+    }
+    if (node_input(n, name))
+        return known_scalar(input_known(n, name), v);
+    OpAttr d = default_of(n, name);
+    *v = d.type == ATTR_INT ? (double)d.i : d.f;
+    return d.has_default;
+}
+
+/* ---- axes --------------------------------------------------------------------------
+ */
+
+bool fix_axis(Model *m, const Node *n, int64_t axis, int rank, int *fixed) {
+    if (axis < -rank || axis >= rank) {
+        node_error(m, n, OX0401, "", "axis %lld is out of range for rank %d",
+                   (long long)axis, rank);
+        *fixed = 0;
+        return false;
+    }
+    *fixed = (int)(axis < 0 ? axis + rank : axis);
+    return true;
+}
+
+bool get_axes(Model *m, const Node *n, const char *name, int rank, bool absent_all,
+              uint64_t *mask) {
+    *mask = 0;
+    Ints axes = {0};
+    if (!is_absent(n, name) && !get_ints(n, name, &axes))
+        return false;
+    if (axes.n == 0 && absent_all)
+        *mask = rank > 0 ? UINT64_MAX >> (64 - rank) : 0;
+    for (size_t i = 0; i < axes.n; i++) {
+        int axis;
+        if (!fix_axis(m, n, axes.v[i], rank, &axis))
+            return false;
+        *mask |= (uint64_t)1 << axis;
+    }
+    return true;
+}

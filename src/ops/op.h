@@ -1,0 +1,244 @@
+/* The operator registry: everything the compiler knows about an operator stands in one
+ * const struct, in the file of its family.
+ *
+ *     static const OpDef ops[] = {
+ *         {.name = "Softmax", .since = 13, .in = "input", .out = "output",
+ *          .attrs = {INT("axis", -1)}, .infer = infer_same,
+ *          .jax = "jax.nn.softmax($input$(, axis=$axis|-1))"},
+ *     };
+ *     const OpFamily ops_nn = FAMILY(ops);
+ *
+ * and its family's name once in families.def.  Versions that differ only in allowed
+ * types share an entry; `until` closes a range where meaning changed. */
+#ifndef OX_OPS_OP_H
+#define OX_OPS_OP_H
+
+#include "graph/ir.h"
+#include "ops/expr.h"
+
+enum { OP_MAX_ATTRS = 24, OP_NEWEST_OPSET = 28 };
+
+/* Algebraic facts that passes read instead of operator names. */
+typedef enum OpFact {
+    OP_BROADCAST = 1 << 0,   /* numpy broadcasting of all inputs; constants of the same
+                                type may be written as Python scalars */
+    OP_COMMUTATIVE = 1 << 1, /* of its two inputs */
+    OP_IDENTITY = 1 << 2,    /* output 0 is input 0 */
+    OP_IMPURE = 1 << 3,      /* random: never merged, never moved */
+    OP_ELEMENTWISE = 1 << 4, /* unary, shape and layout preserving */
+    OP_RUNTIME_SHAPE = 1 << 5, /* output shape depends on data: never under jit */
+    OP_CONSTANT = 1 << 6,      /* its output is its value* attribute; import makes it a
+                                  VALUE_CONST or VALUE_PARAM and no node remains */
+} OpFact;
+
+typedef struct OpAttr {
+    const char *name;
+    AttrType type;
+    bool required, has_default;
+    int64_t i;
+    double f;
+    const char *s;
+} OpAttr;
+
+/* Rows of OpDef.attrs: with a default, optional, or required. */
+#define INT(n, v) {.name = (n), .type = ATTR_INT, .has_default = true, .i = (v)}
+#define INT_OPT(n) {.name = (n), .type = ATTR_INT}
+#define INT_REQ(n) {.name = (n), .type = ATTR_INT, .required = true}
+#define FLOAT(n, v) {.name = (n), .type = ATTR_FLOAT, .has_default = true, .f = (v)}
+#define FLOAT_OPT(n) {.name = (n), .type = ATTR_FLOAT}
+#define FLOAT_REQ(n) {.name = (n), .type = ATTR_FLOAT, .required = true}
+#define STRING(n, v) {.name = (n), .type = ATTR_STRING, .has_default = true, .s = (v)}
+#define STRING_OPT(n) {.name = (n), .type = ATTR_STRING}
+#define STRING_REQ(n) {.name = (n), .type = ATTR_STRING, .required = true}
+#define INTS_OPT(n) {.name = (n), .type = ATTR_INTS}
+#define INTS_REQ(n) {.name = (n), .type = ATTR_INTS, .required = true}
+#define ANY_OPT(n, t) {.name = (n), .type = (t)}
+#define ANY_REQ(n, t) {.name = (n), .type = (t), .required = true}
+
+typedef struct Emit Emit;
+
+typedef struct OpDef {
+    const char *name;
+    const char *domain; /* NULL: ai.onnx */
+    int since, until;   /* opset range, both included; until 0: still current */
+    const char *in;     /* "X W B?": `?` optional, `*` after the last: any number */
+    const char *out;
+    const char *fixed;  /* inputs that must be known at compile time to jit: "shape" */
+    OpAttr attrs[OP_MAX_ATTRS];
+    unsigned facts; /* OpFact */
+    /* Sets the types of all outputs with set_type and its relatives. */
+    void (*infer)(Model *m, Node *n);
+    /* Computes the elements of output 0 (or all, through set_known) from known inputs;
+     * called after infer when shapes allow. */
+    void (*eval)(Model *m, Node *n);
+    const char *jax;       /* expression template over input and attribute names, plus
+                              $out.shape, $out.dtype, $out.rank of output 0 */
+    void (*emit)(Emit *e); /* where a template cannot say it */
+} OpDef;
+
+typedef struct OpFamily {
+    const OpDef *ops;
+    size_t count;
+} OpFamily;
+#define FAMILY(table) {(table), sizeof(table) / sizeof((table)[0])}
+
+/* Gives every node of the model its definition and turns constants into values;
+ * operators that are not in the registry are listed in m->unsupported. Idempotent. */
+void ops_bind(Model *m);
+
+/* The entry that governs op at this opset; NULL when unknown. */
+const OpDef *op_find(Str domain, Str op_type, int64_t opset);
+/* true when some version of the operator is known. */
+bool op_known_at_all(Str domain, Str op_type);
+/* The i-th entry over all families, NULL past the last. */
+const OpDef *op_at(size_t i);
+/* Prints the table of operators: one row a name.  `name` empty: all. */
+void op_print(Text *t, OxFormat format, Str name);
+/* Index of the input `name` in the spec string; -1 when there is none.  Members of a
+ * variadic input have the index of the first. */
+int op_input_index(const OpDef *op, Str name);
+/* One name of OpDef.in, .out or .fixed. */
+typedef struct OpSlot {
+    Str name;
+    bool optional, variadic;
+} OpSlot;
+/* Reads the next name of a spec string and moves *at past it; false at the end. */
+bool op_spec_next(const char **at, OpSlot *slot);
+/* The declared attribute with this name; NULL when there is none. */
+const OpAttr *op_attr(const OpDef *op, Str name);
+/* First broken rule of the registry as text (version overlap, undeclared $name, both or
+ * neither of jax and emit), NULL when all is well.  For the tests. */
+const char *op_check(Arena *a);
+
+/* ---- reading a node (inference, evaluation, emission) ------------------------------ */
+
+typedef struct Shape {
+    int rank; /* -1: unknown */
+    Dim d[OX_MAX_RANK];
+} Shape;
+
+typedef struct Ints {
+    size_t n;
+    int64_t v[64];
+} Ints;
+
+/* The value of input i, NULL when absent or past the end. */
+Value *node_in(const Node *n, int i);
+/* The value of the input with this spec name. */
+Value *node_input(const Node *n, const char *name);
+Value *node_out(const Node *n, int i);
+/* dtype of input i, DT_UNDEFINED when absent. */
+DType in_dtype(const Node *n, int i);
+/* Rank of input i, -1 when absent or unknown. */
+int in_rank(const Node *n, int i);
+/* Shape of input i; false (rank -1) when absent or unranked. */
+bool in_shape(const Node *n, int i, Shape *s);
+/* Dimension of input i along axis (ranked, in range). */
+Dim in_dim(const Node *n, int i, int axis);
+
+/* Checks what inference relies on: required inputs and attributes are there, attributes
+ * have their types, and no more inputs or outputs than the operator has.  Reports OX0303
+ * and returns false otherwise; the node is then not to be inferred. */
+bool node_check(Model *m, const Node *n);
+
+/* Attributes; a default from the registry when the node has none. */
+const PbAttr *attr_get(const Node *n, const char *name); /* NULL when absent */
+bool attr_has(const Node *n, const char *name);
+int64_t attr_int(const Node *n, const char *name);
+double attr_float(const Node *n, const char *name);
+Str attr_str(const Node *n, const char *name);
+bool attr_is(const Node *n, const char *name, const char *text);
+/* false when absent; more than 64 entries are an error of the node. */
+bool attr_ints(const Node *n, const char *name, Ints *v);
+
+/* Integers from the attribute or the input of that name, whichever the version has:
+ * true and constants only.  false: absent or not constant; see is_absent. */
+bool get_ints(const Node *n, const char *name, Ints *v);
+/* The same with symbols: false when absent or not known. */
+bool get_dims(const Node *n, const char *name, Shape *v);
+/* Neither attribute nor input of that name is there. */
+bool is_absent(const Node *n, const char *name);
+/* One known float (attribute or input of that name). */
+bool get_float(const Node *n, const char *name, double *v);
+
+/* Adds rank to a negative axis; reports OX0401 and returns false when out of range. */
+bool fix_axis(Model *m, const Node *n, int64_t axis, int rank, int *fixed);
+/* axes of that name as a bit mask of fixed axes; `absent_all`: all when absent or
+ * empty.  false when not known or out of range. */
+bool get_axes(Model *m, const Node *n, const char *name, int rank, bool absent_all,
+              uint64_t *mask);
+
+/* ---- inference --------------------------------------------------------------------- */
+
+void set_type(Model *m, Node *n, int out, DType dtype, const Shape *s);
+void set_unranked(Model *m, Node *n, int out, DType dtype);
+/* rank known, every dimension a fresh symbol of the output */
+void set_rank(Model *m, Node *n, int out, DType dtype, int rank);
+/* A fresh symbol for one dimension of output `out`. */
+Dim fresh_dim(Model *m, Node *n, int out, int axis);
+/* numpy broadcasting of s and t into s; a dimension that cannot be decided is fresh for
+ * output 0.  Reports OX0401 when they do not fit. */
+bool broadcast_shape(Model *m, Node *n, Shape *s, const Shape *t);
+/* The shape that all inputs broadcast to; rank -1 when one has none.  false as above. */
+bool broadcast_inputs(Model *m, Node *n, Shape *s);
+void node_error(Model *m, const Node *n, DiagCode code, const char *hint,
+                const char *fmt, ...) OX_PRINTF(5, 6);
+/* Stock rules. */
+void infer_same(Model *m, Node *n);           /* output 0 as input 0 */
+void infer_broadcast(Model *m, Node *n);      /* dtype of input 0 */
+void infer_broadcast_bool(Model *m, Node *n); /* comparisons */
+
+/* ---- evaluation -------------------------------------------------------------------- */
+
+/* Known elements of input i; NULL when not known or absent. */
+const Known *in_known(const Node *n, int i);
+void set_known(Node *n, int out, const Known *k);
+/* Rounds to what `dtype` holds; false for types that evaluation leaves alone. */
+bool round_to(DType dtype, double *x);
+/* x is a value of the integer or bool type; evaluation never wraps around. */
+bool int_fits(DType dtype, int64_t x);
+typedef bool (*EvalInt)(Model *m, const Dim *args, Dim *result);
+typedef bool (*EvalFloat)(const double *args, double *result);
+/* Element by element with broadcasting over up to 3 inputs of one type; a NULL function
+ * or a false result leaves the output unknown. */
+void eval_elementwise(Model *m, Node *n, EvalInt ints, EvalFloat floats);
+/* Output elements are input elements picked by index: fills from map[i] (an element
+ * index of input 0), count entries. */
+void eval_pick(Model *m, Node *n, int in, int out, const size_t *map, size_t count);
+
+/* ---- emission: services of code generation (implemented in codegen/emit.c) ---------- */
+
+Arena *emit_arena(Emit *e);
+Model *emit_model(Emit *e);
+Node *emit_node(Emit *e);
+/* Input i as an array expression: a name, or a whole expression where it is used once.
+ * NULL when absent. */
+const Expr *emit_in(Emit *e, int i);
+/* The same, but always a name or another atom: for arguments that are used twice. */
+const Expr *emit_in_named(Emit *e, int i);
+/* Input i as an operand of a broadcasting operator: a Python scalar where that keeps
+ * the result's type and shape. */
+const Expr *emit_operand(Emit *e, int i);
+/* By spec name: an attribute or input as Python ints (an int for rank 0 and INT
+ * attributes, a tuple otherwise).  An input that is not known at compile time becomes
+ * tuple(name.tolist()) and turns jit off, with a reason in the file. NULL when absent. */
+const Expr *emit_ints(Emit *e, const char *name);
+/* A dimension as Python int expression. */
+const Expr *emit_dim(Emit *e, Dim d);
+/* The type's shape as a tuple; reports OX0403 when unranked. */
+const Expr *emit_shape(Emit *e, const Value *v);
+const Expr *emit_dtype(Emit *e, DType dtype);
+/* A float literal in the precision of `dtype`. */
+const Expr *emit_float(Emit *e, double value, DType dtype);
+/* Sets output k.  Several outputs of one call: emit_outs with the call. */
+void emit_out(Emit *e, int k, const Expr *x);
+void emit_outs(Emit *e, const Expr *tuple);
+/* true when output k is read by somebody. */
+bool emit_wants(Emit *e, int k);
+/* Reports that this form cannot be compiled (usually OX0302), with a hint. */
+void emit_fail(Emit *e, DiagCode code, const char *hint, const char *fmt, ...)
+    OX_PRINTF(4, 5);
+/* Expands a template in this node's scope ($inputs, $attributes, $out.*). */
+const Expr *emit_template(Emit *e, const char *text);
+
+#endif

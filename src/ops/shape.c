@@ -1,0 +1,506 @@
+/* Operators that read or change shapes and keep the order of elements, and Transpose and
+ * Expand.  Their rules carry shape arithmetic: a shape that inference knows is written
+ * into the code as ints and names, never computed with arrays.
+ * Source: ONNX operators Shape, Size, Reshape, Flatten, Squeeze, Unsqueeze, Transpose,
+ * Expand. */
+#include "ops/layout.h"
+
+/* ---- Shape, Size ------------------------------------------------------------------- */
+
+static int64_t clamp_axis(int64_t axis, int rank) {
+    if (axis < 0)
+        axis += rank;
+    return axis < 0 ? 0 : axis > rank ? rank : axis;
+}
+
+/* The axes [start, end) that Shape returns; the versions before 15 have all. */
+static void shape_range(const Node *n, int rank, int *start, int *end) {
+    *start = (int)clamp_axis(attr_int(n, "start"), rank);
+    *end = attr_has(n, "end") ? (int)clamp_axis(attr_int(n, "end"), rank) : rank;
+    if (*end < *start)
+        *end = *start;
+}
+
+static void infer_shape(Model *m, Node *n) {
+    int rank = in_rank(n, 0), start, end;
+    if (rank < 0) {
+        set_rank(m, n, 0, DT_INT64, 1);
+        return;
+    }
+    shape_range(n, rank, &start, &end);
+    set_type(m, n, 0, DT_INT64, &(Shape){.rank = 1, .d = {dim_int(end - start)}});
+}
+
+static void eval_shape(Model *m, Node *n) {
+    Shape s;
+    int start, end;
+    if (!in_shape(n, 0, &s))
+        return;
+    shape_range(n, s.rank, &start, &end);
+    Known *k = known_new(m, DT_INT64, (size_t)(end - start));
+    for (int i = start; k && i < end; i++)
+        known_ints(k)[i - start] = s.d[i];
+    set_known(n, 0, k);
+}
+
+static void emit_shape_of(Emit *e) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    const Expr *shape = EX(a, "$0.shape", emit_in(e, 0));
+    int64_t start = attr_int(n, "start");
+    if (attr_has(n, "end") || start != 0) {
+        const Expr *from = start ? ex_int(a, start) : NULL;
+        const Expr *to = attr_has(n, "end") ? ex_int(a, attr_int(n, "end")) : NULL;
+        const Expr *range = ex_slice(a, from, to, NULL);
+        shape = ex_index(a, shape, &range, 1);
+    }
+    emit_out(e, 0, EX(a, "jnp.array($0, $1)", shape, emit_dtype(e, DT_INT64)));
+}
+
+static void infer_size(Model *m, Node *n) {
+    set_type(m, n, 0, DT_INT64, &(Shape){.rank = 0});
+}
+
+static void eval_size(Model *m, Node *n) {
+    if (in_rank(n, 0) < 0)
+        return;
+    Known *k = known_new(m, DT_INT64, 1);
+    if (k)
+        known_ints(k)[0] = type_count(&m->dims, &n->in[0]->type);
+    set_known(n, 0, k);
+}
+
+/* ---- Reshape ----------------------------------------------------------------------- */
+
+static bool has_allowzero(const Node *n) {
+    return attr_int(n, "allowzero") != 0;
+}
+
+/* The dimension that -1 stands for: the elements of x that the others leave. */
+static Dim rest_dim(Model *m, Node *n, const Shape *s, int axis) {
+    if (in_rank(n, 0) < 0)
+        return fresh_dim(m, n, 0, axis);
+    Dim others = dim_int(1), rest;
+    for (int i = 0; i < s->rank; i++)
+        if (i != axis)
+            others = dim_mul(&m->dims, others, s->d[i]);
+    Dim total = type_count(&m->dims, &n->in[0]->type);
+    if (!dim_is(others, 0) && dim_divide(&m->dims, total, others, &rest))
+        return rest;
+    if (dim_is_int(total) && dim_is_int(others))
+        node_error(m, n, OX0401, "", "%lld elements cannot be reshaped into groups of %lld",
+                   (long long)total.c, (long long)others.c);
+    return fresh_dim(m, n, 0, axis);
+}
+
+static void check_count(Model *m, const Node *n, const Shape *s) {
+    if (in_rank(n, 0) < 0)
+        return;
+    Dim count = dim_int(1), total = type_count(&m->dims, &n->in[0]->type);
+    for (int i = 0; i < s->rank; i++)
+        count = dim_mul(&m->dims, count, s->d[i]);
+    if (dim_known_eq(&m->dims, count, total) == 0)
+        node_error(m, n, OX0401, "", "the new shape has another number of elements");
+}
+
+/* Replaces 0 and -1 in the requested shape by what they stand for. */
+static void resolve_reshape(Model *m, Node *n, Shape *s) {
+    int rest = -1;
+    bool given = true;
+    for (int i = 0; i < s->rank; i++) {
+        if (dim_is(s->d[i], 0) && !has_allowzero(n)) {
+            given &= i < in_rank(n, 0);
+            s->d[i] = i < in_rank(n, 0) ? in_dim(n, 0, i) : fresh_dim(m, n, 0, i);
+        } else if (dim_is(s->d[i], -1) && rest < 0) {
+            rest = i;
+        } else if (dim_is_int(s->d[i]) && s->d[i].c < 0) {
+            node_error(m, n, OX0401, "", "the new shape has the size %lld",
+                       (long long)s->d[i].c);
+            s->d[i] = fresh_dim(m, n, 0, i);
+        }
+    }
+    if (rest >= 0)
+        s->d[rest] = given ? rest_dim(m, n, s, rest) : fresh_dim(m, n, 0, rest);
+    else if (given)
+        check_count(m, n, s);
+}
+
+static void infer_reshape(Model *m, Node *n) {
+    Shape s;
+    if (get_dims(n, "shape", &s)) {
+        resolve_reshape(m, n, &s);
+        set_type(m, n, 0, in_dtype(n, 0), &s);
+        return;
+    }
+    if (is_absent(n, "shape"))
+        node_error(m, n, OX0303, "", "attribute shape is missing");
+    const Value *shape = node_input(n, "shape");
+    if (shape && shape->type.rank == 1 && dim_is_int(shape->type.dims[0]) &&
+        shape->type.dims[0].c <= OX_MAX_RANK)
+        set_rank(m, n, 0, in_dtype(n, 0), (int)shape->type.dims[0].c);
+    else
+        set_unranked(m, n, 0, in_dtype(n, 0));
+}
+
+static bool is_plain(Dim d) {
+    return dim_is_int(d) || dim_as_symbol(d);
+}
+
+/* x.reshape(...) to the type of output 0.  -1 stays where the size reads worse than -1
+ * (`rest`: where the model has it; -2: anywhere) or has no other name yet.  NULL when
+ * more than one size has none. */
+static const Expr *reshape_to_type(Emit *e, int rest) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    const Type *t = &n->out[0]->type;
+    const Expr *items[OX_MAX_RANK];
+    bool used = false;
+    for (int i = 0; i < t->rank; i++) {
+        bool own = dim_is_own(n, t->dims[i]);
+        bool allowed = rest == i || rest == -2;
+        if (!used && (own || (allowed && !is_plain(t->dims[i])))) {
+            items[i] = ex_int(a, -1);
+            used = true;
+        } else if (own) {
+            return NULL;
+        } else {
+            items[i] = emit_dim(e, t->dims[i]);
+        }
+    }
+    const Expr *shape = ex_seq(a, EX_TUPLE, items, (size_t)t->rank);
+    return ex_method_spread(a, emit_in(e, 0), "reshape", shape);
+}
+
+static void emit_reshape(Emit *e) {
+    Shape s;
+    const Node *n = emit_node(e);
+    const Expr *x = NULL;
+    if (is_unchanged(n, 0)) {
+        emit_out(e, 0, emit_in(e, 0));
+        return;
+    }
+    if (get_dims(n, "shape", &s)) {
+        int rest = -1;
+        for (int i = 0; i < s.rank; i++)
+            rest = dim_is(s.d[i], -1) ? i : rest;
+        x = reshape_to_type(e, rest);
+    }
+    if (!x && has_allowzero(n))
+        x = ex_method_spread(emit_arena(e), emit_in(e, 0), "reshape",
+                             emit_ints(e, "shape"));
+    if (!x)
+        x = EX(emit_arena(e), "reshape($0, $1)", emit_in(e, 0), emit_ints(e, "shape"));
+    emit_out(e, 0, x);
+}
+
+/* ---- Flatten ----------------------------------------------------------------------- */
+
+static void infer_flatten(Model *m, Node *n) {
+    Shape s;
+    if (!in_shape(n, 0, &s)) {
+        set_rank(m, n, 0, in_dtype(n, 0), 2);
+        return;
+    }
+    int64_t axis = attr_int(n, "axis");
+    axis += axis < 0 ? s.rank : 0;
+    if (axis < 0 || axis > s.rank) {
+        node_error(m, n, OX0401, "", "axis %lld is out of range for rank %d",
+                   (long long)attr_int(n, "axis"), s.rank);
+        axis = 0;
+    }
+    Shape flat = {.rank = 2, .d = {dim_int(1), dim_int(1)}};
+    for (int i = 0; i < s.rank; i++)
+        flat.d[i >= axis] = dim_mul(&m->dims, flat.d[i >= axis], s.d[i]);
+    set_type(m, n, 0, in_dtype(n, 0), &flat);
+}
+
+static void emit_flatten(Emit *e) {
+    const Node *n = emit_node(e);
+    if (is_unchanged(n, 0))
+        emit_out(e, 0, emit_in(e, 0));
+    else if (in_rank(n, 0) >= 0)
+        emit_out(e, 0, reshape_to_type(e, -2));
+    else
+        emit_out(e, 0, emit_template(e, "flatten($input$(, axis=$axis|1))"));
+}
+
+/* ---- Squeeze, Unsqueeze ------------------------------------------------------------ */
+
+static void set_squeezed(Model *m, Node *n, const Shape *s, uint64_t mask) {
+    Shape out = {.rank = 0};
+    for (int i = 0; i < s->rank; i++) {
+        if (!(mask >> i & 1))
+            out.d[out.rank++] = s->d[i];
+        else if (dim_known_eq(&m->dims, s->d[i], dim_int(1)) == 0)
+            node_error(m, n, OX0401, "", "axis %d to be removed does not have size 1", i);
+    }
+    set_type(m, n, 0, in_dtype(n, 0), &out);
+}
+
+/* Without axes every 1 goes: the rank is known only when it is known which are. */
+static bool mask_ones(Model *m, const Shape *s, uint64_t *mask) {
+    *mask = 0;
+    for (int i = 0; i < s->rank; i++) {
+        int one = dim_known_eq(&m->dims, s->d[i], dim_int(1));
+        if (one < 0)
+            return false;
+        *mask |= (uint64_t)one << i;
+    }
+    return true;
+}
+
+static void infer_squeeze(Model *m, Node *n) {
+    Shape s;
+    Ints axes;
+    uint64_t mask;
+    bool all = is_absent(n, "axes");
+    if (in_shape(n, 0, &s)) {
+        if (all ? mask_ones(m, &s, &mask) : get_axes(m, n, "axes", s.rank, false, &mask)) {
+            set_squeezed(m, n, &s, mask);
+            return;
+        }
+        if (!all && !get_ints(n, "axes", &axes)) {
+            const Type *t = &node_input(n, "axes")->type;
+            if (t->rank == 1 && dim_is_int(t->dims[0]) && t->dims[0].c <= s.rank) {
+                set_rank(m, n, 0, in_dtype(n, 0), s.rank - (int)t->dims[0].c);
+                return;
+            }
+        }
+    }
+    set_unranked(m, n, 0, in_dtype(n, 0));
+}
+
+static void emit_squeeze(Emit *e) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    const Expr *x = emit_in(e, 0);
+    Ints axes;
+    if (is_absent(n, "axes"))
+        x = ex_method(a, x, "squeeze", NULL, 0);
+    else if (!get_ints(n, "axes", &axes))
+        x = EX(a, "$0.squeeze($1)", x, emit_ints(e, "axes"));
+    else if (axes.n > 0)
+        x = EX(a, "$0.squeeze($1)", x, ex_axes(a, axes.v, axes.n));
+    emit_out(e, 0, x);
+}
+
+static void infer_unsqueeze(Model *m, Node *n) {
+    Shape s, out;
+    Ints axes;
+    uint64_t mask;
+    if (!in_shape(n, 0, &s) || !get_ints(n, "axes", &axes)) {
+        set_unranked(m, n, 0, in_dtype(n, 0));
+        return;
+    }
+    size_t rank = (size_t)s.rank + axes.n;
+    out.rank = rank <= OX_MAX_RANK ? (int)rank : -1;
+    if (out.rank < 0)
+        node_error(m, n, OX0401, "", "more than %d dimensions", OX_MAX_RANK);
+    else if (!get_axes(m, n, "axes", out.rank, false, &mask))
+        out.rank = -1;
+    for (int i = 0, from = 0; i < out.rank; i++) {
+        if (!(mask >> i & 1) && from == s.rank) {
+            node_error(m, n, OX0401, "", "an axis is inserted twice");
+            out.rank = -1;
+        } else {
+            out.d[i] = mask >> i & 1 ? dim_int(1) : s.d[from++];
+        }
+    }
+    set_type(m, n, 0, in_dtype(n, 0), &out);
+}
+
+static void emit_unsqueeze(Emit *e) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    uint64_t mask;
+    int rank = n->out[0]->type.rank;
+    const Expr *items[OX_MAX_RANK] = {NULL};
+    if (rank < 0 || in_rank(n, 0) < 0) {
+        emit_out(e, 0, EX(a, "jnp.expand_dims($0, $1)", emit_in(e, 0),
+                          emit_ints(e, "axes")));
+        return;
+    }
+    if (!get_axes(emit_model(e), n, "axes", rank, false, &mask))
+        return;
+    for (int i = 0; i < rank; i++)
+        items[i] = mask >> i & 1 ? ex_none() : NULL;
+    emit_out(e, 0, ex_subscript(a, emit_in(e, 0), items, rank));
+}
+
+/* ---- Transpose --------------------------------------------------------------------- */
+
+/* perm, reversed axes by default; false when it is not a permutation of rank axes. */
+static bool get_perm(const Node *n, int rank, int *perm) {
+    Ints given;
+    if (!attr_ints(n, "perm", &given)) {
+        for (int i = 0; i < rank; i++)
+            perm[i] = rank - 1 - i;
+        return !attr_has(n, "perm");
+    }
+    uint64_t seen = 0;
+    for (size_t i = 0; i < given.n && given.n == (size_t)rank; i++) {
+        if (given.v[i] < 0 || given.v[i] >= rank)
+            return false;
+        perm[i] = (int)given.v[i];
+        seen |= (uint64_t)1 << perm[i];
+    }
+    return given.n == (size_t)rank && (seen + 1) >> rank == 1;
+}
+
+/* The length of perm when the rank of the input is unknown. */
+static int perm_rank(const Node *n) {
+    Ints given;
+    int rank = in_rank(n, 0);
+    bool usable = rank < 0 && attr_ints(n, "perm", &given) && given.n <= OX_MAX_RANK;
+    return usable ? (int)given.n : rank;
+}
+
+static void infer_transpose(Model *m, Node *n) {
+    Shape s, out;
+    int perm[OX_MAX_RANK];
+    in_shape(n, 0, &s);
+    out.rank = perm_rank(n);
+    if (out.rank >= 0 && !get_perm(n, out.rank, perm)) {
+        node_error(m, n, OX0401, "", "perm is not a permutation of the %d axes", out.rank);
+        out.rank = -1;
+    }
+    for (int i = 0; i < out.rank; i++)
+        out.d[i] = s.rank < 0 ? fresh_dim(m, n, 0, i) : s.d[perm[i]];
+    set_type(m, n, 0, in_dtype(n, 0), &out);
+}
+
+static void eval_transpose(Model *m, Node *n) {
+    Strided x, walk;
+    int perm[OX_MAX_RANK];
+    if (!strided_of(n->in[0], &x) || !get_perm(n, x.rank, perm))
+        return;
+    walk = (Strided){.rank = x.rank};
+    for (int i = 0; i < x.rank; i++) {
+        walk.size[i] = x.size[perm[i]];
+        walk.stride[i] = x.stride[perm[i]];
+    }
+    eval_strided(m, n, 0, 0, &walk);
+}
+
+static bool moves_nothing(const int *perm, int rank) {
+    for (int i = 0; i < rank; i++)
+        if (perm[i] != i)
+            return false;
+    return true;
+}
+
+static bool swaps_last_two(const int *perm, int rank) {
+    return rank > 2 && moves_nothing(perm, rank - 2) && perm[rank - 1] == rank - 2;
+}
+
+static void emit_transpose(Emit *e) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    int perm[OX_MAX_RANK], rank = perm_rank(n);
+    int64_t axes[OX_MAX_RANK];
+    const Expr *x = emit_in(e, 0);
+    if (rank < 0) {
+        emit_out(e, 0, EX(a, "$0.T", x));
+        return;
+    }
+    if (!get_perm(n, rank, perm))
+        return;
+    for (int i = 0; i < rank; i++)
+        axes[i] = perm[i];
+    if (moves_nothing(perm, rank))
+        emit_out(e, 0, x);
+    else if (rank == 2)
+        emit_out(e, 0, EX(a, "$0.T", x));
+    else if (swaps_last_two(perm, rank))
+        emit_out(e, 0, EX(a, "$0.swapaxes(-1, -2)", x));
+    else
+        emit_out(e, 0, ex_method_spread(a, x, "transpose",
+                                        ex_ints(a, EX_TUPLE, axes, (size_t)rank)));
+}
+
+/* ---- Expand ------------------------------------------------------------------------ */
+
+static void infer_expand(Model *m, Node *n) {
+    Shape s, shape;
+    in_shape(n, 0, &s);
+    if (get_dims(n, "shape", &shape)) {
+        if (!broadcast_shape(m, n, &s, &shape))
+            s.rank = -1;
+        set_type(m, n, 0, in_dtype(n, 0), &s);
+        return;
+    }
+    const Type *t = &n->in[1]->type;
+    bool counted = s.rank >= 0 && t->rank == 1 && dim_is_int(t->dims[0]) &&
+                   t->dims[0].c >= 0 && t->dims[0].c <= OX_MAX_RANK;
+    if (!counted)
+        set_unranked(m, n, 0, in_dtype(n, 0));
+    else
+        set_rank(m, n, 0, in_dtype(n, 0),
+                 t->dims[0].c > s.rank ? (int)t->dims[0].c : s.rank);
+}
+
+static void eval_expand(Model *m, Node *n) {
+    Strided x, walk;
+    if (!strided_of(n->in[0], &x) || !strided_of(node_out(n, 0), &walk))
+        return;
+    int lead = walk.rank - x.rank;
+    for (int i = 0; i < walk.rank; i++)
+        walk.stride[i] = i < lead || x.size[i - lead] == 1 ? 0 : x.stride[i - lead];
+    eval_strided(m, n, 0, 0, &walk);
+}
+
+static void emit_expand(Emit *e) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    if (is_unchanged(n, 0)) {
+        emit_out(e, 0, emit_in(e, 0));
+    } else if (shape_is_given(n, 0)) {
+        emit_out(e, 0, EX(a, "jnp.broadcast_to($0, $1)", emit_in(e, 0),
+                          emit_shape(e, n->out[0])));
+    } else {
+        const Expr *x = emit_in_named(e, 0);
+        emit_out(e, 0, EX(a, "jnp.broadcast_to($0, jnp.broadcast_shapes($1.shape, $2))", x,
+                          x, emit_ints(e, "shape")));
+    }
+}
+
+/* ---- table ------------------------------------------------------------------------- */
+
+/* clang-format off */
+static const OpDef ops[] = {
+    {.name = "Shape", .since = 1, .until = 14, .in = "data", .out = "shape",
+     .infer = infer_shape, .eval = eval_shape, .emit = emit_shape_of},
+    {.name = "Shape", .since = 15, .in = "data", .out = "shape",
+     .attrs = {INT("start", 0), INT_OPT("end")},
+     .infer = infer_shape, .eval = eval_shape, .emit = emit_shape_of},
+    {.name = "Size", .since = 1, .in = "data", .out = "size",
+     .infer = infer_size, .eval = eval_size, .jax = "jnp.array($data.size, $out.dtype)"},
+    {.name = "Reshape", .since = 1, .until = 4, .in = "data", .out = "reshaped",
+     .attrs = {INTS_OPT("consumed_inputs"), INTS_OPT("shape")},
+     .infer = infer_reshape, .eval = eval_copy, .emit = emit_reshape},
+    {.name = "Reshape", .since = 5, .until = 13, .in = "data shape", .out = "reshaped",
+     .fixed = "shape", .infer = infer_reshape, .eval = eval_copy, .emit = emit_reshape},
+    {.name = "Reshape", .since = 14, .in = "data shape", .out = "reshaped",
+     .fixed = "shape", .attrs = {INT("allowzero", 0)},
+     .infer = infer_reshape, .eval = eval_copy, .emit = emit_reshape},
+    {.name = "Flatten", .since = 1, .in = "input", .out = "output",
+     .attrs = {INT("axis", 1)},
+     .infer = infer_flatten, .eval = eval_copy, .emit = emit_flatten},
+    {.name = "Squeeze", .since = 1, .until = 12, .in = "data", .out = "squeezed",
+     .attrs = {INTS_OPT("axes")},
+     .infer = infer_squeeze, .eval = eval_copy, .emit = emit_squeeze},
+    {.name = "Squeeze", .since = 13, .in = "data axes?", .out = "squeezed",
+     .fixed = "axes", .infer = infer_squeeze, .eval = eval_copy, .emit = emit_squeeze},
+    {.name = "Unsqueeze", .since = 1, .until = 12, .in = "data", .out = "expanded",
+     .attrs = {INTS_REQ("axes")},
+     .infer = infer_unsqueeze, .eval = eval_copy, .emit = emit_unsqueeze},
+    {.name = "Unsqueeze", .since = 13, .in = "data axes", .out = "expanded",
+     .fixed = "axes", .infer = infer_unsqueeze, .eval = eval_copy, .emit = emit_unsqueeze},
+    {.name = "Transpose", .since = 1, .in = "data", .out = "transposed",
+     .attrs = {INTS_OPT("perm")},
+     .infer = infer_transpose, .eval = eval_transpose, .emit = emit_transpose},
+    {.name = "Expand", .since = 8, .in = "input shape", .out = "output",
+     .fixed = "shape", .infer = infer_expand, .eval = eval_expand, .emit = emit_expand},
+};
+/* clang-format on */
+const OpFamily ops_shape = FAMILY(ops);

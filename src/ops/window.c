@@ -1,0 +1,247 @@
+/* Reading and resolving sliding windows, and writing them as arguments of helpers. */
+#include "ops/window.h"
+
+/* ---- attributes -------------------------------------------------------------------- */
+
+/* `count` entries of the attribute, each in [least, INT32_MAX]; `otherwise` when absent.
+ */
+static bool read_ints(Model *m, const Node *n, const char *name, size_t count,
+                      int64_t least, int64_t otherwise, int64_t *v) {
+    Ints ints = {0};
+    const PbAttr *a = attr_get(n, name);
+    if (a && a->ints.count > 0 && (!attr_ints(n, name, &ints) || ints.n != count)) {
+        node_error(m, n, OX0401, "", "%s has %zu entries, but %zu are needed", name,
+                   a->ints.count, count);
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        v[i] = ints.n ? ints.v[i] : otherwise;
+        if (v[i] < least || v[i] > INT32_MAX) {
+            node_error(m, n, OX0303, "", "%s[%zu] is %lld", name, i, (long long)v[i]);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_mode(Model *m, const Node *n, PadMode *mode) {
+    static const char *const names[] = {"NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"};
+    Str s = attr_str(n, "auto_pad");
+    for (size_t i = 0; i < OX_COUNT(names); i++)
+        if (str_is(s, names[i])) {
+            *mode = (PadMode)i;
+            return true;
+        }
+    if (s.n == 0) {
+        *mode = PAD_EXPLICIT;
+        return true;
+    }
+    node_error(m, n, OX0303, "one of NOTSET, VALID, SAME_UPPER, SAME_LOWER",
+               "auto_pad is \"%.*s\"", (int)s.n, s.p);
+    return false;
+}
+
+static bool read_pads(Model *m, const Node *n, Window *w) {
+    int64_t pads[2 * OX_MAX_RANK] = {0};
+    if (w->mode == PAD_EXPLICIT &&
+        !read_ints(m, n, "pads", 2 * (size_t)w->n, 0, 0, pads))
+        return false;
+    for (int i = 0; i < w->n; i++) {
+        w->lo[i] = dim_int(pads[i]);
+        w->hi[i] = dim_int(pads[w->n + i]);
+    }
+    return true;
+}
+
+static bool has_weights(const Node *n) {
+    return op_input_index(n->op, STR("W")) == 1;
+}
+
+/* Sizes of the weights' spatial axes, where they are known. */
+static bool weight_kernel(Model *m, const Node *n, Window *w, bool *known) {
+    int rank = has_weights(n) ? in_rank(n, 1) : -1;
+    *known = rank >= 0;
+    if (rank >= 0 && rank != w->n + 2) {
+        node_error(m, n, OX0401, "", "W has rank %d, but X has rank %d", rank, w->n + 2);
+        return false;
+    }
+    for (int i = 0; *known && i < w->n; i++)
+        w->kernel[i] = in_dim(n, 1, 2 + i);
+    return true;
+}
+
+static bool read_kernel(Model *m, const Node *n, Window *w) {
+    bool weights;
+    if (!weight_kernel(m, n, w, &weights))
+        return false;
+    const PbAttr *a = attr_get(n, "kernel_shape");
+    if (!a || a->ints.count == 0) {
+        if (!has_weights(n))
+            node_error(m, n, OX0303, "", "kernel_shape is missing");
+        return weights;
+    }
+    int64_t kernel[OX_MAX_RANK];
+    if (!read_ints(m, n, "kernel_shape", (size_t)w->n, 1, 1, kernel))
+        return false;
+    for (int i = 0; i < w->n; i++) {
+        if (weights && dim_is_int(w->kernel[i]) && w->kernel[i].c != kernel[i]) {
+            node_error(m, n, OX0401, "", "kernel_shape[%d] is %lld, but W has %lld", i,
+                       (long long)kernel[i], (long long)w->kernel[i].c);
+            return false;
+        }
+        w->kernel[i] = dim_int(kernel[i]);
+    }
+    return true;
+}
+
+bool window_read(Model *m, const Node *n, Window *w) {
+    int rank = in_rank(n, 0);
+    if (rank < 0)
+        return false;
+    if (rank < 3 || rank > OX_MAX_RANK) {
+        node_error(m, n, OX0401, "", "X has rank %d, but (N, C, ...) is needed", rank);
+        return false;
+    }
+    *w = (Window){.n = rank - 2};
+    size_t count = (size_t)w->n;
+    w->ceil = op_attr(n->op, STR("ceil_mode")) && attr_int(n, "ceil_mode") != 0;
+    if (!read_mode(m, n, &w->mode) || !read_pads(m, n, w) || !read_kernel(m, n, w) ||
+        !read_ints(m, n, "strides", count, 1, 1, w->stride) ||
+        !read_ints(m, n, "dilations", count, 1, 1, w->dilation))
+        return false;
+    for (int i = 0; i < w->n; i++) {
+        Dim gaps = dim_mul(&m->dims, dim_sub(&m->dims, w->kernel[i], dim_int(1)),
+                           dim_int(w->dilation[i]));
+        w->extent[i] = dim_add(&m->dims, gaps, dim_int(1));
+        w->in[i] = in_dim(n, 0, 2 + i);
+    }
+    return true;
+}
+
+/* ---- sizes ------------------------------------------------------------------------- */
+
+/* What the input lacks for `out` windows along axis i: (out - 1) stride + extent - in */
+static Dim missing(Dims *ds, const Window *w, int i) {
+    Dim steps = dim_sub(ds, w->out[i], dim_int(1));
+    Dim reach = dim_add(ds, dim_mul(ds, steps, dim_int(w->stride[i])), w->extent[i]);
+    return dim_sub(ds, reach, w->in[i]);
+}
+
+/* out = ceil(in / stride).  With stride 1 the padding is a constant. */
+static void slide_same(Dims *ds, Window *w, int i) {
+    w->out[i] = dim_ceildiv(ds, w->in[i], dim_int(w->stride[i]));
+    Dim pad = dim_max(ds, missing(ds, w, i), dim_int(0));
+    Dim half = dim_floordiv(ds, pad, dim_int(2));
+    Dim rest = dim_sub(ds, pad, half);
+    w->lo[i] = w->mode == PAD_SAME_UPPER ? half : rest;
+    w->hi[i] = w->mode == PAD_SAME_UPPER ? rest : half;
+}
+
+static void slide_floor(Dims *ds, Window *w, int i) {
+    Dim padded = dim_add(ds, w->in[i], dim_add(ds, w->lo[i], w->hi[i]));
+    Dim room = dim_sub(ds, padded, w->extent[i]);
+    w->out[i] = dim_add(ds, dim_floordiv(ds, room, dim_int(w->stride[i])), dim_int(1));
+}
+
+/* Windows count while they start inside in + lo, and at most until they cover the
+ * padding: out = ceil((in + lo + min(0, hi - extent + stride)) / stride). */
+static void slide_ceil(Dims *ds, Window *w, int i) {
+    Dim stride = dim_int(w->stride[i]);
+    Dim tail = dim_sub(ds, dim_add(ds, w->hi[i], stride), w->extent[i]);
+    Dim starts = dim_add(ds, w->in[i], w->lo[i]);
+    starts = dim_add(ds, starts, dim_min(ds, tail, dim_int(0)));
+    w->out[i] = dim_ceildiv(ds, starts, stride);
+    w->hi[i] = dim_sub(ds, missing(ds, w, i), w->lo[i]);
+    w->hi[i] = dim_max(ds, w->hi[i], dim_int(0));
+}
+
+bool window_slide(Model *m, const Node *n, Window *w) {
+    bool same = w->mode == PAD_SAME_UPPER || w->mode == PAD_SAME_LOWER;
+    for (int i = 0; i < w->n; i++) {
+        if (same)
+            slide_same(&m->dims, w, i);
+        else if (w->ceil)
+            slide_ceil(&m->dims, w, i);
+        else
+            slide_floor(&m->dims, w, i);
+        if (dim_is_int(w->out[i]) && w->out[i].c < 0) {
+            node_error(m, n, OX0401, "",
+                       "the kernel is larger than the padded input along axis %d",
+                       2 + i);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool window_is_dilated(const Window *w) {
+    for (int i = 0; i < w->n; i++)
+        if (w->dilation[i] != 1 && !dim_is(w->kernel[i], 1))
+            return true;
+    return false;
+}
+
+bool window_is_padded(const Window *w) {
+    for (int i = 0; i < w->n; i++)
+        if (!dim_is(w->lo[i], 0) || !dim_is(w->hi[i], 0))
+            return true;
+    return false;
+}
+
+void window_shape(const Node *n, const Window *w, Dim channels, Shape *s) {
+    s->rank = w->n + 2;
+    s->d[0] = in_dim(n, 0, 0);
+    s->d[1] = channels;
+    for (int i = 0; i < w->n; i++)
+        s->d[2 + i] = w->out[i];
+}
+
+/* ---- arguments --------------------------------------------------------------------- */
+
+const Expr *call_with(Emit *e, const Expr *call, const char *name, const Expr *value) {
+    Arena *a = emit_arena(e);
+    return value ? ex_with_arg(a, call, ex_keyword(a, str_from(name), value)) : call;
+}
+
+const Expr *window_ints(Emit *e, const int64_t *v, int n, int64_t absent) {
+    bool equal = true;
+    for (int i = 1; i < n; i++)
+        equal = equal && v[i] == v[0];
+    if (!equal)
+        return ex_ints(emit_arena(e), EX_TUPLE, v, (size_t)n);
+    return v[0] == absent ? NULL : ex_int(emit_arena(e), v[0]);
+}
+
+const Expr *window_kernel(Emit *e, const Window *w) {
+    int64_t kernel[OX_MAX_RANK];
+    for (int i = 0; i < w->n; i++)
+        kernel[i] = w->kernel[i].c;
+    return window_ints(e, kernel, w->n, 0);
+}
+
+/* pairs[at...] = (lo, hi) for each axis */
+static void make_pairs(Emit *e, const Dim *lo, const Dim *hi, int n,
+                       const Expr **pairs) {
+    for (int i = 0; i < n; i++) {
+        const Expr *pair[] = {emit_dim(e, lo[i]), emit_dim(e, hi[i])};
+        pairs[i] = ex_seq(emit_arena(e), EX_TUPLE, pair, 2);
+    }
+}
+
+const Expr *window_padding(Emit *e, const Dim *lo, const Dim *hi, int n) {
+    bool equal = dim_is_int(lo[0]) && lo[0].c >= 0;
+    for (int i = 0; i < n; i++)
+        equal = equal && dim_is(lo[i], lo[0].c) && dim_is(hi[i], lo[0].c);
+    if (equal)
+        return lo[0].c ? ex_int(emit_arena(e), lo[0].c) : NULL;
+    const Expr *pairs[OX_MAX_RANK];
+    make_pairs(e, lo, hi, n, pairs);
+    return ex_seq(emit_arena(e), EX_TUPLE, pairs, (size_t)n);
+}
+
+const Expr *window_pad_width(Emit *e, const Dim *lo, const Dim *hi, int n) {
+    const Expr *pairs[OX_MAX_RANK];
+    pairs[0] = pairs[1] = ex_ints(emit_arena(e), EX_TUPLE, (int64_t[]){0, 0}, 2);
+    make_pairs(e, lo, hi, n, pairs + 2);
+    return ex_seq(emit_arena(e), EX_TUPLE, pairs, (size_t)n + 2);
+}

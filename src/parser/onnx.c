@@ -1,0 +1,429 @@
+/* The messages of onnx.proto as tables for decode.c, the few that need code of their
+ * own, and the entry point.
+ * Source: onnx.proto of onnx 1.23; fields that no compiler needs (training, devices,
+ * denotations) have no row and are skipped. */
+#include "parser/decode.h"
+
+/* Messages that need more than their rows. */
+static bool decode_type(Decoder *d, Str bytes, void *type);
+static bool decode_attr(Decoder *d, Str bytes, void *attr);
+static bool decode_node(Decoder *d, Str bytes, void *node);
+static bool decode_graph(Decoder *d, Str bytes, void *graph);
+
+/* Messages that hold each other. */
+static const Message attr_message, graph_message;
+
+#define ROWS(rules) (rules), OX_COUNT(rules)
+
+/* clang-format off */
+static const Rule entry_rules[] = {
+/* field kind         member                                    message */
+    {1,  FK_STR,      offsetof(PbEntry, key),                   NULL},
+    {2,  FK_STR,      offsetof(PbEntry, value),                 NULL},
+};
+const Message entry_message =
+    {"StringStringEntryProto", sizeof(PbEntry), ROWS(entry_rules), NULL};
+
+static const Message tensor_message =
+    {"TensorProto", sizeof(Tensor), NULL, 0, decode_tensor};
+static const Message sparse_message =
+    {"SparseTensorProto", sizeof(PbSparse), NULL, 0, decode_sparse};
+static const Message type_message =
+    {"TypeProto", sizeof(PbType), NULL, 0, decode_type};
+
+static const Rule value_rules[] = {
+/* field kind         member                                    message */
+    {1,  FK_STR,      offsetof(PbValue, name),                  NULL},
+    {2,  FK_MESSAGE,  offsetof(PbValue, type),                  &type_message},
+    {3,  FK_STR,      offsetof(PbValue, doc),                   NULL},
+    {4,  FK_MESSAGES, offsetof(PbValue, metadata),              &entry_message},
+};
+static const Message value_message =
+    {"ValueInfoProto", sizeof(PbValue), ROWS(value_rules), NULL};
+
+static const Rule attr_rules[] = {
+/* field kind         member                                    message */
+    {1,  FK_STR,      offsetof(PbAttr, name),                   NULL},
+    {2,  FK_FLOAT,    offsetof(PbAttr, f),                      NULL},
+    {3,  FK_INT,      offsetof(PbAttr, i),                      NULL},
+    {4,  FK_STR,      offsetof(PbAttr, s),                      NULL},
+    {5,  FK_POINTER,  offsetof(PbAttr, t),                      &tensor_message},
+    {6,  FK_POINTER,  offsetof(PbAttr, g),                      &graph_message},
+    {7,  FK_FLOATS,   offsetof(PbAttr, floats),                 NULL},
+    {8,  FK_INTS,     offsetof(PbAttr, ints),                   NULL},
+    {9,  FK_STRS,     offsetof(PbAttr, strings),                NULL},
+    {10, FK_MESSAGES, offsetof(PbAttr, tensors),                &tensor_message},
+    {11, FK_MESSAGES, offsetof(PbAttr, graphs),                 &graph_message},
+    {13, FK_STR,      offsetof(PbAttr, doc),                    NULL},
+    {14, FK_POINTER,  offsetof(PbAttr, tp),                     &type_message},
+    {15, FK_MESSAGES, offsetof(PbAttr, types),                  &type_message},
+    {20, FK_ENUM,     offsetof(PbAttr, type),                   NULL},
+    {21, FK_STR,      offsetof(PbAttr, ref),                    NULL},
+    {22, FK_POINTER,  offsetof(PbAttr, sparse),                 &sparse_message},
+    {23, FK_MESSAGES, offsetof(PbAttr, sparses),                &sparse_message},
+};
+static const Message attr_message =
+    {"AttributeProto", sizeof(PbAttr), ROWS(attr_rules), decode_attr};
+
+static const Rule node_rules[] = {
+/* field kind         member                                    message */
+    {1,  FK_STRS,     offsetof(PbNode, inputs),                 NULL},
+    {2,  FK_STRS,     offsetof(PbNode, outputs),                NULL},
+    {3,  FK_STR,      offsetof(PbNode, name),                   NULL},
+    {4,  FK_STR,      offsetof(PbNode, op_type),                NULL},
+    {5,  FK_MESSAGES, offsetof(PbNode, attrs),                  &attr_message},
+    {6,  FK_STR,      offsetof(PbNode, doc),                    NULL},
+    {7,  FK_STR,      offsetof(PbNode, domain),                 NULL},
+    {8,  FK_STR,      offsetof(PbNode, overload),               NULL},
+    {9,  FK_SPAN,     offsetof(PbNode, metadata_bytes),         NULL},
+};
+static const Message node_message =
+    {"NodeProto", sizeof(PbNode), ROWS(node_rules), decode_node};
+
+static const Rule quant_rules[] = {
+/* field kind         member                                    message */
+    {1,  FK_STR,      offsetof(PbQuant, tensor),                NULL},
+    {2,  FK_MESSAGES, offsetof(PbQuant, params),                &entry_message},
+};
+static const Message quant_message =
+    {"TensorAnnotation", sizeof(PbQuant), ROWS(quant_rules), NULL};
+
+static const Rule graph_rules[] = {
+/* field kind         member                                    message */
+    {1,  FK_MESSAGES, offsetof(PbGraph, nodes),                 &node_message},
+    {2,  FK_STR,      offsetof(PbGraph, name),                  NULL},
+    {5,  FK_MESSAGES, offsetof(PbGraph, initializers),          &tensor_message},
+    {10, FK_STR,      offsetof(PbGraph, doc),                   NULL},
+    {11, FK_MESSAGES, offsetof(PbGraph, inputs),                &value_message},
+    {12, FK_MESSAGES, offsetof(PbGraph, outputs),               &value_message},
+    {13, FK_MESSAGES, offsetof(PbGraph, value_info),            &value_message},
+    {14, FK_MESSAGES, offsetof(PbGraph, quantization),          &quant_message},
+    {15, FK_MESSAGES, offsetof(PbGraph, sparse_initializers),   &sparse_message},
+    {16, FK_MESSAGES, offsetof(PbGraph, metadata),              &entry_message},
+};
+static const Message graph_message =
+    {"GraphProto", sizeof(PbGraph), ROWS(graph_rules), decode_graph};
+
+static const Rule opset_rules[] = {
+/* field kind         member                                    message */
+    {1,  FK_STR,      offsetof(PbOpset, domain),                NULL},
+    {2,  FK_INT,      offsetof(PbOpset, version),               NULL},
+};
+static const Message opset_message =
+    {"OperatorSetIdProto", sizeof(PbOpset), ROWS(opset_rules), NULL};
+
+static const Rule function_rules[] = {
+/* field kind         member                                    message */
+    {1,  FK_STR,      offsetof(PbFunction, name),               NULL},
+    {4,  FK_STRS,     offsetof(PbFunction, inputs),             NULL},
+    {5,  FK_STRS,     offsetof(PbFunction, outputs),            NULL},
+    {6,  FK_STRS,     offsetof(PbFunction, attr_names),         NULL},
+    {7,  FK_MESSAGES, offsetof(PbFunction, nodes),              &node_message},
+    {8,  FK_STR,      offsetof(PbFunction, doc),                NULL},
+    {9,  FK_MESSAGES, offsetof(PbFunction, opsets),             &opset_message},
+    {10, FK_STR,      offsetof(PbFunction, domain),             NULL},
+    {11, FK_MESSAGES, offsetof(PbFunction, attr_defaults),      &attr_message},
+    {12, FK_MESSAGES, offsetof(PbFunction, value_info),         &value_message},
+    {13, FK_STR,      offsetof(PbFunction, overload),           NULL},
+    {14, FK_MESSAGES, offsetof(PbFunction, metadata),           &entry_message},
+};
+static const Message function_message =
+    {"FunctionProto", sizeof(PbFunction), ROWS(function_rules), NULL};
+
+static const Rule model_rules[] = {
+/* field kind         member                                    message */
+    {1,  FK_INT,      offsetof(PbModel, ir_version),            NULL},
+    {2,  FK_STR,      offsetof(PbModel, producer_name),         NULL},
+    {3,  FK_STR,      offsetof(PbModel, producer_version),      NULL},
+    {4,  FK_STR,      offsetof(PbModel, domain),                NULL},
+    {5,  FK_INT,      offsetof(PbModel, model_version),         NULL},
+    {6,  FK_STR,      offsetof(PbModel, doc),                   NULL},
+    {7,  FK_MESSAGE,  offsetof(PbModel, graph),                 &graph_message},
+    {8,  FK_MESSAGES, offsetof(PbModel, opsets),                &opset_message},
+    {14, FK_MESSAGES, offsetof(PbModel, metadata),              &entry_message},
+    {25, FK_MESSAGES, offsetof(PbModel, functions),             &function_message},
+};
+static const Message model_message =
+    {"ModelProto", sizeof(PbModel), ROWS(model_rules), NULL};
+/* clang-format on */
+
+/* --- types ---------------------------------------------------------------------- */
+
+static bool decode_dim(Decoder *d, Str bytes, PbDim *dim) {
+    Wire w = wire_open(bytes);
+    for (Field f; wire_next(&w, &f);) {
+        if (f.number == 1 && f.type == WIRE_VARINT)
+            *dim = (PbDim){PB_DIM_VALUE, (int64_t)f.varint, {0}};
+        else if (f.number == 2 && f.type == WIRE_BYTES)
+            *dim = (PbDim){PB_DIM_PARAM, 0, f.bytes};
+    }
+    /* Exporters write -1 or "" where they mean that they do not know. */
+    bool unnamed = dim->kind == PB_DIM_PARAM && dim->param.n == 0;
+    bool negative = dim->kind == PB_DIM_VALUE && dim->value < 0;
+    if (unnamed || negative)
+        *dim = (PbDim){0};
+    return decode_check(d, "TensorShapeProto.Dimension", &w);
+}
+
+static bool is_dim(const Field *f) {
+    return f->number == 1 && f->type == WIRE_BYTES;
+}
+
+static bool decode_shape(Decoder *d, Str bytes, PbType *type) {
+    size_t rank = 0;
+    Wire w = wire_open(bytes);
+    for (Field f; wire_next(&w, &f);)
+        rank += is_dim(&f);
+    if (!decode_check(d, "TensorShapeProto", &w))
+        return false;
+    PbDim *dims = ARENA_ARRAY(d->arena, rank, PbDim);
+    if (rank && !dims)
+        return false;
+    type->has_shape = true;
+    type->dims = dims;
+    type->rank = rank;
+    w = wire_open(bytes);
+    for (Field f; wire_next(&w, &f);)
+        if (is_dim(&f) && !decode_dim(d, f.bytes, dims++))
+            return false;
+    return true;
+}
+
+static bool decode_element(Decoder *d, Str bytes, PbType *type) {
+    PbType *elem = ARENA_NEW(d->arena, PbType);
+    type->elem = elem;
+    return elem && decode_message(d, &type_message, bytes, elem);
+}
+
+/* TypeProto.Tensor, .Sequence, .Map, .Optional or .SparseTensor: field 1 is the element
+ * or key type, field 2 the shape, or the value type of a map. */
+static bool decode_type_body(Decoder *d, Str bytes, PbType *type) {
+    bool tensor = type->kind == PB_TYPE_TENSOR || type->kind == PB_TYPE_SPARSE;
+    uint32_t element_field = type->kind == PB_TYPE_MAP ? 2 : 1;
+    Wire w = wire_open(bytes);
+    for (Field f; wire_next(&w, &f);) {
+        bool ok = true;
+        if (f.number == 1 && f.type == WIRE_VARINT)
+            type->dtype = dtype_from_onnx((int32_t)(uint32_t)f.varint);
+        else if (f.type == WIRE_BYTES && tensor && f.number == 2)
+            ok = decode_shape(d, f.bytes, type);
+        else if (f.type == WIRE_BYTES && !tensor && f.number == element_field)
+            ok = decode_element(d, f.bytes, type);
+        if (!ok)
+            return false;
+    }
+    if (!decode_check(d, "TypeProto", &w))
+        return false;
+    /* Readers rely on an element, if an unknown one. */
+    if (!tensor && !type->elem)
+        type->elem = ARENA_NEW(d->arena, PbType);
+    return tensor || type->elem;
+}
+
+static PbTypeKind type_kind(const Field *f) {
+    if (f->type != WIRE_BYTES)
+        return PB_TYPE_NONE;
+    switch (f->number) {
+    case 1:
+        return PB_TYPE_TENSOR;
+    case 4:
+        return PB_TYPE_SEQUENCE;
+    case 5:
+        return PB_TYPE_MAP;
+    case 8:
+        return PB_TYPE_SPARSE;
+    case 9:
+        return PB_TYPE_OPTIONAL;
+    default:
+        return PB_TYPE_NONE;
+    }
+}
+
+static bool decode_type(Decoder *d, Str bytes, void *out) {
+    PbType *type = out;
+    if (!decode_enter(d, bytes))
+        return false;
+    Wire w = wire_open(bytes);
+    for (Field f; wire_next(&w, &f);) {
+        PbTypeKind kind = type_kind(&f);
+        if (kind == PB_TYPE_NONE)
+            continue;
+        *type = (PbType){.kind = kind};
+        if (!decode_type_body(d, f.bytes, type))
+            return false;
+    }
+    decode_leave(d);
+    return decode_check(d, "TypeProto", &w);
+}
+
+/* --- attributes, nodes, graphs -------------------------------------------------- */
+
+/* The type by the field in use, for IR version 1, which had no `type`. */
+static AttrType attr_type_by_content(Str bytes) {
+    /* clang-format off */
+    static const AttrType by_field[] = {
+        [2] = ATTR_FLOAT,  [3] = ATTR_INT,  [4] = ATTR_STRING,  [5] = ATTR_TENSOR,
+        [7] = ATTR_FLOATS, [8] = ATTR_INTS, [9] = ATTR_STRINGS, [10] = ATTR_TENSORS,
+        [6] = ATTR_GRAPH,  [11] = ATTR_GRAPHS,
+        [14] = ATTR_TYPE,  [15] = ATTR_TYPES,
+        [22] = ATTR_SPARSE, [23] = ATTR_SPARSES,
+    };
+    /* clang-format on */
+    AttrType type = ATTR_NONE;
+    Wire w = wire_open(bytes);
+    for (Field f; wire_next(&w, &f) && type == ATTR_NONE;)
+        if (f.number < OX_COUNT(by_field))
+            type = by_field[f.number];
+    return type;
+}
+
+/* What a reader that trusts `type` would trip over; NULL when fine. */
+static const char *attr_problem(const PbAttr *a) {
+    const char *missing = "has no value of its type";
+    switch (a->type) {
+    case ATTR_TENSOR:
+        return a->t ? NULL : missing;
+    case ATTR_GRAPH:
+        return a->g ? NULL : missing;
+    case ATTR_SPARSE:
+        return a->sparse ? NULL : missing;
+    case ATTR_TYPE:
+        return a->tp ? NULL : missing;
+    default:
+        return a->type > ATTR_TYPES ? "has an unknown type" : NULL;
+    }
+}
+
+static bool decode_attr(Decoder *d, Str bytes, void *out) {
+    PbAttr *a = out;
+    if (!decode_rules(d, &attr_message, bytes, a))
+        return false;
+    if (a->type == ATTR_NONE)
+        a->type = attr_type_by_content(bytes);
+    const char *problem = a->ref.n ? NULL : attr_problem(a);
+    if (!problem)
+        return true;
+    size_t at = (size_t)(bytes.p - d->start);
+    Str where = arena_printf(d->arena, "byte %zu", at);
+    Str name = onnx_quoted(d->arena, a->name);
+    diag_add(d->diags, OX0303, where, STR(""), "attribute %s %s", name.p, problem);
+    d->failed = true;
+    return true;
+}
+
+static bool decode_node(Decoder *d, Str bytes, void *out) {
+    ((PbNode *)out)->offset = (uint64_t)(bytes.p - d->start);
+    return decode_rules(d, &node_message, bytes, out);
+}
+
+static bool decode_graph(Decoder *d, Str bytes, void *out) {
+    if (!decode_enter(d, bytes))
+        return false;
+    bool ok = decode_rules(d, &graph_message, bytes, out);
+    decode_leave(d);
+    return ok;
+}
+
+/* --- node metadata -------------------------------------------------------------- */
+
+/* The next well-formed entry; other fields may lie between. */
+static bool next_entry(Wire *w, PbEntry *entry) {
+    for (Field f; wire_next(w, &f);) {
+        if (f.number != 9 || f.type != WIRE_BYTES)
+            continue;
+        *entry = (PbEntry){0};
+        Wire inner = wire_open(f.bytes);
+        for (Field part; wire_next(&inner, &part);) {
+            if (part.type == WIRE_BYTES && part.number == 1)
+                entry->key = part.bytes;
+            else if (part.type == WIRE_BYTES && part.number == 2)
+                entry->value = part.bytes;
+        }
+        if (inner.error == WIRE_OK)
+            return true;
+    }
+    return false;
+}
+
+PbEntries onnx_node_metadata(Arena *arena, const PbNode *node) {
+    PbEntries entries = {0};
+    Wire w = wire_open(node->metadata_bytes);
+    for (PbEntry entry; next_entry(&w, &entry);)
+        if (!ARENA_PUSH(arena, &entries, entry))
+            break;
+    return entries;
+}
+
+Str onnx_node_metadata_get(const PbNode *node, Str key) {
+    Wire w = wire_open(node->metadata_bytes);
+    for (PbEntry entry; next_entry(&w, &entry);)
+        if (str_eq(entry.key, key))
+            return entry.value;
+    return STR("");
+}
+
+/* --- entry ---------------------------------------------------------------------- */
+
+/* What people pass by mistake, by its first bytes. */
+static Str wrong_file_hint(Str bytes) {
+    static const struct {
+        const char *magic, *hint;
+    } kinds[] = {
+        {"PK\x03\x04", "this is a zip archive, perhaps a PyTorch checkpoint: export it "
+                       "with torch.onnx.export"},
+        {"\x80\x02",
+         "this is a Python pickle: export the model with torch.onnx.export"},
+        {"\x80\x04",
+         "this is a Python pickle: export the model with torch.onnx.export"},
+        {"version https://git-lfs", "this is a Git LFS pointer: run `git lfs pull`"},
+        {"\x1f\x8b", "this is a gzip file: unpack it first"},
+        {"\x89HDF", "this is an HDF5 file, perhaps of Keras: convert it with tf2onnx"},
+        {"<", "this is a web page or XML: download the file itself"},
+        {"{", "this is JSON"},
+    };
+    for (size_t i = 0; i < OX_COUNT(kinds); i++)
+        if (str_starts(bytes, str_from(kinds[i].magic)))
+            return str_from(kinds[i].hint);
+    return STR("");
+}
+
+/* Whether this is an ONNX model at all, judged by the outermost fields.  A file that
+ * starts like a model and then breaks off passes: decoding says where it breaks. */
+static bool check_is_model(Decoder *d, Str bytes) {
+    bool version = false, graph = false;
+    Wire w = wire_open(bytes);
+    for (Field f; wire_next(&w, &f);) {
+        version |= f.number == 1 && f.type == WIRE_VARINT;
+        graph |= f.number == 7 && f.type == WIRE_BYTES;
+    }
+    if (graph || (version && w.error != WIRE_OK))
+        return true;
+    const char *what = bytes.n == 0         ? "the file is empty"
+                       : w.error == WIRE_OK ? "the file is protobuf but has no graph"
+                                            : "the file is no ONNX model";
+    diag_add(d->diags, OX0101, STR(""), wrong_file_hint(bytes), "%s", what);
+    return false;
+}
+
+/* Since IR version 3 a model names its operator sets; without them no operator has a
+ * meaning.  They come last in a file, so this also catches one that was cut short. */
+static bool check_opsets(Decoder *d, const PbModel *model) {
+    bool optional = model->ir_version == 1 || model->ir_version == 2;
+    if (model->opsets.count > 0 || optional)
+        return true;
+    diag_add(d->diags, OX0101, STR(""), STR("the file may be cut short"),
+             "the model imports no operator set");
+    return false;
+}
+
+PbModel *onnx_parse(Arena *arena, Diags *diags, Str bytes) {
+    Decoder d = {.arena = arena, .diags = diags, .start = bytes.p};
+    if (!check_is_model(&d, bytes))
+        return NULL;
+    PbModel *model = ARENA_NEW(arena, PbModel);
+    if (!model || !decode_message(&d, &model_message, bytes, model))
+        return NULL;
+    model->has_graph = true;
+    bool ok = check_opsets(&d, model) && !d.failed && !arena->failed;
+    return ok ? model : NULL;
+}

@@ -1,0 +1,99 @@
+/* Dead code elimination, backwards from the graph outputs.  A value is alive when a live
+ * node reads it, or when a live value's shape or elements name it as the place where a
+ * symbol is read.  Inputs that are written as Python ints (OpDef.fixed) do not count,
+ * so the shape arithmetic that made them dies here. */
+#include "passes/passes.h"
+
+typedef struct Dce {
+    Model *m;
+    unsigned char *live; /* by value id */
+    Value **queue;       /* live values whose node is still to be visited */
+    size_t n;
+} Dce;
+
+static void reach(Dce *d, Value *v) {
+    v = value_final(v);
+    if (!v || d->live[v->id])
+        return;
+    d->live[v->id] = 1;
+    d->queue[d->n++] = v;
+}
+
+static void reach_symbol(void *user, const Symbol *s) { reach(user, s->value); }
+
+static void reach_dims(Dce *d, const Value *v) {
+    for (int i = 0; i < v->type.rank; i++)
+        dim_each_symbol(v->type.dims[i], reach_symbol, d);
+    for (size_t i = 0; v->known && v->known->ints && i < v->known->n; i++)
+        dim_each_symbol(v->known->ints[i], reach_symbol, d);
+}
+
+/* Input i is printed as ints, so nothing needs to compute it. */
+static bool is_fixed(const Node *n, uint32_t i) {
+    if (!n->op || !n->op->fixed || !n->in[i]->known)
+        return false;
+    const char *at = n->op->fixed;
+    while (*at) {
+        size_t len = strcspn(at, " ");
+        if (op_input_index(n->op, (Str){at, len}) == (int)i)
+            return true;
+        at += len + (at[len] == ' ');
+    }
+    return false;
+}
+
+static void reach_graph(void *user, Graph *g) {
+    for (size_t i = 0; i < g->n_outputs; i++)
+        reach(user, g->outputs[i]);
+}
+
+static void reach_node(Dce *d, Node *n) {
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        if (!n->in[i])
+            continue;
+        reach_dims(d, n->in[i]);
+        if (!is_fixed(n, i))
+            reach(d, n->in[i]);
+    }
+    for (uint32_t i = 0; i < n->n_out; i++)
+        if (n->out[i])
+            reach_dims(d, n->out[i]);
+    for (uint32_t a = 0; a < n->n_attrs; a++)
+        for (size_t k = 0; k < n->attrs[a].graph_count; k++)
+            graph_each(n->attrs[a].graphs[k], reach_graph, d);
+}
+
+static void sweep(void *user, Graph *g) {
+    const Dce *d = user;
+    size_t kept = 0;
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        Node *n = g->nodes[i];
+        bool live = false;
+        for (uint32_t k = 0; k < n->n_out; k++)
+            live |= n->out[k] && d->live[n->out[k]->id];
+        if (live)
+            g->nodes[kept++] = n;
+    }
+    g->n_nodes = kept;
+}
+
+void pass_dce(Model *m) {
+    Arena scratch;
+    arena_init(&scratch, &m->arena->hook);
+    Dce d = {.m = m,
+             .live = arena_alloc(&scratch, m->value_count + 1),
+             .queue = ARENA_ARRAY(&scratch, m->value_count + 1, Value *)};
+    if (d.live && d.queue) {
+        reach_graph(&d, m->graph);
+        while (d.n) {
+            Value *v = d.queue[--d.n];
+            reach_dims(&d, v);
+            if (v->def)
+                reach_node(&d, v->def);
+        }
+        graph_each(m->graph, sweep, &d);
+        graph_count_uses(m);
+    }
+    m->arena->failed |= scratch.failed;
+    arena_free(&scratch);
+}

@@ -1,0 +1,20 @@
+/* The passes, in the order of pipeline.c.  Each keeps the rules that graph_verify
+ * checks, and reports through m->diags. */
+#ifndef OX_PASSES_PASSES_H
+#define OX_PASSES_PASSES_H
+
+#include "shape/infer.h"
+
+/* Nodes whose elements are all known and few become literals. */
+void pass_fold(Model *m);
+/* Nodes that return their input are bypassed. */
+void pass_simplify(Model *m);
+/* Equal pure nodes are merged. */
+void pass_cse(Model *m);
+/* Nodes that nobody reads are dropped, and parameters with them. */
+void pass_dce(Model *m);
+
+/* Redirects every reader of a value that has an alias, over the whole model. */
+void replace_values(Model *m);
+
+#endif

@@ -1,0 +1,179 @@
+/* The inference engine: rules of the operators in topological order, then their
+ * evaluators.  What the file declares about a value fills what no rule can know. */
+#include "shape/infer.h"
+
+/* The declared integer or named dimension replaces a symbol that stands for "unknown". */
+static void refine_dim(Dim *d, Dim declared, const Value *v, int axis) {
+    const Symbol *s = dim_as_symbol(*d);
+    bool unknown = s && !s->name.n && s->value == v && s->axis == axis;
+    if (unknown && (dim_is_int(declared) || dim_as_symbol(declared)))
+        *d = declared;
+}
+
+static void warn_declared(Model *m, const Node *n, const Value *v) {
+    Text t = {.arena = m->arena};
+    text_printf(&t, "\"%.*s\" is declared ", (int)v->name.n, v->name.p);
+    type_print(&t, v->declared);
+    text_lit(&t, " but computes ");
+    type_print(&t, &v->type);
+    Str what = text_view(&t);
+    diag_add(m->diags, OX0404, node_where(m, n), (Str){0}, "%.*s", (int)what.n, what.p);
+}
+
+static bool contradicts(const Type *a, const Type *b) {
+    if (a->kind != TYPE_TENSOR || b->kind != TYPE_TENSOR)
+        return false;
+    if (a->dtype && b->dtype && a->dtype != b->dtype)
+        return true;
+    if (a->rank < 0 || b->rank < 0)
+        return false;
+    if (a->rank != b->rank)
+        return true;
+    for (int i = 0; i < a->rank; i++)
+        if (dim_is_int(a->dims[i]) && dim_is_int(b->dims[i]) &&
+            a->dims[i].c != b->dims[i].c)
+            return true;
+    return false;
+}
+
+static void use_declared(Model *m, const Node *n, Value *v) {
+    const Type *d = v->declared;
+    if (contradicts(&v->type, d)) {
+        warn_declared(m, n, v);
+        return;
+    }
+    if (!v->type.dtype && v->type.kind == TYPE_TENSOR)
+        v->type.dtype = d->dtype;
+    if (v->type.kind != d->kind || (v->type.rank < 0 && d->rank >= 0)) {
+        v->type = *d;
+        return;
+    }
+    if (v->type.rank <= 0 || d->rank != v->type.rank)
+        return;
+    Dim *dims = ARENA_ARRAY(m->arena, (size_t)d->rank, Dim);
+    if (!dims)
+        return;
+    for (int i = 0; i < d->rank; i++) {
+        dims[i] = v->type.dims[i];
+        refine_dim(&dims[i], d->dims[i], v, i);
+    }
+    v->type.dims = dims;
+}
+
+/* Polynomials past the size limit become symbols read from the output itself. */
+static void drop_overflow(Model *m, Value *v) {
+    v->known = NULL;
+    Dim *dims = v->type.rank > 0 ? ARENA_ARRAY(m->arena, (size_t)v->type.rank, Dim) : NULL;
+    if (!dims)
+        return;
+    for (int i = 0; i < v->type.rank; i++)
+        dims[i] = dim_is_int(v->type.dims[i]) && v->type.dims[i].c > 0
+                      ? v->type.dims[i]
+                      : value_symbol(m, v, i);
+    v->type.dims = dims;
+}
+
+void infer_node(Model *m, Node *n) {
+    for (uint32_t i = 0; i < n->n_out; i++) {
+        if (!n->out[i])
+            continue;
+        n->out[i]->type = (Type){.rank = -1};
+        n->out[i]->known = NULL;
+    }
+    if (n->op && n->op->infer)
+        n->op->infer(m, n);
+    if (n->op && n->op->eval && !dims_take_overflow(&m->dims))
+        n->op->eval(m, n);
+    bool overflow = dims_take_overflow(&m->dims);
+    for (uint32_t i = 0; i < n->n_out; i++) {
+        if (!n->out[i])
+            continue;
+        if (overflow)
+            drop_overflow(m, n->out[i]);
+        if (n->out[i]->declared)
+            use_declared(m, n, n->out[i]);
+    }
+}
+
+static void infer_graph(Model *m, Graph *g) {
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        Node *n = g->nodes[i];
+        for (uint32_t a = 0; a < n->n_attrs; a++)
+            for (size_t k = 0; k < n->attrs[a].graph_count; k++)
+                infer_graph(m, n->attrs[a].graphs[k]);
+        infer_node(m, n);
+    }
+}
+
+void infer_model(Model *m) {
+    ops_bind(m);
+    infer_graph(m, m->graph);
+}
+
+/* ---- --shape ----------------------------------------------------------------------- */
+
+static void override_error(Model *m, Str spec, const char *why) {
+    diag_add(m->diags, OX0003, (Str){0}, STR("write --shape input=8,3,height,width"),
+             "--shape %.*s: %s", (int)spec.n, spec.p, why);
+}
+
+static Value *input_named(const Model *m, Str name) {
+    for (size_t i = 0; i < m->graph->n_inputs; i++)
+        if (str_eq(m->graph->inputs[i]->name, name))
+            return m->graph->inputs[i];
+    return NULL;
+}
+
+static bool parse_int(Str s, int64_t *value) {
+    *value = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] < '0' || s.p[i] > '9' || *value > INT64_MAX / 20)
+            return false;
+        *value = *value * 10 + (s.p[i] - '0');
+    }
+    return s.n > 0;
+}
+
+static Dim dim_named(Model *m, Str name, Value *v, int axis) {
+    int64_t value;
+    if (parse_int(name, &value))
+        return dim_int(value);
+    PbDim pb = {.kind = PB_DIM_UNKNOWN, .param = name};
+    if (name.n && !str_is(name, "?"))
+        pb.kind = PB_DIM_PARAM;
+    return dim_from_pb(m, &pb, v, axis);
+}
+
+void infer_override_input(Model *m, Str spec) {
+    const char *eq = spec.n ? memchr(spec.p, '=', spec.n) : NULL;
+    if (!eq) {
+        override_error(m, spec, "there is no =");
+        return;
+    }
+    Value *v = input_named(m, (Str){spec.p, (size_t)(eq - spec.p)});
+    if (!v) {
+        override_error(m, spec, "the model has no such input");
+        return;
+    }
+    Shape s = {0};
+    Str rest = {eq + 1, spec.n - (size_t)(eq + 1 - spec.p)};
+    while (rest.n && s.rank < OX_MAX_RANK) {
+        const char *comma = memchr(rest.p, ',', rest.n);
+        Str part = {rest.p, comma ? (size_t)(comma - rest.p) : rest.n};
+        s.d[s.rank] = dim_named(m, part, v, s.rank);
+        s.rank++;
+        size_t used = part.n + (comma != NULL);
+        rest = (Str){rest.p + used, rest.n - used};
+    }
+    if (v->type.rank >= 0 && v->type.rank != s.rank) {
+        override_error(m, spec, "the number of dimensions differs from the model's");
+        return;
+    }
+    Dim *dims = ARENA_ARRAY(m->arena, (size_t)s.rank, Dim);
+    if (s.rank && !dims)
+        return;
+    if (dims)
+        memcpy(dims, s.d, (size_t)s.rank * sizeof *dims);
+    v->type.dims = dims;
+    v->type.rank = s.rank;
+}

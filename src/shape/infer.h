@@ -1,0 +1,17 @@
+/* Shape, type and value inference over a whole model: calls each operator's rule in
+ * topological order, subgraphs included, and tracks the elements of small tensors
+ * through the operators' evaluators, so that shape arithmetic ends as Dims. */
+#ifndef OX_SHAPE_INFER_H
+#define OX_SHAPE_INFER_H
+
+#include "ops/op.h"
+
+/* (Re)infers every value.  Errors go to m->diags.  Idempotent after rewrites. */
+void infer_model(Model *m);
+/* Infers the outputs of one node made or changed by a pass. */
+void infer_node(Model *m, Node *n);
+/* Replaces the shape of a graph input before inference ("x=8,3,h,w"): integers, names of
+ * symbols, or ? for a fresh one.  Reports OX0003 when name or rank is wrong. */
+void infer_override_input(Model *m, Str spec);
+
+#endif

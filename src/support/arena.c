@@ -1,0 +1,318 @@
+/* Bump allocation in chunks that grow with what is already in use, and the two
+ * containers that live in an arena: growing text and a string-keyed hash table.
+ * Free space is poisoned under AddressSanitizer, with a gap after each allocation, so
+ * that an overrun inside a chunk is caught like one on the heap. */
+#include "support/arena.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ARENA_ASAN 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define ARENA_ASAN 1
+#endif
+
+#ifdef ARENA_ASAN
+#include <sanitizer/asan_interface.h>
+#define POISON(p, n) ASAN_POISON_MEMORY_REGION((p), (n))
+#define UNPOISON(p, n) ASAN_UNPOISON_MEMORY_REGION((p), (n))
+enum { GAP = 16 };
+#else
+#define POISON(p, n) ((void)(p), (void)(n))
+#define UNPOISON(p, n) ((void)(p), (void)(n))
+enum { GAP = 0 };
+#endif
+
+/* A chunk is as large as all before it together, within these limits: few chunks for
+ * large models, little waste at the end of the last. */
+enum { CHUNK_MIN = 16 << 10, CHUNK_MAX = 16 << 20 };
+
+struct ArenaChunk {
+    _Alignas(max_align_t) ArenaChunk *next;
+    size_t size; /* header included */
+};
+
+static void *malloc_resize(void *user, void *block, size_t old_size, size_t new_size) {
+    (void)user, (void)old_size;
+    if (new_size > 0)
+        return realloc(block, new_size);
+    free(block);
+    return NULL;
+}
+
+void arena_init(Arena *a, const OxAllocator *hook) {
+    *a = (Arena){.hook = hook ? *hook : (OxAllocator){malloc_resize, NULL}};
+}
+
+void arena_free(Arena *a) {
+    for (ArenaChunk *c = a->chunks; c;) {
+        ArenaChunk *next = c->next;
+        size_t size = c->size;
+        UNPOISON(c, size);
+        a->hook.resize(a->hook.user, c, size, 0);
+        c = next;
+    }
+    *a = (Arena){.hook = a->hook};
+}
+
+static void *refuse(Arena *a) {
+    a->failed = true;
+    return NULL;
+}
+
+/* Bytes that an allocation of n takes up; false on overflow. */
+static bool footprint(size_t n, size_t *room) {
+    const size_t align = _Alignof(max_align_t);
+    if (!size_add(n, align - 1 + GAP, room))
+        return false;
+    *room &= ~(align - 1);
+    return true;
+}
+
+static char *chunk_start(ArenaChunk *c) {
+    return (char *)(c + 1);
+}
+
+static ArenaChunk *chunk_new(Arena *a, size_t room) {
+    size_t size;
+    if (!size_add(room, sizeof(ArenaChunk), &size))
+        return refuse(a);
+    ArenaChunk *c = a->hook.resize(a->hook.user, NULL, 0, size);
+    if (!c)
+        return refuse(a);
+    c->size = size;
+    a->total += size;
+    POISON(c + 1, room);
+    return c;
+}
+
+/* Space in a chunk of its own, behind the newest one so that its free part stays. */
+static char *take_own_chunk(Arena *a, size_t room) {
+    ArenaChunk *c = chunk_new(a, room);
+    if (!c)
+        return NULL;
+    c->next = a->chunks->next;
+    a->chunks->next = c;
+    return chunk_start(c);
+}
+
+static char *take_new_chunk(Arena *a, size_t room) {
+    size_t size = a->total < CHUNK_MIN   ? CHUNK_MIN
+                  : a->total > CHUNK_MAX ? CHUNK_MAX
+                                         : a->total;
+    if (a->chunks && room > size / 4)
+        return take_own_chunk(a, room);
+    if (size < room)
+        size = room;
+    ArenaChunk *c = chunk_new(a, size);
+    if (!c)
+        return NULL;
+    c->next = a->chunks;
+    a->chunks = c;
+    a->at = chunk_start(c) + room;
+    a->end = chunk_start(c) + size;
+    return chunk_start(c);
+}
+
+void *arena_alloc(Arena *a, size_t n) {
+    size_t room;
+    if (n == 0 || a->failed)
+        return NULL;
+    if (!footprint(n, &room))
+        return refuse(a);
+    char *p = a->at;
+    if (room <= (size_t)(a->end - a->at))
+        a->at += room;
+    else
+        p = take_new_chunk(a, room);
+    if (!p)
+        return NULL;
+    UNPOISON(p, n);
+    return memset(p, 0, n);
+}
+
+void *arena_array(Arena *a, size_t count, size_t size) {
+    size_t n;
+    if (!size_mul(count, size, &n))
+        return refuse(a);
+    return arena_alloc(a, n);
+}
+
+/* Makes the newest allocation longer where it stands. */
+static bool extend(Arena *a, char *p, size_t old_n, size_t new_n) {
+    size_t old_room, new_room;
+    if (!p || a->failed || !footprint(old_n, &old_room))
+        return false;
+    if (!a->at || p + old_room != a->at || !footprint(new_n, &new_room))
+        return false;
+    if (new_room - old_room > (size_t)(a->end - a->at))
+        return false;
+    a->at = p + new_room;
+    UNPOISON(p, new_n);
+    memset(p + old_n, 0, new_n - old_n);
+    return true;
+}
+
+void *arena_grow(Arena *a, void *array, size_t count, size_t *cap, size_t need,
+                 size_t size) {
+    if (need <= *cap)
+        return array;
+    size_t want = *cap < 2 ? 2 : *cap, n;
+    if (!size_mul(want, 2, &want))
+        return refuse(a);
+    if (want < need)
+        want = need;
+    if (!size_mul(want, size, &n))
+        return refuse(a);
+    if (!extend(a, array, *cap * size, n)) {
+        void *copy = arena_alloc(a, n);
+        if (!copy)
+            return NULL;
+        if (count)
+            memcpy(copy, array, count * size);
+        array = copy;
+    }
+    *cap = want;
+    return array;
+}
+
+void *arena_push_room(Arena *a, void *items, size_t count, size_t *cap, size_t size) {
+    void *room = arena_grow(a, items, count, cap, count + 1, size);
+    return room ? room : items;
+}
+
+Str arena_str(Arena *a, Str s) {
+    size_t n;
+    char *p = size_add(s.n, 1, &n) ? arena_alloc(a, n) : refuse(a);
+    if (!p)
+        return STR("");
+    if (s.n)
+        memcpy(p, s.p, s.n);
+    return (Str){p, s.n};
+}
+
+Str arena_printf(Arena *a, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    Str s = arena_vprintf(a, fmt, args);
+    va_end(args);
+    return s;
+}
+
+Str arena_vprintf(Arena *a, const char *fmt, va_list args) {
+    va_list again;
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, fmt, args);
+    char *p = n < 0 ? refuse(a) : arena_alloc(a, (size_t)n + 1);
+    if (p)
+        vsnprintf(p, (size_t)n + 1, fmt, again);
+    va_end(again);
+    return p ? (Str){p, (size_t)n} : STR("");
+}
+
+/* Room for n more bytes and the NUL; NULL when refused. */
+static char *text_room(Text *t, size_t n) {
+    size_t need;
+    if (t->arena->failed)
+        return NULL;
+    if (!size_add(t->n, n, &need) || !size_add(need, 1, &need))
+        return refuse(t->arena);
+    char *p = arena_grow(t->arena, t->p, t->n, &t->cap, need, 1);
+    if (!p)
+        return NULL;
+    t->p = p;
+    return p + t->n;
+}
+
+void text_str(Text *t, Str s) {
+    char *p = s.n ? text_room(t, s.n) : NULL;
+    if (!p)
+        return;
+    memcpy(p, s.p, s.n);
+    p[s.n] = '\0';
+    t->n += s.n;
+}
+
+void text_lit(Text *t, const char *s) {
+    text_str(t, str_from(s));
+}
+
+void text_char(Text *t, char c) {
+    text_str(t, (Str){&c, 1});
+}
+
+void text_printf(Text *t, const char *fmt, ...) {
+    va_list args, again;
+    va_start(args, fmt);
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, fmt, args);
+    char *p = n < 0 ? refuse(t->arena) : text_room(t, (size_t)n);
+    if (p) {
+        vsnprintf(p, (size_t)n + 1, fmt, again);
+        t->n += (size_t)n;
+    }
+    va_end(again);
+    va_end(args);
+}
+
+Str text_view(Text *t) {
+    return t->p ? (Str){t->p, t->n} : STR("");
+}
+
+/* Linear probing over a power of two of slots, at most two thirds full. */
+struct MapSlot {
+    Str key;
+    uint64_t hash; /* 0: free */
+    void *value;
+};
+
+static uint64_t slot_hash(Str key) {
+    /* FNV-1a leaves the low bits weak for keys that differ late: fold the high half. */
+    uint64_t h = str_hash(key);
+    h ^= h >> 32;
+    return h ? h : 1;
+}
+
+/* The slot of `key`, or the free one where it belongs. */
+static struct MapSlot *map_slot(const Map *m, Str key, uint64_t hash) {
+    size_t mask = m->cap - 1;
+    for (size_t i = (size_t)hash & mask;; i = (i + 1) & mask) {
+        struct MapSlot *s = &m->slots[i];
+        if (s->hash == 0 || (s->hash == hash && str_eq(s->key, key)))
+            return s;
+    }
+}
+
+static bool map_grow(Map *m) {
+    size_t cap;
+    if (!size_mul(m->cap ? m->cap : 8, 2, &cap))
+        return refuse(m->arena) != NULL;
+    Map bigger = {m->arena, ARENA_ARRAY(m->arena, cap, struct MapSlot), m->count, cap};
+    if (!bigger.slots)
+        return false;
+    for (size_t i = 0; i < m->cap; i++) {
+        const struct MapSlot *s = &m->slots[i];
+        if (s->hash)
+            *map_slot(&bigger, s->key, s->hash) = *s;
+    }
+    *m = bigger;
+    return true;
+}
+
+void *map_get(const Map *m, Str key) {
+    return m->cap ? map_slot(m, key, slot_hash(key))->value : NULL;
+}
+
+bool map_set(Map *m, Str key, void *value) {
+    if (m->count >= m->cap - m->cap / 3 && !map_grow(m))
+        return false;
+    uint64_t hash = slot_hash(key);
+    struct MapSlot *s = map_slot(m, key, hash);
+    if (s->hash == 0)
+        m->count++;
+    *s = (struct MapSlot){key, hash, value};
+    return true;
+}

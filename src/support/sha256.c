@@ -1,0 +1,97 @@
+/* SHA-256 as FIPS 180-4 writes it.  The input is streamed, so that the parts of a model
+ * that do not count can be left out without a copy. */
+#include "support/sha256.h"
+
+static const uint32_t round_constants[64] = {
+    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4,
+    0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe,
+    0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f,
+    0x4a7484aa, 0x5cb0a9dc, 0x76f988da, 0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7,
+    0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967, 0x27b70a85, 0x2e1b2138, 0x4d2c6dfc,
+    0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85, 0xa2bfe8a1, 0xa81a664b,
+    0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070, 0x19a4c116,
+    0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7,
+    0xc67178f2,
+};
+
+static uint32_t rotate(uint32_t x, int n) {
+    return x >> n | x << (32 - n);
+}
+
+static uint32_t load32(const uint8_t *p) {
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static void store32(uint8_t *p, uint32_t x) {
+    for (int i = 0; i < 4; i++)
+        p[i] = (uint8_t)(x >> (24 - 8 * i));
+}
+
+static void expand(uint32_t w[64], const uint8_t *block) {
+    for (int i = 0; i < 16; i++)
+        w[i] = load32(block + 4 * i);
+    for (int i = 16; i < 64; i++) {
+        uint32_t a = w[i - 15], b = w[i - 2];
+        uint32_t s0 = rotate(a, 7) ^ rotate(a, 18) ^ a >> 3;
+        uint32_t s1 = rotate(b, 17) ^ rotate(b, 19) ^ b >> 10;
+        w[i] = w[i - 16] + s0 + w[i - 7] + s1;
+    }
+}
+
+static void compress(uint32_t state[8], const uint8_t *block) {
+    uint32_t w[64];
+    expand(w, block);
+    uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
+    uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
+    for (int i = 0; i < 64; i++) {
+        uint32_t s1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25);
+        uint32_t t1 = h + s1 + ((e & f) ^ (~e & g)) + round_constants[i] + w[i];
+        uint32_t s0 = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22);
+        uint32_t t2 = s0 + ((a & b) ^ (a & c) ^ (b & c));
+        h = g, g = f, f = e, e = d + t1;
+        d = c, c = b, b = a, a = t1 + t2;
+    }
+    const uint32_t sum[8] = {a, b, c, d, e, f, g, h};
+    for (int i = 0; i < 8; i++)
+        state[i] += sum[i];
+}
+
+void sha256_init(Sha256 *h) {
+    *h = (Sha256){.state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f,
+                            0x9b05688c, 0x1f83d9ab, 0x5be0cd19}};
+}
+
+void sha256_add(Sha256 *h, Str bytes) {
+    const uint8_t *p = (const uint8_t *)bytes.p;
+    size_t n = bytes.n, filled = h->length % 64;
+    h->length += n;
+    if (filled + n < 64) {
+        if (n)
+            memcpy(h->block + filled, p, n);
+        return;
+    }
+    if (filled) {
+        size_t take = 64 - filled;
+        memcpy(h->block + filled, p, take);
+        compress(h->state, h->block);
+        p += take, n -= take;
+    }
+    for (; n >= 64; p += 64, n -= 64)
+        compress(h->state, p);
+    if (n)
+        memcpy(h->block, p, n);
+}
+
+void sha256_finish(Sha256 *h, uint8_t digest[SHA256_SIZE]) {
+    static const char padding[64] = {(char)0x80};
+    uint64_t bits = h->length * 8;
+    size_t filled = h->length % 64;
+    sha256_add(h, (Str){padding, filled < 56 ? 56 - filled : 120 - filled});
+    uint8_t tail[8];
+    store32(tail, (uint32_t)(bits >> 32));
+    store32(tail + 4, (uint32_t)bits);
+    sha256_add(h, (Str){(const char *)tail, sizeof tail});
+    for (int i = 0; i < 8; i++)
+        store32(digest + 4 * i, h->state[i]);
+}

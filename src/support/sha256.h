@@ -1,0 +1,21 @@
+/* SHA-256, for the fingerprint in the header of a generated file.
+ * Source: FIPS 180-4. */
+#ifndef OX_SUPPORT_SHA256_H
+#define OX_SUPPORT_SHA256_H
+
+#include "support/base.h"
+
+enum { SHA256_SIZE = 32 };
+
+typedef struct Sha256 {
+    uint32_t state[8];
+    uint64_t length; /* bytes taken so far */
+    uint8_t block[64];
+} Sha256;
+
+void sha256_init(Sha256 *h);
+void sha256_add(Sha256 *h, Str bytes);
+/* May be called once. */
+void sha256_finish(Sha256 *h, uint8_t digest[SHA256_SIZE]);
+
+#endif

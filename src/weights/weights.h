@@ -1,0 +1,41 @@
+/* Weights files: safetensors and npz, planned as a list of segments so that the bytes
+ * of tensors are never copied into memory: a writer sends each segment from where it
+ * lies. Source: the safetensors format (8-byte header length, JSON, data without gaps);
+ * zip and npy (numpy.lib.format 1.0). */
+#ifndef OX_WEIGHTS_WEIGHTS_H
+#define OX_WEIGHTS_WEIGHTS_H
+
+#include "parser/onnx.h"
+
+typedef struct WeightEntry {
+    Str key;
+    const Tensor *tensor; /* not of strings: JAX has no such arrays */
+} WeightEntry;
+
+/* A run of output bytes: `bytes` are always valid; when source_offset is not
+ * OX_NO_OFFSET they also lie there in file `source`, for copy_file_range. */
+typedef struct WeightSegment {
+    Str bytes;
+    uint32_t source;
+    uint64_t source_offset;
+} WeightSegment;
+
+typedef struct WeightPlan {
+    WeightSegment *items;
+    size_t count, cap;
+    uint64_t total;      /* bytes of the whole file */
+    const size_t *order; /* n indices into entries: the order of the data in the file */
+    const char *error;   /* why the format cannot hold an entry; NULL: memory */
+    size_t error_entry;  /* that entry */
+} WeightPlan;
+
+/* Plans the file.  Entries are laid out by element size, largest first, so that each
+ * lies on its element size; equal sizes keep the order of `entries`.  Element types
+ * that the format lacks are stored as plain bytes with a note under the name
+ * "oxide_xla.packed" that load_params understands.
+ * false when memory was refused or when the format cannot hold an entry: plan->error.
+ */
+bool weights_plan(Arena *arena, const WeightEntry *entries, size_t n,
+                  OxWeightFormat format, WeightPlan *plan);
+
+#endif

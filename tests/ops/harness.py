@@ -1,0 +1,487 @@
+"""Checks one operator at a time: an ONNX node against the JAX code generated for it.
+
+`check_node` builds a one-node model, takes what it should give from onnx.reference (or
+from `expected`), compiles it with the program, runs the generated file, and compares
+values, shapes and dtypes, and the types that `inspect` infers.  It does so with shapes
+as integers and again with symbolic ones.
+
+`backend_cases` gives ONNX's own node tests for some operators and `run_case` runs one.
+On the command line, `python tests/ops/harness.py Add Conv` prints how many pass.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import importlib.util
+import itertools
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+import jax
+import ml_dtypes
+import numpy as np
+import onnx
+import onnx.reference
+from onnx import TensorProto, helper, numpy_helper
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = os.environ.get("OXIDE_XLA", str(ROOT / "build" / "oxide_xla"))
+
+_serial = itertools.count()
+
+
+class CompileError(Exception):
+    """The program refused the model; the text is its standard error."""
+
+
+# ---- compiling and running -----------------------------------------------------------
+
+
+def compile_model(model, folder, *options):
+    """Writes model.onnx and the generated module into folder; returns its path."""
+    source = Path(folder) / "model.onnx"
+    source.write_bytes(model.SerializeToString())
+    output = Path(folder) / "model_jax.py"
+    command = [PROGRAM, "compile", str(source), "--output", str(output), *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    if done.returncode != 0:
+        text = done.stderr or f"exit status {done.returncode}"
+        raise CompileError(text)
+    return output
+
+
+def load_module(path):
+    """Imports a generated file under a name of its own."""
+    name = f"generated_{next(_serial)}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # pickling and NamedTuples look here
+    spec.loader.exec_module(module)
+    return module
+
+
+def inferred_outputs(folder):
+    """[(dtype, shape)] of the graph's outputs as inspect prints them."""
+    source = Path(folder) / "model.onnx"
+    command = [PROGRAM, "inspect", str(source), "--format", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    if done.returncode != 0:
+        raise CompileError(done.stderr)
+    outputs = json.loads(done.stdout)["outputs"]
+    return [(out.get("dtype"), out.get("shape")) for out in outputs]
+
+
+def run_module(module, inputs):
+    """The outputs of forward as a list."""
+    params = module.load_params() if hasattr(module, "load_params") else {}
+    result = module.forward(params, *inputs)
+    return list(result) if isinstance(result, tuple) else [result]
+
+
+# ---- comparing -----------------------------------------------------------------------
+
+
+def canonical(dtype):
+    """The dtype that JAX gives an array of `dtype` in the mode it is in."""
+    return np.dtype(jax.dtypes.canonicalize_dtype(dtype))
+
+
+def default_tolerance(dtype):
+    """(rtol, atol) for one rounding or a few in this type."""
+    if dtype == np.float64:
+        return 1e-7, 1e-9
+    if dtype in (np.float16, ml_dtypes.bfloat16):
+        return (1e-3, 1e-4) if dtype == np.float16 else (1e-2, 1e-3)
+    return 2e-6, 1e-6
+
+
+def compare(actual, expected, rtol=None, atol=None, what="output"):
+    """Raises AssertionError unless both are the same array (or list of arrays)."""
+    if isinstance(expected, (list, tuple)):
+        assert len(actual) == len(expected), f"{what}: length {len(actual)}"
+        for i, (a, e) in enumerate(zip(actual, expected, strict=True)):
+            compare(a, e, rtol, atol, f"{what}[{i}]")
+        return
+    if expected is None:
+        assert actual is None, f"{what}: {actual!r} where none was expected"
+        return
+    expected = np.asarray(expected)
+    assert actual is not None, f"{what} is None"
+    assert tuple(actual.shape) == expected.shape, (
+        f"{what}: shape {tuple(actual.shape)}, not {expected.shape}"
+    )
+    dtype = canonical(expected.dtype)
+    assert np.dtype(actual.dtype) == dtype, f"{what}: {actual.dtype}, not {dtype}"
+    actual = np.asarray(actual)
+    if jax.dtypes.issubdtype(dtype, np.inexact):
+        wide = np.complex128 if expected.dtype.kind == "c" else np.float64
+        r, a = default_tolerance(dtype)
+        r = r if rtol is None else rtol
+        a = a if atol is None else atol
+        np.testing.assert_allclose(
+            actual.astype(wide), expected.astype(wide), r, a, err_msg=what
+        )
+    else:
+        expected = expected.astype(dtype)
+        np.testing.assert_array_equal(actual, expected, err_msg=what)
+
+
+def _bind(dim, names):
+    """A dimension as inspect prints it, as an int; None where it cannot be told."""
+    if isinstance(dim, int):
+        return dim
+    text = re.sub(r"\b([A-Za-z_]\w*)\[(\d+)\]", r"__shape__(\1, \2)", dim or "?")
+    try:
+        scope = {"floor": math.floor, "min": min, "max": max, **names}
+        return int(eval(text, {"__builtins__": {}}, scope))  # noqa: S307 - our own text
+    except (NameError, SyntaxError):
+        return None
+
+
+def compare_types(inferred, expected, names=None):
+    """The inferred types must be those of the arrays; unknown dims may be anything."""
+    assert len(inferred) == len(expected)
+    for i, ((dtype, shape), e) in enumerate(zip(inferred, expected, strict=True)):
+        if not isinstance(e, np.ndarray | np.generic):
+            continue
+        assert dtype == e.dtype.name, f"inferred output {i}: {dtype}, not {e.dtype}"
+        if shape is None:
+            assert names is not None, f"inferred output {i} has no rank"
+            continue
+        bound = [_bind(d, names or {}) for d in shape]
+        fits = len(bound) == e.ndim and all(
+            b is None or b == s for b, s in zip(bound, e.shape, strict=True)
+        )
+        assert fits, f"inferred output {i}: {shape}, not {e.shape}"
+        if names is None:
+            assert None not in bound, f"inferred output {i}: {shape} is not static"
+
+
+# ---- one-node models -----------------------------------------------------------------
+
+
+def _schema(op, opset, domain):
+    try:
+        return onnx.defs.get_schema(op, opset, domain)
+    except onnx.defs.SchemaError:
+        return None
+
+
+def _formal_names(formals, count):
+    """Names of `count` arguments; those of a variadic one are numbered."""
+    names = [f.name for f in formals]
+    variadic = formals and formals[-1].option.name == "Variadic"
+    while len(names) < count:
+        names.append(f"{formals[-1].name if variadic else 'arg'}_{len(names)}")
+    return names[:count]
+
+
+def _named_inputs(schema, inputs):
+    if isinstance(inputs, dict):
+        order = [f.name for f in schema.inputs] if schema else []
+        while order and order[-1] not in inputs:
+            order.pop()
+        order += [name for name in inputs if name not in order]
+        return {name: inputs.get(name) for name in order}
+    names = _formal_names(schema.inputs if schema else [], len(inputs))
+    return dict(zip(names, inputs, strict=True))
+
+
+def value_info(name, array, shape):
+    """A ValueInfoProto for an array, or for a list of arrays (a sequence)."""
+    if isinstance(array, list):
+        elem = helper.np_dtype_to_tensor_dtype(np.asarray(array[0]).dtype)
+        return helper.make_tensor_sequence_value_info(name, elem, None)
+    elem = helper.np_dtype_to_tensor_dtype(np.asarray(array).dtype)
+    return helper.make_tensor_value_info(name, elem, shape)
+
+
+def make_model(
+    op,
+    inputs,
+    attrs=None,
+    *,
+    opset,
+    domain="",
+    outputs=1,
+    constant=(),
+    shapes=None,
+    output_types=None,
+):
+    """A model of one node.  `inputs` is ordered {name: array or None}, `outputs` a
+    number or a list of names ("" for one that is left out), `constant` the inputs that
+    become initializers, `shapes` declared shapes that differ from the arrays'."""
+    shapes = shapes or {}
+    names = outputs
+    if isinstance(outputs, int):
+        names = [f"out_{i}" for i in range(outputs)]
+    present = {
+        k: np.asarray(v) if not isinstance(v, list) else v
+        for k, v in inputs.items()
+        if v is not None
+    }
+    node = helper.make_node(
+        op,
+        [k if k in present else "" for k in inputs],
+        names,
+        "node",
+        domain=domain,
+        **(attrs or {}),
+    )
+    graph_inputs = [
+        value_info(k, v, shapes.get(k, np.shape(v)))
+        for k, v in present.items()
+        if k not in constant
+    ]
+    constants = [k for k in constant if k in present]
+    initializers = [numpy_helper.from_array(present[k], k) for k in constants]
+    kept = [name for name in names if name]
+    if output_types is None:
+        graph_outputs = [onnx.ValueInfoProto(name=name) for name in kept]
+    else:
+        graph_outputs = [
+            helper.make_tensor_value_info(name, elem, None)
+            for name, elem in zip(kept, output_types, strict=True)
+        ]
+    graph = helper.make_graph([node], "test", graph_inputs, graph_outputs, initializers)
+    opsets = [helper.make_opsetid("", opset if not domain else 17)]
+    if domain:
+        opsets.append(helper.make_opsetid(domain, opset))
+    return helper.make_model(graph, opset_imports=opsets, ir_version=10)
+
+
+def reference(model, inputs):
+    """What onnx.reference gives."""
+    return onnx.reference.ReferenceEvaluator(model).run(None, inputs)
+
+
+def _sized_shapes(inputs, skip):
+    """Every dimension above 1 becomes a symbol that says its size."""
+    names, shapes = {}, {}
+    for key, value in inputs.items():
+        if value is None or key in skip or isinstance(value, list):
+            continue
+        shapes[key] = [f"s{d}" if d > 1 else d for d in np.shape(value)]
+        names |= {f"s{d}": d for d in np.shape(value) if d > 1}
+    return names, shapes
+
+
+def _unique_shapes(inputs, skip):
+    """Every dimension becomes a symbol of its own."""
+    names, shapes = {}, {}
+    for key, value in inputs.items():
+        if value is None or key in skip or isinstance(value, list):
+            continue
+        shapes[key] = [f"d_{key}_{i}" for i in range(np.ndim(value))]
+        names |= dict(zip(shapes[key], np.shape(value), strict=True))
+    return names, shapes
+
+
+@contextlib.contextmanager
+def _mode(x64, strict):
+    with jax.enable_x64(x64), warnings.catch_warnings():
+        if strict:
+            warnings.simplefilter("error")
+        yield
+
+
+def check_model(
+    model, inputs, expected, *, names=None, rtol=None, atol=None, x64=False, infer=True
+):
+    """Compiles and runs a model on positional inputs; returns the generated source."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = compile_model(model, folder)
+        if infer:
+            compare_types(inferred_outputs(folder), expected, names)
+        with _mode(x64, strict=not x64):
+            module = load_module(path)
+            actual = run_module(module, [jax.tree.map(_as_jax, v) for v in inputs])
+            for i, (a, e) in enumerate(zip(actual, expected, strict=True)):
+                compare(a, e, rtol, atol, f"output {i}")
+        return path.read_text()
+
+
+def _as_jax(x):
+    """Inputs come as the caller has them; without x64, 64-bit ones are narrowed."""
+    x = np.asarray(x)
+    return x if x.dtype == canonical(x.dtype) else x.astype(canonical(x.dtype))
+
+
+def check_node(
+    op,
+    inputs,
+    attrs=None,
+    *,
+    opset=None,
+    domain="",
+    outputs=1,
+    expected=None,
+    constant=(),
+    dynamic=True,
+    rtol=None,
+    atol=None,
+    x64=None,
+    infer=True,
+    contains=None,
+):
+    """Checks one node; returns the source generated for static shapes.
+
+    inputs    list in the order of the specification (None: absent), or {name: array}
+    opset     of `domain`; None is the newest
+    expected  list of arrays; None asks onnx.reference
+    constant  names of inputs that are initializers
+    dynamic   also with symbolic dims: True (one symbol a size), "unique" (one a
+              dimension), False (static only)
+    x64       True: only in 64-bit mode, False: only in 32-bit mode, None: both
+    contains  text that the source must hold
+    """
+    if opset is None:
+        opset = onnx.defs.onnx_opset_version() if not domain else 1
+    inputs = _named_inputs(_schema(op, opset, domain), inputs)
+    build = functools.partial(
+        make_model,
+        op,
+        inputs,
+        attrs,
+        opset=opset,
+        domain=domain,
+        outputs=outputs,
+        constant=constant,
+    )
+    given = {k: v for k, v in inputs.items() if v is not None and k not in constant}
+    if expected is None:
+        expected = reference(build(), given)
+    types = None
+    if all(isinstance(e, np.ndarray | np.generic) for e in expected):
+        types = [helper.np_dtype_to_tensor_dtype(e.dtype) for e in expected]
+    variants = [(None, None)]
+    if dynamic:
+        make = _unique_shapes if dynamic == "unique" else _sized_shapes
+        variants.append(make(inputs, constant))
+    sources = []
+    for names, shapes in variants:
+        model = build(shapes=shapes, output_types=types)
+        for mode in (False, True) if x64 is None else (x64,):
+            source = check_model(
+                model,
+                list(given.values()),
+                expected,
+                names=names,
+                rtol=rtol,
+                atol=atol,
+                x64=mode,
+                infer=infer,
+            )
+            sources.append(source)
+    if contains is not None:
+        assert contains in sources[0], f"{contains!r} is not in\n{sources[0]}"
+    return sources[0]
+
+
+def compile_fails(
+    op, inputs, attrs=None, *, opset=None, domain="", outputs=1, constant=(), message=""
+):
+    """Asserts that the program refuses the node with `message`; returns its text."""
+    opset = opset or onnx.defs.onnx_opset_version()
+    inputs = _named_inputs(_schema(op, opset, domain), inputs)
+    model = make_model(
+        op,
+        inputs,
+        attrs,
+        opset=opset,
+        domain=domain,
+        outputs=outputs,
+        constant=constant,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            compile_model(model, folder)
+        except CompileError as error:
+            assert message in str(error), f"{message!r} is not in\n{error}"
+            return str(error)
+    raise AssertionError(f"{op} compiles")
+
+
+# ---- ONNX's own node tests -----------------------------------------------------------
+
+
+@functools.cache
+def _all_cases():
+    from onnx.backend.test.loader import load_model_tests
+
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        return load_model_tests(kind="node")
+
+
+def backend_cases(operators, expanded=False):
+    """The cases whose model is about one of the operators."""
+    wanted = set(operators)
+    return [
+        case
+        for case in _all_cases()
+        if (expanded or "_expanded" not in case.name)
+        and wanted & {node.op_type for node in case.model.graph.node}
+    ]
+
+
+def _to_array(x):
+    if isinstance(x, TensorProto):
+        return numpy_helper.to_array(x)
+    return [_to_array(v) for v in x] if isinstance(x, list | tuple) else x
+
+
+def run_case(case):
+    """Runs one case in 64-bit mode; raises when it fails."""
+    for inputs, outputs in case.data_sets:
+        check_model(
+            case.model,
+            [_to_array(v) for v in inputs],
+            [_to_array(v) for v in outputs],
+            rtol=case.rtol,
+            atol=case.atol,
+            x64=True,
+            infer=False,
+        )
+
+
+@dataclasses.dataclass
+class Outcome:
+    name: str
+    error: str | None
+
+
+def run_backend_cases(operators, expanded=False):
+    """[Outcome] of all cases of the operators."""
+    outcomes = []
+    for case in backend_cases(operators, expanded):
+        try:
+            run_case(case)
+            outcomes.append(Outcome(case.name, None))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the case failed
+            text = f"{type(error).__name__}: {error}".strip()
+            outcomes.append(Outcome(case.name, text))
+    return outcomes
+
+
+def main(arguments):
+    failed = 0
+    for op in arguments:
+        outcomes = run_backend_cases([op])
+        bad = [o for o in outcomes if o.error]
+        failed += len(bad)
+        print(f"{op}: {len(outcomes) - len(bad)}/{len(outcomes)}")
+        for o in bad:
+            print(f"  {o.name}: {' '.join(o.error.split())[:300]}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
