@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Export a PyTorch model to ONNX for OxideXLA, on standard output.
+r"""Export a PyTorch model to ONNX for OxideXLA, on standard output.
 
-    python bridge/fx_export.py --model torchvision.models.resnet18 \\
+    python bridge/fx_export.py --model torchvision.models.resnet18 \
         | oxide_xla compile - --output r18.py
 
 The exporters' own defaults fold BatchNorm into convolutions and rename transposed

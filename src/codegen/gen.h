@@ -39,7 +39,8 @@ typedef struct Gen {
     ValueCode *code; /* by value id */
     Map used_names;  /* identifiers of the module -> how often each base was asked for */
     Map symbols;     /* named dimension -> EX_NAME of its variable */
-    Map helpers;     /* helper name -> its text */
+    Map helper_index; /* every helper there is: name -> Str text */
+    Map helpers;      /* those in use: name -> text */
     struct { Str *items; size_t count, cap; } helper_order;
     struct { ModuleParam *items; size_t count, cap; } params;
     Map param_keys;  /* key -> index + 1 into params */
@@ -80,6 +81,8 @@ const Expr *gen_value(Gen *g, Value *v, bool inline_ok);
 /* params["..."] for a parameter, which is added to the module's list. */
 const Expr *gen_param(Gen *g, Value *v);
 void gen_statement(Gen *g, Stmts *list, const Str *targets, size_t n, const Expr *x);
+/* The text of a helper without a final newline; empty when there is none. */
+Str gen_helper_text(const Gen *g, Str name);
 /* Adds the helpers that an expression names. */
 void gen_use_helpers(Gen *g, const Expr *x);
 

@@ -104,6 +104,19 @@ Str codegen_helper(Str name) {
     return (Str){0};
 }
 
+void codegen_index_helpers(Arena *a, Map *index) {
+    for (const HelperFile *file = HELPER_FILES; file->name; file++) {
+        HelperReader reader = read_file(file);
+        for (Helper helper; next_helper(&reader, &helper);) {
+            Str *text = ARENA_NEW(a, Str);
+            if (!text)
+                return;
+            *text = helper.text;
+            map_set(index, helper.name, text);
+        }
+    }
+}
+
 Str codegen_helper_name(size_t i) {
     for (const HelperFile *file = HELPER_FILES; file->name; file++) {
         HelperReader reader = read_file(file);

@@ -1,6 +1,7 @@
 /* Assembles the module: what forward needs is generated first, into statements, since
  * only then it is known which helpers, imports and parameters the file uses. */
 #include "codegen/gen.h"
+#include "codegen/helpers.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -118,19 +119,18 @@ static void use_named_in(Gen *g, Str text) {
     }
 }
 
+Str gen_helper_text(const Gen *g, Str name) {
+    const Str *text = map_get(&g->helper_index, name);
+    return text ? *text : (Str){0};
+}
+
 static void use_helper(Gen *g, Str name) {
-    if (map_get(&g->helpers, name))
+    Str *text = map_get(&g->helper_index, name);
+    if (!text || map_get(&g->helpers, name))
         return;
-    Str text = codegen_helper(name);
-    if (!text.n)
-        return;
-    Str *entry = ARENA_NEW(g->arena, Str);
-    if (!entry)
-        return;
-    *entry = text;
-    map_set(&g->helpers, name, entry);
-    use_named_in(g, text);
-    (void)ARENA_PUSH(g->arena, &g->helper_order, text);
+    map_set(&g->helpers, name, text);
+    use_named_in(g, *text);
+    (void)ARENA_PUSH(g->arena, &g->helper_order, *text);
 }
 
 static void visit_name(void *user, Str name) { use_helper(user, name); }
@@ -258,6 +258,7 @@ static void print_helpers(Gen *g, Text *t) {
     for (size_t i = 0; i < g->helper_order.count; i++) {
         text_lit(t, "\n\n");
         text_str(t, g->helper_order.items[i]);
+        text_char(t, '\n');
     }
 }
 
@@ -271,9 +272,9 @@ static bool has_untrainable(const Gen *g) {
 /* The reader of the chosen format under the name load_params. */
 static void print_load_params(Gen *g, Text *t) {
     bool npz = g->options->weights == OX_NPZ;
-    Str reader = codegen_helper(npz ? STR("load_params_npz") : STR("load_params"));
+    Str reader = gen_helper_text(g, npz ? STR("load_params_npz") : STR("load_params"));
     Str head = npz ? STR("def load_params_npz(") : STR("def load_params(");
-    Str tail = STR("    return params\n");
+    Str tail = STR("    return params");
     bool nested = g->options->params == OX_PARAMS_NESTED;
     if (!str_starts(reader, head) || !str_ends(reader, tail)) {
         diag_add(g->m->diags, OX0302, (Str){0}, (Str){0},
@@ -282,7 +283,8 @@ static void print_load_params(Gen *g, Text *t) {
     }
     if (nested) {
         text_lit(t, "\n\n");
-        text_str(t, codegen_helper(STR("nest")));
+        text_str(t, gen_helper_text(g, STR("nest")));
+        text_char(t, '\n');
     }
     text_lit(t, "\n\ndef load_params(");
     text_str(t, (Str){reader.p + head.n, reader.n - head.n - tail.n});
@@ -292,7 +294,8 @@ static void print_load_params(Gen *g, Text *t) {
 static void print_parameters(Gen *g, Text *t) {
     if (has_untrainable(g)) {
         text_lit(t, "\n\n");
-        text_str(t, codegen_helper(STR("trainable")));
+        text_str(t, gen_helper_text(g, STR("trainable")));
+        text_char(t, '\n');
     }
     if (g->options->no_load_params)
         return;
@@ -343,7 +346,8 @@ static void print_module(Gen *g, Text *t, const Str *inputs, const Str *outputs)
 void codegen_module(Model *m, const CodegenOptions *options, Module *module) {
     Gen g = {.m = m, .arena = m->arena, .options = options};
     g.used_names.arena = g.symbols.arena = g.helpers.arena = m->arena;
-    g.param_keys.arena = m->arena;
+    g.param_keys.arena = g.helper_index.arena = m->arena;
+    codegen_index_helpers(m->arena, &g.helper_index);
     g.code = ARENA_ARRAY(m->arena, m->value_count + 1, ValueCode);
     if (!g.code)
         return;

@@ -55,7 +55,7 @@ static void reserve_taken(Gen *g) {
 Str gen_unique_name(Gen *g, Str wanted) {
     reserve_taken(g);
     size_t *count = map_get(&g->used_names, wanted);
-    if (!count && !codegen_helper(wanted).n) {
+    if (!count && !gen_helper_text(g, wanted).n) {
         gen_reserve_name(g, wanted);
         return wanted;
     }

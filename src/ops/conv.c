@@ -80,8 +80,7 @@ static const Expr *helper_call(Emit *e, const char *helper, const Window *w,
                                const Expr *padding) {
     Arena *a = emit_arena(e);
     const Expr *args[] = {emit_in(e, 0), emit_in(e, 1), emit_in(e, 2)};
-    const Expr *call =
-        ex_call(a, ex_name(a, str_from(helper)), args, args[2] ? 3 : 2);
+    const Expr *call = ex_call(a, ex_name(a, str_from(helper)), args, args[2] ? 3 : 2);
     call = call_with(e, call, "stride", window_ints(e, w->stride, w->n, 1));
     call = call_with(e, call, "padding", padding);
     call = call_with(e, call, "dilation", window_ints(e, w->dilation, w->n, 1));
@@ -183,8 +182,8 @@ static bool transpose_sizes(Model *m, const Node *n, Window *w) {
         }
         w->hi[i] = dim_sub(ds, w->hi[i], extra);
         if (dim_is_int(w->out[i]) && w->out[i].c < 0) {
-            node_error(m, n, OX0401, "", "pads are larger than the output along axis %d",
-                       2 + i);
+            node_error(m, n, OX0401, "",
+                       "pads are larger than the output along axis %d", 2 + i);
             return false;
         }
     }

@@ -1,7 +1,7 @@
 /* Evaluation of small tensors at compile time: the services that the evaluators of the
  * families share.  Integers are Dims and may hold symbols; floats are doubles rounded
  * to the element type after every operation, as the run-time arithmetic would. */
-#include "ops/op.h"
+#include "ops/evals.h"
 
 #include <math.h>
 
@@ -61,17 +61,6 @@ bool int_fits(DType dtype, int64_t x) {
 /* ---- element by element ------------------------------------------------------------
  */
 
-enum { ARGS_MAX = 3 };
-
-/* The inputs of one evaluation, walked with numpy's broadcasting. */
-typedef struct Walk {
-    int args;
-    const Known *in[ARGS_MAX];
-    Shape shape[ARGS_MAX];
-    Shape out;
-    size_t count;
-} Walk;
-
 static bool known_count(const Shape *s, size_t *count) {
     *count = 1;
     for (int i = 0; i < s->rank; i++) {
@@ -82,10 +71,10 @@ static bool known_count(const Shape *s, size_t *count) {
     return s->rank >= 0;
 }
 
-static bool walk_open(Walk *w, const Node *n) {
+bool walk_open(Walk *w, const Node *n) {
     const Value *out = node_out(n, 0);
     if (!out || out->type.kind != TYPE_TENSOR || out->type.rank < 0 ||
-        out->type.rank > OX_MAX_RANK || n->n_in > ARGS_MAX)
+        out->type.rank > OX_MAX_RANK || n->n_in > WALK_MAX)
         return false;
     w->args = (int)n->n_in;
     w->out.rank = out->type.rank;
@@ -102,8 +91,7 @@ static bool walk_open(Walk *w, const Node *n) {
     return known_count(&w->out, &w->count);
 }
 
-/* Which element of input k output element i reads. */
-static size_t walk_index(const Walk *w, int k, size_t i) {
+size_t walk_index(const Walk *w, int k, size_t i) {
     const Shape *s = &w->shape[k];
     size_t index = 0, stride = 1;
     for (int axis = w->out.rank - 1, a = s->rank - 1; a >= 0; axis--, a--) {
@@ -116,7 +104,7 @@ static size_t walk_index(const Walk *w, int k, size_t i) {
 }
 
 static bool one_int(Model *m, const Walk *w, size_t i, DType dtype, EvalInt f, Dim *r) {
-    Dim args[ARGS_MAX];
+    Dim args[WALK_MAX];
     for (int k = 0; k < w->args; k++)
         args[k] = w->in[k]->ints[walk_index(w, k, i)];
     return f(m, args, r) && !dims_take_overflow(&m->dims) &&
@@ -136,7 +124,7 @@ static bool all_floats(const Walk *w, DType dtype, EvalFloat f, Known *k) {
     if (!f)
         return w->count == 0;
     for (size_t i = 0; i < w->count; i++) {
-        double args[ARGS_MAX], r;
+        double args[WALK_MAX], r;
         for (int a = 0; a < w->args; a++)
             args[a] = w->in[a]->floats[walk_index(w, a, i)];
         if (!f(args, &r))

@@ -4,6 +4,21 @@
 
 #include "ops/op.h"
 
+/* The inputs of an evaluation, walked element by element with numpy's broadcasting. */
+enum { WALK_MAX = 3 };
+typedef struct Walk {
+    int args;
+    const Known *in[WALK_MAX];
+    Shape shape[WALK_MAX];
+    Shape out;
+    size_t count; /* elements of output 0 */
+} Walk;
+
+/* false unless all inputs are known and the shapes are integers. */
+bool walk_open(Walk *w, const Node *n);
+/* The element of input k that element i of output 0 reads. */
+size_t walk_index(const Walk *w, int k, size_t i);
+
 bool int_add(Model *m, const Dim *a, Dim *r);
 bool int_mul(Model *m, const Dim *a, Dim *r);
 bool int_min(Model *m, const Dim *a, Dim *r);

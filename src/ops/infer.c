@@ -119,6 +119,20 @@ bool broadcast_shape(Model *m, Node *n, Shape *s, const Shape *t) {
     return true;
 }
 
+bool broadcast_onto(Model *m, Node *n, int i, const Shape *s) {
+    Shape t;
+    if (!in_shape(n, i, &t) || s->rank < 0)
+        return true;
+    bool ok = t.rank <= s->rank;
+    for (int k = 0; ok && k < t.rank; k++) {
+        Dim from = t.d[k], to = s->d[s->rank - t.rank + k];
+        ok = dim_is(from, 1) || fits(from, to);
+    }
+    if (!ok)
+        node_error(m, n, OX0401, "", "input %d does not broadcast to the others", i);
+    return ok;
+}
+
 bool broadcast_inputs(Model *m, Node *n, Shape *s) {
     int rank = 0;
     for (uint32_t i = 0; i < n->n_in; i++)

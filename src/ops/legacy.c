@@ -12,8 +12,8 @@ static int trailing_axes(Model *m, const Node *n) {
         return 0;
     if (axis + b <= a)
         return a - axis - b;
-    node_error(m, n, OX0401, "", "input 1 of rank %d does not fit at axis %d of rank %d",
-               b, axis, a);
+    node_error(m, n, OX0401, "",
+               "input 1 of rank %d does not fit at axis %d of rank %d", b, axis, a);
     return 0;
 }
 
@@ -30,9 +30,13 @@ static void infer_as(Model *m, Node *n, DType dtype) {
     set_type(m, n, 0, dtype, &s);
 }
 
-void infer_legacy(Model *m, Node *n) { infer_as(m, n, in_dtype(n, 0)); }
+void infer_legacy(Model *m, Node *n) {
+    infer_as(m, n, in_dtype(n, 0));
+}
 
-void infer_legacy_bool(Model *m, Node *n) { infer_as(m, n, DT_BOOL); }
+void infer_legacy_bool(Model *m, Node *n) {
+    infer_as(m, n, DT_BOOL);
+}
 
 void emit_legacy(Emit *e, const char *text) {
     Arena *a = emit_arena(e);

@@ -7,7 +7,8 @@
 #include "ops/op.h"
 
 /* Rows of OpDef.attrs. */
-#define LEGACY_ATTRS {INT_OPT("axis"), INT("broadcast", 0)}
+#define LEGACY_ATTRS                                                                   \
+    { INT_OPT("axis"), INT("broadcast", 0) }
 
 /* Output 0 has the shape of input 0. */
 void infer_legacy(Model *m, Node *n);

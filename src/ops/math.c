@@ -8,7 +8,7 @@
 
 #include <math.h>
 
-/* ---- evaluation -------------------------------------------------------------------- */
+/* ---- evaluation ------------------------------------------------------------------ */
 
 bool int_add(Model *m, const Dim *a, Dim *r) {
     *r = dim_add(&m->dims, a[0], a[1]);
@@ -213,8 +213,12 @@ static void eval_neg(Model *m, Node *n) {
 static void eval_abs(Model *m, Node *n) {
     eval_elementwise(m, n, int_abs, float_abs);
 }
-static void eval_sign(Model *m, Node *n) { eval_elementwise(m, n, int_sign, NULL); }
-static void eval_sqrt(Model *m, Node *n) { eval_elementwise(m, n, NULL, float_sqrt); }
+static void eval_sign(Model *m, Node *n) {
+    eval_elementwise(m, n, int_sign, NULL);
+}
+static void eval_sqrt(Model *m, Node *n) {
+    eval_elementwise(m, n, NULL, float_sqrt);
+}
 static void eval_reciprocal(Model *m, Node *n) {
     eval_elementwise(m, n, NULL, float_reciprocal);
 }
@@ -236,12 +240,20 @@ static void eval_max(Model *m, Node *n) {
         eval_elementwise(m, n, int_max, float_max);
 }
 
-/* ---- binary operators -------------------------------------------------------------- */
+/* ---- binary operators ------------------------------------------------------------ */
 
-static void legacy_add(Emit *e) { emit_legacy(e, "$0 + $1"); }
-static void legacy_sub(Emit *e) { emit_legacy(e, "$0 - $1"); }
-static void legacy_mul(Emit *e) { emit_legacy(e, "$0 * $1"); }
-static void legacy_pow(Emit *e) { emit_legacy(e, "$0**$1"); }
+static void legacy_add(Emit *e) {
+    emit_legacy(e, "$0 + $1");
+}
+static void legacy_sub(Emit *e) {
+    emit_legacy(e, "$0 - $1");
+}
+static void legacy_mul(Emit *e) {
+    emit_legacy(e, "$0 * $1");
+}
+static void legacy_pow(Emit *e) {
+    emit_legacy(e, "$0**$1");
+}
 
 static const char *div_template(const Node *n) {
     DTypeClass cls = dtype_info(in_dtype(n, 0))->cls;
@@ -257,7 +269,9 @@ static const char *div_template(const Node *n) {
     return same || in_rank(n, 1) == 0 ? "jax.lax.div($0, $1)" : "trunc_div($0, $1)";
 }
 
-static void legacy_div(Emit *e) { emit_legacy(e, div_template(emit_node(e))); }
+static void legacy_div(Emit *e) {
+    emit_legacy(e, div_template(emit_node(e)));
+}
 
 static void emit_div(Emit *e) {
     const char *text = div_template(emit_node(e));
@@ -319,7 +333,7 @@ static void emit_shift(Emit *e) {
                 emit_operand(e, 1)));
 }
 
-/* ---- any number of inputs ---------------------------------------------------------- */
+/* ---- any number of inputs -------------------------------------------------------- */
 
 static void infer_variadic(Model *m, Node *n) {
     if (n->n_in == 0)
@@ -346,9 +360,15 @@ static void emit_joined(Emit *e, const char *text) {
         emit_out(e, 0, join(e, text, 0, count));
 }
 
-static void emit_min(Emit *e) { emit_joined(e, "jnp.minimum($0, $1)"); }
-static void emit_max(Emit *e) { emit_joined(e, "jnp.maximum($0, $1)"); }
-static void emit_sum(Emit *e) { emit_joined(e, "$0 + $1"); }
+static void emit_min(Emit *e) {
+    emit_joined(e, "jnp.minimum($0, $1)");
+}
+static void emit_max(Emit *e) {
+    emit_joined(e, "jnp.maximum($0, $1)");
+}
+static void emit_sum(Emit *e) {
+    emit_joined(e, "$0 + $1");
+}
 
 static void emit_mean(Emit *e) {
     int count = (int)emit_node(e)->n_in;
@@ -360,7 +380,7 @@ static void emit_mean(Emit *e) {
     emit_out(e, 0, sum);
 }
 
-/* ---- others ------------------------------------------------------------------------ */
+/* ---- others ---------------------------------------------------------------------- */
 
 /* A bound of Clip, from its attribute or input; NULL when absent. */
 static const Expr *clip_bound(Emit *e, const char *name, double *value) {
@@ -370,8 +390,7 @@ static const Expr *clip_bound(Emit *e, const char *name, double *value) {
     if (is_absent(n, name))
         return NULL;
     (void)get_float(n, name, value);
-    return input >= 0 ? emit_operand(e, input)
-                      : emit_float(e, *value, in_dtype(n, 0));
+    return input >= 0 ? emit_operand(e, input) : emit_float(e, *value, in_dtype(n, 0));
 }
 
 static void emit_clip(Emit *e) {
@@ -379,8 +398,9 @@ static void emit_clip(Emit *e) {
     const Expr *x = emit_in(e, 0);
     const Expr *min = clip_bound(e, "min", &low), *max = clip_bound(e, "max", &high);
     const char *text = "jnp.clip($0, $1, $2)";
-    if (min && max && low == 0 && high == 6 && dtype_is_float(in_dtype(emit_node(e), 0)))
-        text = "jax.nn.relu6($0)$(, $1)$(, $2)";
+    if (min && max && low == 0 && high == 6 &&
+        dtype_is_float(in_dtype(emit_node(e), 0)))
+        text = "jax.nn.relu6($0)";
     if (min && !max)
         text = low == 0 ? "jax.nn.relu($0)" : "jnp.maximum($0, $1)";
     if (max && !min)
@@ -415,7 +435,7 @@ static void emit_erf(Emit *e) {
                                      : "jax.lax.erf($input)"));
 }
 
-/* ---- cumulative -------------------------------------------------------------------- */
+/* ---- cumulative ------------------------------------------------------------------ */
 
 static void infer_cumulative(Model *m, Node *n) {
     Ints axis;
@@ -440,22 +460,23 @@ static void emit_cumulative(Emit *e, const char *plain, const char *helper) {
     bool reverse = attr_int(n, "reverse") != 0;
     bool exclusive = attr_int(n, "exclusive") != 0;
     const Expr *yes = ex_bool(a, true);
-    const Expr *x = EX(a, !reverse && !exclusive ? plain : helper, emit_in(e, 0),
-                       cumulative_axis(e), exclusive ? yes : NULL, reverse ? yes : NULL);
+    const Expr *x =
+        EX(a, !reverse && !exclusive ? plain : helper, emit_in(e, 0),
+           cumulative_axis(e), exclusive ? yes : NULL, reverse ? yes : NULL);
     emit_out(e, 0, x);
 }
 
 static void emit_cumsum(Emit *e) {
-    emit_cumulative(e, "jnp.cumsum($0, axis=$1)$(, $2)$(, $3)",
+    emit_cumulative(e, "jnp.cumsum($0, axis=$1)",
                     "cumsum($0, $1$(, exclusive=$2)$(, reverse=$3))");
 }
 
 static void emit_cumprod(Emit *e) {
-    emit_cumulative(e, "jnp.cumprod($0, axis=$1)$(, $2)$(, $3)",
+    emit_cumulative(e, "jnp.cumprod($0, axis=$1)",
                     "cumprod($0, $1$(, exclusive=$2)$(, reverse=$3))");
 }
 
-/* ---- determinant ------------------------------------------------------------------- */
+/* ---- determinant ----------------------------------------------------------------- */
 
 static void infer_det(Model *m, Node *n) {
     Shape s;
@@ -465,33 +486,100 @@ static void infer_det(Model *m, Node *n) {
     set_type(m, n, 0, in_dtype(n, 0), &s);
 }
 
-/* ---- table ------------------------------------------------------------------------- */
+/* ---- table ----------------------------------------------------------------------- */
 
-#define UNARY(op, version, x, y, text, evaluator)                                      \
-    {.name = (op),                                                                     \
-     .since = (version),                                                               \
-     .in = (x),                                                                        \
-     .out = (y),                                                                       \
-     .facts = OP_ELEMENTWISE,                                                          \
-     .infer = infer_same,                                                              \
-     .eval = (evaluator),                                                              \
-     .jax = (text)}
-#define BINARY(op, first, x, z, fact, text, evaluator, legacy)                         \
-    {.name = (op),                                                                     \
-     .since = 1,                                                                       \
-     .until = 6,                                                                       \
-     .in = (x),                                                                        \
-     .out = (z),                                                                       \
-     .attrs = LEGACY_ATTRS,                                                            \
-     .infer = infer_legacy,                                                            \
-     .emit = (legacy)},                                                                \
-        BROADCAST(op, 7, x, z, fact, text, evaluator)
-#define BROADCAST(op, version, x, z, fact, text, evaluator)                            \
-    {.name = (op),                                                                     \
-     .since = (version),                                                               \
-     .in = (x),                                                                        \
-     .out = (z),                                                                       \
-     .facts = OP_BROADCAST | (fact),                                                   \
-     .infer = infer_broadcast,                                                         \
-     .eval = (evaluator),                                                              \
-     .jax = (text)}
+/* Opsets 1 to 6: ONNX's own broadcasting. */
+#define LEGACY(op, x, z, callback)                                                     \
+    {                                                                                  \
+        .name = (op), .since = 1, .until = 6, .in = (x), .out = (z),                   \
+        .attrs = LEGACY_ATTRS, .infer = infer_legacy, .emit = (callback)               \
+    }
+
+/* clang-format off */
+#define UNARY(op, v, x, y, python, evaluator)                                          \
+    {.name = (op), .since = (v), .in = (x), .out = (y), .facts = OP_ELEMENTWISE,       \
+     .infer = infer_same, .eval = (evaluator), .jax = (python)}
+#define BINARY(op, v, x, z, fact, evaluator, python)                                   \
+    {.name = (op), .since = (v), .in = (x), .out = (z), .facts = OP_BROADCAST | (fact), \
+     .infer = infer_broadcast, .eval = (evaluator), .jax = (python)}
+#define BINARY_CALL(op, v, x, z, evaluator, callback)                                  \
+    {.name = (op), .since = (v), .in = (x), .out = (z), .facts = OP_BROADCAST,         \
+     .infer = infer_broadcast, .eval = (evaluator), .emit = (callback)}
+#define VARIADIC(op, z, fact, evaluator, callback)                                     \
+    {.name = (op), .since = 1, .in = "data_0*", .out = (z), .facts = OP_BROADCAST | (fact), \
+     .infer = infer_variadic, .eval = (evaluator), .emit = (callback)}
+
+static const OpDef ops[] = {
+    /*    name     opsets  inputs    output  facts, evaluator, JAX                      */
+    LEGACY("Add",          "A B",    "C",    legacy_add),
+    BINARY("Add",      7,  "A B",    "C",    OP_COMMUTATIVE, eval_add, "$A + $B"),
+    LEGACY("Sub",          "A B",    "C",    legacy_sub),
+    BINARY("Sub",      7,  "A B",    "C",    0, eval_sub, "$A - $B"),
+    LEGACY("Mul",          "A B",    "C",    legacy_mul),
+    BINARY("Mul",      7,  "A B",    "C",    OP_COMMUTATIVE, eval_mul, "$A * $B"),
+    LEGACY("Div",          "A B",    "C",    legacy_div),
+    BINARY_CALL("Div", 7,  "A B",    "C",    eval_div, emit_div),
+    LEGACY("Pow",          "X Y",    "Z",    legacy_pow),
+    BINARY_CALL("Pow", 7,  "X Y",    "Z",    eval_pow, emit_pow),
+    BINARY("BitwiseAnd", 18, "A B",  "C",    OP_COMMUTATIVE, NULL, "$A & $B"),
+    BINARY("BitwiseOr",  18, "A B",  "C",    OP_COMMUTATIVE, NULL, "$A | $B"),
+    BINARY("BitwiseXor", 18, "A B",  "C",    OP_COMMUTATIVE, NULL, "$A ^ $B"),
+    {.name = "Mod", .since = 10, .in = "A B", .out = "C", .attrs = {INT("fmod", 0)},
+     .facts = OP_BROADCAST, .infer = infer_broadcast, .eval = eval_mod, .emit = emit_mod},
+    {.name = "BitShift", .since = 11, .in = "X Y", .out = "Z",
+     .attrs = {STRING_REQ("direction")}, .facts = OP_BROADCAST,
+     .infer = infer_broadcast, .emit = emit_shift},
+
+    VARIADIC("Min",  "min",  OP_COMMUTATIVE, eval_min, emit_min),
+    VARIADIC("Max",  "max",  OP_COMMUTATIVE, eval_max, emit_max),
+    VARIADIC("Sum",  "sum",  0, NULL, emit_sum),
+    VARIADIC("Mean", "mean", 0, NULL, emit_mean),
+
+    UNARY("Neg",        1,  "X",     "Y",      "-$X",                 eval_neg),
+    UNARY("Abs",        1,  "X",     "Y",      "jnp.abs($X)",         eval_abs),
+    UNARY("Sign",       9,  "input", "output", "jnp.sign($input)",    eval_sign),
+    UNARY("Reciprocal", 1,  "X",     "Y",      "1 / $X",              eval_reciprocal),
+    UNARY("Sqrt",       1,  "X",     "Y",      "jnp.sqrt($X)",        eval_sqrt),
+    UNARY("Floor",      1,  "X",     "Y",      "jnp.floor($X)",       eval_floor),
+    UNARY("Ceil",       1,  "X",     "Y",      "jnp.ceil($X)",        eval_ceil),
+    UNARY("Round",      11, "X",     "Y",      "jnp.round($X)",       eval_round),
+    UNARY("Exp",        1,  "input", "output", "jnp.exp($input)",     NULL),
+    UNARY("Log",        1,  "input", "output", "jnp.log($input)",     NULL),
+    UNARY("Sin",        7,  "input", "output", "jnp.sin($input)",     NULL),
+    UNARY("Cos",        7,  "input", "output", "jnp.cos($input)",     NULL),
+    UNARY("Tan",        7,  "input", "output", "jnp.tan($input)",     NULL),
+    UNARY("Asin",       7,  "input", "output", "jnp.arcsin($input)",  NULL),
+    UNARY("Acos",       7,  "input", "output", "jnp.arccos($input)",  NULL),
+    UNARY("Atan",       7,  "input", "output", "jnp.arctan($input)",  NULL),
+    UNARY("Sinh",       9,  "input", "output", "jnp.sinh($input)",    NULL),
+    UNARY("Cosh",       9,  "input", "output", "jnp.cosh($input)",    NULL),
+    UNARY("Asinh",      9,  "input", "output", "jnp.arcsinh($input)", NULL),
+    UNARY("Acosh",      9,  "input", "output", "jnp.arccosh($input)", NULL),
+    UNARY("Atanh",      9,  "input", "output", "jnp.arctanh($input)", NULL),
+    UNARY("BitwiseNot", 18, "X",     "Y",      "~$X",                 NULL),
+    {.name = "Erf", .since = 9, .in = "input", .out = "output",
+     .facts = OP_ELEMENTWISE, .infer = infer_same, .emit = emit_erf},
+    {.name = "IsNaN", .since = 9, .in = "X", .out = "Y", .facts = OP_ELEMENTWISE,
+     .infer = infer_bool, .jax = "jnp.isnan($X)"},
+    {.name = "IsInf", .since = 10, .in = "X", .out = "Y",
+     .attrs = {INT("detect_negative", 1), INT("detect_positive", 1)},
+     .facts = OP_ELEMENTWISE, .infer = infer_bool, .emit = emit_isinf},
+
+    {.name = "Clip", .since = 1, .until = 10, .in = "input", .out = "output",
+     .attrs = {FLOAT_OPT("min"), FLOAT_OPT("max")}, .facts = OP_ELEMENTWISE,
+     .infer = infer_same, .emit = emit_clip},
+    {.name = "Clip", .since = 11, .in = "input min? max?", .out = "output",
+     .infer = infer_same, .eval = eval_clip, .emit = emit_clip},
+
+    {.name = "CumSum", .since = 11, .in = "x axis", .out = "y", .fixed = "axis",
+     .attrs = {INT("exclusive", 0), INT("reverse", 0)}, .infer = infer_cumulative,
+     .emit = emit_cumsum},
+    {.name = "CumProd", .since = 26, .in = "x axis", .out = "y", .fixed = "axis",
+     .attrs = {INT("exclusive", 0), INT("reverse", 0)}, .infer = infer_cumulative,
+     .emit = emit_cumprod},
+    {.name = "Det", .since = 11, .in = "X", .out = "Y", .infer = infer_det,
+     .jax = "jnp.linalg.det($X)"},
+};
+/* clang-format on */
+
+const OpFamily ops_math = FAMILY(ops);

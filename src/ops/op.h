@@ -179,6 +179,8 @@ Dim fresh_dim(Model *m, Node *n, int out, int axis);
 /* numpy broadcasting of s and t into s; a dimension that cannot be decided is fresh for
  * output 0.  Reports OX0401 when they do not fit. */
 bool broadcast_shape(Model *m, Node *n, Shape *s, const Shape *t);
+/* false, after reporting OX0401, when input i does not broadcast to s itself. */
+bool broadcast_onto(Model *m, Node *n, int i, const Shape *s);
 /* The shape that all inputs broadcast to; rank -1 when one has none.  false as above. */
 bool broadcast_inputs(Model *m, Node *n, Shape *s);
 void node_error(Model *m, const Node *n, DiagCode code, const char *hint,

@@ -62,7 +62,8 @@ static bool weight_kernel(Model *m, const Node *n, Window *w, bool *known) {
     int rank = has_weights(n) ? in_rank(n, 1) : -1;
     *known = rank >= 0;
     if (rank >= 0 && rank != w->n + 2) {
-        node_error(m, n, OX0401, "", "W has rank %d, but X has rank %d", rank, w->n + 2);
+        node_error(m, n, OX0401, "", "W has rank %d, but X has rank %d", rank,
+                   w->n + 2);
         return false;
     }
     for (int i = 0; *known && i < w->n; i++)
@@ -135,12 +136,14 @@ static void slide_same(Dims *ds, Window *w, int i) {
     Dim rest = dim_sub(ds, pad, half);
     w->lo[i] = w->mode == PAD_SAME_UPPER ? half : rest;
     w->hi[i] = w->mode == PAD_SAME_UPPER ? rest : half;
+    w->asked[i] = w->hi[i];
 }
 
 static void slide_floor(Dims *ds, Window *w, int i) {
     Dim padded = dim_add(ds, w->in[i], dim_add(ds, w->lo[i], w->hi[i]));
     Dim room = dim_sub(ds, padded, w->extent[i]);
     w->out[i] = dim_add(ds, dim_floordiv(ds, room, dim_int(w->stride[i])), dim_int(1));
+    w->asked[i] = w->hi[i];
 }
 
 /* Windows count while they start inside in + lo, and at most until they cover the
@@ -151,8 +154,10 @@ static void slide_ceil(Dims *ds, Window *w, int i) {
     Dim starts = dim_add(ds, w->in[i], w->lo[i]);
     starts = dim_add(ds, starts, dim_min(ds, tail, dim_int(0)));
     w->out[i] = dim_ceildiv(ds, starts, stride);
-    w->hi[i] = dim_sub(ds, missing(ds, w, i), w->lo[i]);
-    w->hi[i] = dim_max(ds, w->hi[i], dim_int(0));
+    Dim asked = w->hi[i];
+    Dim needed = dim_sub(ds, missing(ds, w, i), w->lo[i]);
+    w->hi[i] = dim_max(ds, needed, dim_int(0));
+    w->asked[i] = dim_min(ds, asked, w->hi[i]);
 }
 
 bool window_slide(Model *m, const Node *n, Window *w) {

@@ -7,7 +7,12 @@
 
 #include "ops/op.h"
 
-typedef enum PadMode { PAD_EXPLICIT, PAD_VALID, PAD_SAME_UPPER, PAD_SAME_LOWER } PadMode;
+typedef enum PadMode {
+    PAD_EXPLICIT,
+    PAD_VALID,
+    PAD_SAME_UPPER,
+    PAD_SAME_LOWER
+} PadMode;
 
 typedef struct Window {
     int n; /* spatial axes; arrays below have n entries */
@@ -17,6 +22,7 @@ typedef struct Window {
     Dim in[OX_MAX_RANK], kernel[OX_MAX_RANK];
     Dim extent[OX_MAX_RANK]; /* of the dilated kernel */
     Dim lo[OX_MAX_RANK], hi[OX_MAX_RANK];
+    Dim asked[OX_MAX_RANK]; /* hi without what ceil_mode adds */
     Dim out[OX_MAX_RANK];
 } Window;
 
@@ -25,10 +31,10 @@ typedef struct Window {
  * known, or after reporting OX0303 or OX0401. */
 bool window_read(Model *m, const Node *n, Window *w);
 /* Resolves auto_pad and ceil_mode for windows that slide over the input: sets out, and
- * lo and hi such that the last window ends at or before the end of the padding.  false
- * after reporting OX0401. */
+ * lo, hi and asked such that the last window ends inside the padding.  false after
+ * reporting OX0401. */
 bool window_slide(Model *m, const Node *n, Window *w);
-/* The dilated kernel covers one element along every axis, or just neighbours. */
+/* The elements of a window are not all neighbours. */
 bool window_is_dilated(const Window *w);
 /* X (N, C, ...) as an output type: N, channels, out. */
 void window_shape(const Node *n, const Window *w, Dim channels, Shape *s);

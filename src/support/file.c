@@ -381,18 +381,16 @@ bool out_copy(OutFile *out, const FileMap *src, uint64_t offset, size_t n) {
         return out_fail(out, out->error);
     if (offset > src->bytes.n || n > src->bytes.n - offset)
         return out_fail(out, EINVAL);
-    const char *p = src->bytes.p + offset;
-    if (n < OUT_BUFFER)
-        return out_write(out, p, n);
-    if (!flush(out))
+    bool large = n >= OUT_BUFFER && src->fd >= 0;
+    if (large && !flush(out))
         return false;
-    size_t done = src->fd >= 0 ? copy_in_kernel(out, src->fd, offset, n) : 0;
+    size_t done = large ? copy_in_kernel(out, src->fd, offset, n) : 0;
     out->size += done;
     if (done == n)
         return true;
     if (!still_there(src, offset + n))
         return out_fail(out, EIO);
-    return out_write(out, p + done, n - done);
+    return out_write(out, src->bytes.p + offset + done, n - done);
 }
 
 static void out_free(OutFile *out) {

@@ -22,8 +22,8 @@ from torch import nn
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "bridge"))
 
-import fx_export
-import torchvision_cpu
+import fx_export  # noqa: E402
+import torchvision_cpu  # noqa: E402
 
 Axes = Mapping[str, Mapping[int, str]]  # input name -> axis -> dimension name
 

@@ -115,7 +115,7 @@ static void a_pipe_is_read_to_its_end(void **state) {
     file_unmap(&m);
 }
 
-/* --- beside the model ------------------------------------------------------------ */
+/* --- beside the model ----------------------------------------------------------- */
 
 static void make_model_folder(void) {
     assert_int_equal(mkdir("m", 0777) | mkdir("m/sub", 0777) | mkdir("out", 0777), 0);

@@ -256,7 +256,7 @@ static void a_refused_map_keeps_its_entries(void **state) {
     arena_free(&a);
 }
 
-/* --- element types --------------------------------------------------------------- */
+/* --- element types -------------------------------------------------------------- */
 
 static void dtypes_have_their_onnx_numbers(void **state) {
     (void)state;
@@ -274,7 +274,7 @@ static void dtypes_have_their_onnx_numbers(void **state) {
         assert_true(dtype_info((DType)i)->name && dtype_info((DType)i)->cls);
 }
 
-/* --- diagnostics ------------------------------------------------------------------ */
+/* --- diagnostics ---------------------------------------------------------------- */
 
 static void messages_follow_the_grammar(void **state) {
     (void)state;

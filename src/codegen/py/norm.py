@@ -14,14 +14,18 @@ def batch_norm(x, scale, bias, mean, var, eps=1e-05):
 
 
 def batch_norm_train(x, scale, bias, mean, var, eps=1e-05, momentum=0.9):
-    """Normalizes channels of x by the batch; also returns the new running statistics."""
+    """Normalizes channels of x (N, C, ...) by the batch.
+
+    Returns y, the new running mean and variance, and those of the batch.
+    """
     axes = (0, *range(2, x.ndim))
     z = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     batch_mean, batch_var = jnp.mean(z, axes), jnp.var(z, axes)
-    y = batch_norm(z, scale, bias, batch_mean, batch_var, eps).astype(x.dtype)
+    y = batch_norm(z, scale, bias, batch_mean, batch_var, eps)
     new_mean = momentum * mean + (1 - momentum) * batch_mean
     new_var = momentum * var + (1 - momentum) * batch_var
-    return y, new_mean.astype(mean.dtype), new_var.astype(var.dtype)
+    stats = (new_mean, new_var, batch_mean, batch_var)
+    return y.astype(x.dtype), *[s.astype(mean.dtype) for s in stats]
 
 
 def layer_norm(x, weight, bias=None, axis=-1, eps=1e-05):

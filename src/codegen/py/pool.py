@@ -4,8 +4,11 @@ Sizes are ints or one int for each axis; padding is an int or a (low, high) pair
 each axis.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
+
 from conv import per_axis
 
 
@@ -26,7 +29,7 @@ def reduce_windows(x, start, reduce, window, stride, padding):
 def max_pool(x, window, stride=1, padding=0):
     """Largest element of each window of x (N, C, ...)."""
     floating = jnp.issubdtype(x.dtype, jnp.floating)
-    least = -jnp.inf if floating else jnp.iinfo(x.dtype).min
+    least = x.dtype.type(-jnp.inf if floating else jnp.iinfo(x.dtype).min)
     return reduce_windows(x, least, jax.lax.max, window, stride, padding)
 
 
@@ -34,10 +37,7 @@ def avg_pool(x, window, stride=1, padding=0):
     """Mean of each window of x (N, C, ...); zeros of the padding count."""
     z = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     total = reduce_windows(z, 0.0, jax.lax.add, window, stride, padding)
-    count = 1
-    for size in per_axis(window, x.ndim - 2):
-        count *= size
-    return (total / count).astype(x.dtype)
+    return (total / math.prod(per_axis(window, x.ndim - 2))).astype(x.dtype)
 
 
 def avg_pool_inside(x, window, stride=1, padding=0):
@@ -56,7 +56,7 @@ def lp_pool(x, p, window, stride=1, padding=0):
     return (total ** (1 / p)).astype(x.dtype)
 
 
-def windows(x, window, stride=1, padding=0, dilation=1, fill=0):
+def extract_windows(x, window, stride=1, padding=0, dilation=1, fill=0):
     """The elements of each window of x (N, C, ...) along a new last axis."""
     n = x.ndim - 2
     pads = [(padding, padding)] * n if isinstance(padding, int) else padding
@@ -77,8 +77,8 @@ def max_pool_indices(
     if column_major:
         places = places.reshape(*x.shape[:2], *x.shape[:1:-1])
         places = places.transpose(0, 1, *range(x.ndim - 1, 1, -1))
-    values = windows(x, window, stride, padding, dilation, least)
-    places = windows(places, window, stride, padding, dilation)
+    values = extract_windows(x, window, stride, padding, dilation, least)
+    places = extract_windows(places, window, stride, padding, dilation)
     best = jnp.argmax(values, -1, keepdims=True)
     pick = [jnp.take_along_axis(a, best, -1)[..., 0] for a in (values, places)]
     return tuple(pick)

@@ -1,0 +1,78 @@
+# make help lists the targets.  On a fresh machine `make demo` and `make test` install
+# what they need: Debian packages when run as root (else they say which are missing),
+# Python packages in .venv.
+.NOTPARALLEL:
+.PHONY: all build setup demo test test-unit test-asan test-fuzz test-python \
+        asan fuzz bench verify format lint clean help
+
+PYTHON ?= python3
+FUZZ_SECONDS ?= 60
+VENV := .venv
+RUN := $(VENV)/bin/python
+STAMPS := build/stamps
+
+all: build
+
+build: $(STAMPS)/build-tools ## build the program build/oxide_xla and the libraries
+	@cmake --preset release -Wno-dev --log-level=WARNING
+	@cmake --build --preset release
+
+setup: $(STAMPS)/test-tools $(VENV)/test.stamp ## install what the tests need
+
+demo: build $(VENV)/demo.stamp ## compile a small model and run it in JAX
+	@$(RUN) examples/demo.py
+
+test: test-unit test-asan test-fuzz test-python ## run every test
+
+test-unit: debug ## C unit tests
+	@ctest --preset debug --parallel 2
+
+test-asan: asan
+	@ctest --preset asan --parallel 2
+
+test-fuzz: fuzz
+	@tools/run_fuzz.sh $(FUZZ_SECONDS)
+
+test-python: build debug $(VENV)/test.stamp ## Python tests
+	@$(RUN) -m pytest -n 2
+
+.PHONY: debug
+debug asan fuzz: $(STAMPS)/test-tools
+	@cmake --preset $@ -Wno-dev --log-level=WARNING
+	@cmake --build --preset $@
+
+asan: ## build with AddressSanitizer and UBSan in build/asan
+fuzz: ## build the libFuzzer targets in build/fuzz
+
+bench: build $(VENV)/test.stamp ## measure compile time, memory and weights
+	@$(RUN) bench/bench.py
+
+verify: build $(VENV)/test.stamp ## compare five PyTorch models with their JAX code
+	@$(RUN) tests/verify_models.py
+
+format: $(STAMPS)/test-tools $(VENV)/test.stamp ## format C and Python
+	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
+	@$(RUN) -m ruff format --quiet
+	@$(RUN) -m ruff check --fix
+
+lint: build $(STAMPS)/test-tools $(VENV)/test.stamp ## check layers, sizes and formatting
+	@$(RUN) -m pytest -q tests/test_layers.py
+
+clean: ## remove what was built; .venv stays
+	rm -rf build
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+# Stamps make the second run fast.  Those of .venv lie in it, so that they go with it.
+$(STAMPS)/%-tools: tools/setup.sh
+	@tools/setup.sh $*
+	@mkdir -p $(@D) && touch $@
+
+$(VENV)/demo.stamp: requirements/demo.txt
+	@tools/venv.sh $(PYTHON) $(VENV) demo.txt
+	@touch $@
+
+$(VENV)/test.stamp: $(wildcard requirements/*.txt)
+	@tools/venv.sh $(PYTHON) $(VENV) demo.txt test.txt torchvision.txt
+	@touch $(VENV)/demo.stamp $@

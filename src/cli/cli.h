@@ -1,0 +1,77 @@
+/* What the subcommands share: their table row, their options, and how they report. */
+#ifndef OX_CLI_CLI_H
+#define OX_CLI_CLI_H
+
+#include <stdio.h>
+
+#include "oxide_xla.h"
+#include "support/base.h"
+
+typedef struct Option {
+    const char *name; /* "output" is written --output */
+    char letter;      /* 'o' for -o; 0: none */
+    const char *arg;  /* "FILE"; "a|b": one of these; NULL: takes none */
+    const char *help;
+    bool repeats; /* may be given more than once */
+} Option;
+
+typedef struct Args Args;
+
+typedef struct Command {
+    const char *name;
+    const char *operands; /* "MODEL", "[NAME]" or "" */
+    const char *summary;
+    const char *details; /* more for --help; may be NULL */
+    const Option *options;
+    size_t n_options;
+    size_t min_operands, max_operands;
+    int (*run)(const Args *args); /* returns the exit code */
+} Command;
+
+typedef struct Given {
+    const Option *option;
+    const char *value;
+} Given;
+
+struct Args {
+    const Command *command;
+    const char **operands;
+    size_t n_operands;
+    Given *given;
+    size_t n_given;
+};
+
+extern const Command compile_command, inspect_command, ops_command, errors_command,
+    version_command;
+
+enum { EXIT_OK = 0, EXIT_MODEL = 1, EXIT_USAGE = 2, EXIT_IO = 3 };
+
+/* ---- options.c --------------------------------------------------------------------- */
+
+/* Parses the words after the command's name and runs it; --help is answered here. */
+int run_command(const Command *command, int argc, char **argv);
+
+/* The value of an option, NULL when it was not given. */
+const char *args_value(const Args *args, const char *name);
+bool args_flag(const Args *args, const char *name);
+/* Which of its choices an option has; 0, the default, when it was not given. */
+size_t args_choice(const Args *args, const char *name);
+/* The next value of a repeated option from *at on, NULL past the last. */
+const char *args_next(const Args *args, const char *name, size_t *at);
+
+/* ---- report.c ---------------------------------------------------------------------- */
+
+/* Colours are for terminals, unless NO_COLOR says otherwise. */
+bool use_color(FILE *file);
+/* Prints a message in the grammar of all others; returns EXIT_USAGE. */
+int usage_error(const char *hint, const char *fmt, ...) OX_PRINTF(2, 3);
+int exit_code(OxStatus status);
+/* Prints the compiler's messages; returns the exit code of `status`. */
+int report(OxCompiler *compiler, OxStatus status);
+int out_of_memory(void);
+/* Writes to standard output; false, after a message, when that fails. */
+bool print_product(OxText text);
+/* "did you mean "x"?", or "" without a best candidate; lives until the next call. */
+const char *did_you_mean(Str best, char *room, size_t size);
+
+#endif

@@ -1,0 +1,262 @@
+/* The compile command: decides where the files go; the rest is the library's. */
+#define _POSIX_C_SOURCE 200809L /* isatty, stat */
+#include "cli/cli.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef enum WeightsChoice {
+    WEIGHTS_SAFETENSORS,
+    WEIGHTS_NPZ,
+    WEIGHTS_NONE
+} WeightsChoice;
+
+typedef struct Compile {
+    const Args *args;
+    OxCompiler *compiler;
+    OxOptions options;
+    const char **shapes, **outputs; /* what options points to */
+    char *outputs_text;             /* what outputs points to */
+    char *output, *weights;         /* paths; weights NULL: none */
+} Compile;
+
+static bool is_stdio(const char *path) {
+    return strcmp(path, "-") == 0;
+}
+
+/* ---- options ----------------------------------------------------------------------- */
+
+static char *copy(const char *text, size_t n, const char *suffix) {
+    char *p = malloc(n + strlen(suffix) + 1);
+    if (!p)
+        return NULL;
+    memcpy(p, text, n);
+    memcpy(p + n, suffix, strlen(suffix) + 1);
+    return p;
+}
+
+/* Length of path without its last extension, as os.path.splitext has it: dots that
+ * begin the name are no extension.  The generated load_params does the same. */
+static size_t without_extension(const char *path) {
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    name += strspn(name, ".");
+    const char *dot = strrchr(name, '.');
+    return dot ? (size_t)(dot - path) : strlen(path);
+}
+
+static char *default_output(const char *model) {
+    if (is_stdio(model))
+        return copy("-", 1, "");
+    const char *slash = strrchr(model, '/');
+    const char *name = slash ? slash + 1 : model;
+    return copy(name, without_extension(name), "_jax.py");
+}
+
+static int set_paths(Compile *job) {
+    const char *output = args_value(job->args, "output");
+    WeightsChoice choice = args_choice(job->args, "weights");
+    if (output && !*output)
+        return usage_error("", "--output needs a file name");
+    job->output = output ? copy(output, strlen(output), "")
+                         : default_output(job->args->operands[0]);
+    if (!job->output)
+        return out_of_memory();
+    job->options.weights = choice == WEIGHTS_NPZ ? OX_NPZ : OX_SAFETENSORS;
+    job->options.no_load_params = choice == WEIGHTS_NONE;
+    if (choice == WEIGHTS_NONE || is_stdio(job->output))
+        return EXIT_OK;
+    job->weights = copy(job->output, without_extension(job->output),
+                        choice == WEIGHTS_NPZ ? ".npz" : ".safetensors");
+    return job->weights ? EXIT_OK : out_of_memory();
+}
+
+static size_t count_given(const Args *args, const char *name) {
+    size_t n = 0;
+    for (size_t at = 0; args_next(args, name, &at);)
+        n++;
+    return n;
+}
+
+static int set_shapes(Compile *job) {
+    size_t n = count_given(job->args, "shape"), at = 0;
+    job->shapes = calloc(n + 1, sizeof *job->shapes);
+    if (!job->shapes)
+        return out_of_memory();
+    for (size_t i = 0; i < n; i++)
+        job->shapes[i] = args_next(job->args, "shape", &at);
+    job->options.shapes = job->shapes;
+    job->options.shape_count = n;
+    return EXIT_OK;
+}
+
+/* All lists in one string, names apart by NUL. */
+static int join_outputs(Compile *job, size_t *names) {
+    size_t size = 1;
+    const char *list;
+    for (size_t at = 0; (list = args_next(job->args, "outputs", &at));)
+        size += strlen(list) + 1;
+    char *p = job->outputs_text = calloc(size, 1);
+    if (!p)
+        return out_of_memory();
+    for (size_t at = 0; (list = args_next(job->args, "outputs", &at));) {
+        for (const char *end = NULL; !end || *end == ','; list = end + 1) {
+            end = list + strcspn(list, ",");
+            if (end == list)
+                return usage_error("", "--outputs holds an empty name");
+            memcpy(p, list, (size_t)(end - list));
+            p += end - list + 1;
+            ++*names;
+        }
+    }
+    return EXIT_OK;
+}
+
+static int set_outputs(Compile *job) {
+    size_t n = 0;
+    int code = join_outputs(job, &n);
+    if (code != EXIT_OK)
+        return code;
+    job->outputs = calloc(n + 1, sizeof *job->outputs);
+    if (!job->outputs)
+        return out_of_memory();
+    const char *p = job->outputs_text;
+    for (size_t i = 0; i < n; i++, p += strlen(p) + 1)
+        job->outputs[i] = p;
+    job->options.outputs = job->outputs;
+    job->options.output_count = n;
+    return EXIT_OK;
+}
+
+/* Writing over what is being read is never meant. */
+static int check_overwrite(const char *model, const char *path) {
+    struct stat a, b;
+    if (!path || is_stdio(path) || is_stdio(model))
+        return EXIT_OK;
+    if (stat(model, &a) != 0 || stat(path, &b) != 0)
+        return EXIT_OK;
+    if (!S_ISREG(a.st_mode) || a.st_dev != b.st_dev || a.st_ino != b.st_ino)
+        return EXIT_OK;
+    return usage_error("choose another --output", "\"%s\" is the model itself", path);
+}
+
+static int set_options(Compile *job) {
+    const Args *args = job->args;
+    if (args_choice(args, "target") != 0)
+        return usage_error("leave --target out for JAX",
+                           "--target stablehlo is not available yet");
+    job->options.params =
+        args_choice(args, "params") ? OX_PARAMS_NESTED : OX_PARAMS_FLAT;
+    job->options.dump = args_value(args, "dump");
+    int code = set_paths(job);
+    if (code == EXIT_OK)
+        code = set_shapes(job);
+    if (code == EXIT_OK)
+        code = set_outputs(job);
+    if (code == EXIT_OK)
+        code = check_overwrite(args->operands[0], job->output);
+    if (code == EXIT_OK)
+        code = check_overwrite(args->operands[0], job->weights);
+    return code;
+}
+
+/* ---- results ----------------------------------------------------------------------- */
+
+static OxStatus write_files(Compile *job) {
+    OxCompiler *c = job->compiler;
+    bool has_params = ox_param_count(c) > 0;
+    if (!job->weights && has_params && !job->options.no_load_params)
+        fputs("note: the weights were not written: give --output FILE to get both\n",
+              stderr);
+    return ox_write_module(c, job->output, has_params ? job->weights : NULL,
+                           job->options.weights);
+}
+
+static void say_done(const Compile *job) {
+    if (!isatty(STDERR_FILENO) || is_stdio(job->output))
+        return;
+    size_t params = ox_param_count(job->compiler);
+    fprintf(stderr, "wrote %s", job->output);
+    if (params && job->weights)
+        fprintf(stderr, " and %s (%zu parameters)", job->weights, params);
+    fputc('\n', stderr);
+}
+
+static void print_timings(const OxCompiler *c) {
+    double total = 0;
+    OxTiming t;
+    for (size_t i = 0; (t = ox_timing(c, i)).stage; i++) {
+        fprintf(stderr, "%-10s %10.3f ms\n", t.stage, t.seconds * 1e3);
+        total += t.seconds;
+    }
+    fprintf(stderr, "%-10s %10.3f ms\n", "total", total * 1e3);
+}
+
+static OxStatus compile(Compile *job) {
+    OxCompiler *c = job->compiler;
+    OxStatus status = ox_load_file(c, job->args->operands[0]);
+    if (status == OX_OK)
+        status = ox_compile(c, &job->options);
+    OxText dump = ox_dump(c);
+    fwrite(dump.data, 1, dump.size, stderr);
+    return status == OX_OK ? write_files(job) : status;
+}
+
+static int compile_with_options(Compile *job) {
+    job->compiler = ox_new(NULL);
+    if (!job->compiler)
+        return out_of_memory();
+    OxStatus status = compile(job);
+    int code = report(job->compiler, status);
+    if (status == OX_OK)
+        say_done(job);
+    if (args_flag(job->args, "timings"))
+        print_timings(job->compiler);
+    ox_free(job->compiler);
+    return code;
+}
+
+static int compile_run(const Args *args) {
+    Compile job = {.args = args};
+    int code = set_options(&job);
+    if (code == EXIT_OK)
+        code = compile_with_options(&job);
+    free(job.shapes);
+    free(job.outputs);
+    free(job.outputs_text);
+    free(job.output);
+    free(job.weights);
+    return code;
+}
+
+static const Option options[] = {
+    {"output", 'o', "FILE", "the Python module (default: MODEL's stem + _jax.py)",
+     false},
+    {"target", 't', "jax|stablehlo", "what to generate (stablehlo: not yet)", false},
+    {"params", 'p', "flat|nested", "params[\"a.b\"] or params[\"a\"][\"b\"]", false},
+    {"weights", 'w', "safetensors|npz|none", "format of the weights file", false},
+    {"shape", 's', "NAME=D,D,...", "give an input a shape; a name or ? stays open",
+     true},
+    {"outputs", 0, "NAME,NAME,...", "return these values instead of the outputs", true},
+    {"dump", 0, "PASS", "print the graph after a pass to standard error", false},
+    {"timings", 0, NULL, "print the time of each stage to standard error", false},
+};
+
+const Command compile_command = {
+    .name = "compile",
+    .operands = "MODEL",
+    .summary = "Compile an ONNX model to a Python module for JAX and its weights.",
+    .details =
+        "MODEL is a file, or - for standard input.  The weights go beside the module:\n"
+        "m.py and m.safetensors.  With --output -, the default for standard input, "
+        "the\n"
+        "module goes to standard output and no weights are written.  Files appear "
+        "when\n"
+        "complete, or not at all.\n",
+    .options = options,
+    .n_options = OX_COUNT(options),
+    .min_operands = 1,
+    .max_operands = 1,
+    .run = compile_run,
+};

@@ -1,0 +1,50 @@
+"""Arithmetic that jax.numpy has no name for."""
+
+import jax
+import jax.numpy as jnp
+
+
+def trunc_div(x, y):
+    """Divide integers with broadcasting, rounding toward zero."""
+    return jax.lax.div(*jnp.broadcast_arrays(x, y))
+
+
+def cumsum(x, axis, exclusive=False, reverse=False):
+    """Cumulative sum; `exclusive` leaves out the element itself."""
+    x = jnp.flip(x, axis) if reverse else x
+    if exclusive:
+        zeros = jnp.zeros_like(jax.lax.slice_in_dim(x, 0, 1, axis=axis))
+        head = jax.lax.slice_in_dim(x, 0, -1, axis=axis)
+        x = jnp.concatenate([zeros, head], axis)
+    x = jnp.cumsum(x, axis)
+    return jnp.flip(x, axis) if reverse else x
+
+
+def cumprod(x, axis, exclusive=False, reverse=False):
+    """Cumulative product; `exclusive` leaves out the element itself."""
+    x = jnp.flip(x, axis) if reverse else x
+    if exclusive:
+        ones = jnp.ones_like(jax.lax.slice_in_dim(x, 0, 1, axis=axis))
+        head = jax.lax.slice_in_dim(x, 0, -1, axis=axis)
+        x = jnp.concatenate([ones, head], axis)
+    x = jnp.cumprod(x, axis)
+    return jnp.flip(x, axis) if reverse else x
+
+
+def top_k(x, k, axis=-1, largest=True):
+    """The k largest or smallest elements along an axis, best first, and their indices."""
+    if largest:
+        values, indices = jax.lax.top_k(x, k, axis=axis)
+    elif jnp.issubdtype(x.dtype, jnp.integer):
+        values, indices = jax.lax.top_k(~x, k, axis=axis)
+        values = ~values
+    else:
+        values, indices = jax.lax.top_k(-x, k, axis=axis)
+        values = -values
+    return values, indices.astype(int)
+
+
+def hardmax(x, axis=-1):
+    """One at the first maximum along an axis, zero elsewhere."""
+    index = jnp.argmax(x, axis)
+    return jax.nn.one_hot(index, x.shape[axis], dtype=x.dtype, axis=axis)

@@ -1,0 +1,203 @@
+/* Activation functions, which jax.nn mostly has under the same names, and softmax with
+ * its relatives.  Before opset 13 those work on a matrix into which the input is
+ * flattened at `axis`: the same as one softmax over all axes from `axis` on. */
+#include "ops/op.h"
+
+/* ---- functions of one element ---------------------------------------------------- */
+
+static void emit_gelu(Emit *e) {
+    bool tanh = attr_is(emit_node(e), "approximate", "tanh");
+    if (!tanh && !attr_is(emit_node(e), "approximate", "none"))
+        emit_fail(e, OX0303, "", "approximate is neither none nor tanh");
+    emit_out(e, 0,
+             emit_template(e, tanh ? "jax.nn.gelu($X)"
+                                   : "jax.nn.gelu($X, approximate=False)"));
+}
+
+static void emit_hard_sigmoid(Emit *e) {
+    float alpha = (float)attr_float(emit_node(e), "alpha");
+    float beta = (float)attr_float(emit_node(e), "beta");
+    const char *text = "jnp.clip($alpha * $X + $beta, 0, 1)";
+    if (alpha == 1.0F / 6.0F && beta == 0.5F)
+        text = "jax.nn.hard_sigmoid($X)";
+    emit_out(e, 0, emit_template(e, text));
+}
+
+/* jax.nn.selu has the constants of Selu-6 as doubles; ONNX rounds them to float32. */
+static void emit_selu(Emit *e) {
+    const Node *n = emit_node(e);
+    float alpha = (float)attr_float(n, "alpha"), gamma = (float)attr_float(n, "gamma");
+    bool usual = alpha == 1.67326319217681884765625F &&
+                 gamma == 1.05070102214813232421875F && in_dtype(n, 0) != DT_DOUBLE;
+    emit_out(e, 0,
+             emit_template(e, usual ? "jax.nn.selu($X)"
+                                    : "$gamma * jax.nn.elu($X, $alpha)"));
+}
+
+static void emit_swish(Emit *e) {
+    bool plain = attr_float(emit_node(e), "alpha") == 1;
+    emit_out(e, 0,
+             emit_template(e, plain ? "jax.nn.silu($X)"
+                                    : "$X * jax.nn.sigmoid($alpha * $X)"));
+}
+
+static void emit_swiglu(Emit *e) {
+    bool plain = attr_float(emit_node(e), "alpha") == 1;
+    emit_out(e, 0,
+             emit_template(e, plain ? "jax.nn.silu($A) * $B"
+                                    : "$A * jax.nn.sigmoid($alpha * $A) * $B"));
+}
+
+/* Integers stay integers although the bounds are floats. */
+static void emit_shrink(Emit *e) {
+    Arena *a = emit_arena(e);
+    const Expr *y = emit_template(e, "jnp.where($input < -$lambd, $input + $bias, "
+                                     "jnp.where($input > $lambd, $input - $bias, 0))");
+    DType dtype = in_dtype(emit_node(e), 0);
+    if (!dtype_is_float(dtype))
+        y = EX(a, "$0.astype($1)", y, emit_dtype(e, dtype));
+    emit_out(e, 0, y);
+}
+
+/* ---- PRelu ----------------------------------------------------------------------- */
+
+/* Until opset 6 a slope of one axis belongs to the channels, axis 1 of X. */
+static const Expr *channel_slope(Emit *e) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    const Expr *slope = emit_in(e, 1);
+    if (in_rank(n, 1) != 1 || dim_is(in_dim(n, 1, 0), 1) || in_rank(n, 0) <= 2)
+        return slope;
+    const Expr *items[OX_MAX_RANK];
+    int count = in_rank(n, 0) - 1;
+    items[0] = ex_slice(a, NULL, NULL, NULL);
+    for (int i = 1; i < count; i++)
+        items[i] = ex_none();
+    return ex_index(a, slope, items, (size_t)count);
+}
+
+static void emit_prelu(Emit *e) {
+    const Expr *x = emit_in_named(e, 0);
+    const Expr *slope = emit_node(e)->opset < 7 ? channel_slope(e) : emit_operand(e, 1);
+    emit_out(e, 0, EX(emit_arena(e), "jnp.where($0 < 0, $1 * $0, $0)", x, slope));
+}
+
+/* ---- softmax --------------------------------------------------------------------- */
+
+static void infer_axis(Model *m, Node *n) {
+    int axis, rank = in_rank(n, 0);
+    if (rank > 0)
+        (void)fix_axis(m, n, attr_int(n, "axis"), rank, &axis);
+    infer_same(m, n);
+}
+
+/* Until opset 12: the axes from `axis` on. */
+static const Expr *flattened_axes(Emit *e) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    int rank = in_rank(n, 0), axis;
+    int64_t given = attr_int(n, "axis");
+    if (rank < 0)
+        return EX(a, "tuple(range($0, $1.ndim))", ex_int(a, given),
+                  emit_in_named(e, 0));
+    if (rank == 0 || !fix_axis(emit_model(e), n, given, rank, &axis))
+        return ex_int(a, -1);
+    if (axis == rank - 1)
+        return ex_int(a, -1);
+    int64_t axes[OX_MAX_RANK];
+    size_t count = 0;
+    while (axis < rank)
+        axes[count++] = axis++;
+    return ex_ints(a, EX_TUPLE, axes, count);
+}
+
+static void emit_old_softmax(Emit *e) {
+    const Expr *axes = flattened_axes(e);
+    emit_out(
+        e, 0,
+        EX(emit_arena(e), "jax.nn.softmax($0$(, axis=$1|-1))", emit_in(e, 0), axes));
+}
+
+static void emit_old_log_softmax(Emit *e) {
+    const Expr *axes = flattened_axes(e);
+    emit_out(e, 0,
+             EX(emit_arena(e), "jax.nn.log_softmax($0$(, axis=$1|-1))", emit_in(e, 0),
+                axes));
+}
+
+static void emit_old_hardmax(Emit *e) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    int rank = in_rank(n, 0);
+    int64_t axis = attr_int(n, "axis");
+    if (rank == 1 || axis == -1 || axis == rank - 1) {
+        emit_out(e, 0, EX(a, "hardmax($0)", emit_in(e, 0)));
+        return;
+    }
+    const Expr *x = emit_in_named(e, 0);
+    const Expr *columns = axis == 0 ? ex_ints(a, EX_TUPLE, (const int64_t[]){1, -1}, 2)
+                                    : EX(a, "(*$0.shape[:$1], -1)", x, ex_int(a, axis));
+    emit_out(e, 0, EX(a, "hardmax($0.reshape($1)).reshape($0.shape)", x, columns));
+}
+
+/* ---- table ----------------------------------------------------------------------- */
+
+/* clang-format off */
+#define UNARY(op, v, x, y, python)                                                     \
+    {.name = (op), .since = (v), .in = (x), .out = (y), .facts = OP_ELEMENTWISE,       \
+     .infer = infer_same, .jax = (python)}
+#define ALPHA(op, v, default_alpha, python)                                            \
+    {.name = (op), .since = (v), .in = "X", .out = "Y", .facts = OP_ELEMENTWISE,       \
+     .attrs = {FLOAT("alpha", default_alpha)}, .infer = infer_same, .jax = (python)}
+#define OVER_AXIS(op, callback, python)                                                \
+    {.name = (op), .since = 1, .until = 12, .in = "input", .out = "output",            \
+     .attrs = {INT("axis", 1)}, .infer = infer_axis, .emit = (callback)},              \
+    {.name = (op), .since = 13, .in = "input", .out = "output",                        \
+     .attrs = {INT("axis", -1)}, .infer = infer_axis, .jax = (python)}
+
+static const OpDef ops[] = {
+    /*    name       opset inputs   output    JAX                                      */
+    UNARY("Relu",      1,  "X",     "Y",      "jax.nn.relu($X)"),
+    UNARY("Sigmoid",   1,  "X",     "Y",      "jax.nn.sigmoid($X)"),
+    UNARY("Tanh",      1,  "input", "output", "jnp.tanh($input)"),
+    UNARY("Softplus",  1,  "X",     "Y",      "jax.nn.softplus($X)"),
+    UNARY("Softsign",  1,  "input", "output", "jax.nn.soft_sign($input)"),
+    UNARY("HardSwish", 14, "X",     "Y",      "jax.nn.hard_swish($X)"),
+    UNARY("Mish",      18, "X",     "Y",      "jax.nn.mish($X)"),
+    ALPHA("LeakyRelu",       1,  0.01, "jax.nn.leaky_relu($X$(, $alpha|0.01))"),
+    ALPHA("Elu",             1,  1.0,  "jax.nn.elu($X$(, $alpha|1.0))"),
+    ALPHA("Celu",            12, 1.0,  "jax.nn.celu($X$(, $alpha|1.0))"),
+    ALPHA("ThresholdedRelu", 10, 1.0,  "jnp.where($X > $alpha, $X, 0)"),
+
+    {.name = "Gelu", .since = 20, .in = "X", .out = "Y",
+     .attrs = {STRING("approximate", "none")}, .facts = OP_ELEMENTWISE,
+     .infer = infer_same, .emit = emit_gelu},
+    {.name = "HardSigmoid", .since = 1, .in = "X", .out = "Y",
+     .attrs = {FLOAT("alpha", 0.2), FLOAT("beta", 0.5)}, .facts = OP_ELEMENTWISE,
+     .infer = infer_same, .emit = emit_hard_sigmoid},
+    {.name = "Selu", .since = 1, .until = 5, .in = "X", .out = "Y",
+     .attrs = {FLOAT("alpha", 1.6732), FLOAT("gamma", 1.0507)}, .facts = OP_ELEMENTWISE,
+     .infer = infer_same, .emit = emit_selu},
+    {.name = "Selu", .since = 6, .in = "X", .out = "Y",
+     .attrs = {FLOAT("alpha", 1.67326319217681884765625),
+               FLOAT("gamma", 1.05070102214813232421875)},
+     .facts = OP_ELEMENTWISE, .infer = infer_same, .emit = emit_selu},
+    {.name = "Swish", .since = 24, .in = "X", .out = "Y", .attrs = {FLOAT("alpha", 1.0)},
+     .facts = OP_ELEMENTWISE, .infer = infer_same, .emit = emit_swish},
+    {.name = "SwiGLU", .since = 28, .in = "A B", .out = "Y",
+     .attrs = {FLOAT("alpha", 1.0)}, .infer = infer_same, .emit = emit_swiglu},
+    {.name = "Shrink", .since = 9, .in = "input", .out = "output",
+     .attrs = {FLOAT("bias", 0.0), FLOAT("lambd", 0.5)}, .facts = OP_ELEMENTWISE,
+     .infer = infer_same, .emit = emit_shrink},
+    {.name = "PRelu", .since = 1, .in = "X slope", .out = "Y", .infer = infer_same,
+     .emit = emit_prelu},
+
+    OVER_AXIS("Softmax", emit_old_softmax,
+              "jax.nn.softmax($input$(, axis=$axis|-1))"),
+    OVER_AXIS("LogSoftmax", emit_old_log_softmax,
+              "jax.nn.log_softmax($input$(, axis=$axis|-1))"),
+    OVER_AXIS("Hardmax", emit_old_hardmax, "hardmax($input$(, axis=$axis|-1))"),
+};
+/* clang-format on */
+
+const OpFamily ops_activation = FAMILY(ops);

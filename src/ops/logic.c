@@ -1,0 +1,203 @@
+/* Comparisons, logic, and selection. */
+#include "ops/evals.h"
+#include "ops/legacy.h"
+
+/* ---- evaluation ------------------------------------------------------------------ */
+
+static bool decided(int answer, Dim *r) {
+    *r = dim_int(answer);
+    return answer >= 0;
+}
+
+static bool int_equal(Model *m, const Dim *a, Dim *r) {
+    return decided(dim_known_eq(&m->dims, a[0], a[1]), r);
+}
+
+static bool int_less(Model *m, const Dim *a, Dim *r) {
+    return decided(dim_known_less(&m->dims, a[0], a[1]), r);
+}
+
+static bool int_greater(Model *m, const Dim *a, Dim *r) {
+    return decided(dim_known_less(&m->dims, a[1], a[0]), r);
+}
+
+static bool int_not(Model *m, const Dim *a, Dim *r) {
+    (void)m;
+    *r = dim_int(dim_is(a[0], 0));
+    return dim_is_int(a[0]);
+}
+
+static bool int_less_equal(Model *m, const Dim *a, Dim *r) {
+    Dim greater;
+    return int_greater(m, a, &greater) && int_not(m, &greater, r);
+}
+
+static bool int_greater_equal(Model *m, const Dim *a, Dim *r) {
+    Dim less;
+    return int_less(m, a, &less) && int_not(m, &less, r);
+}
+
+/* One decided operand may be enough: false and x, true or x. */
+static bool int_and(Model *m, const Dim *a, Dim *r) {
+    (void)m;
+    bool decides = dim_is(a[0], 0) || dim_is(a[1], 0);
+    *r = dim_int(!decides);
+    return decides || (dim_is_int(a[0]) && dim_is_int(a[1]));
+}
+
+static bool int_or(Model *m, const Dim *a, Dim *r) {
+    (void)m;
+    bool decides = dim_is(a[0], 1) || dim_is(a[1], 1);
+    *r = dim_int(decides);
+    return decides || (dim_is_int(a[0]) && dim_is_int(a[1]));
+}
+
+static bool int_xor(Model *m, const Dim *a, Dim *r) {
+    (void)m;
+    *r = dim_int(a[0].c != a[1].c);
+    return dim_is_int(a[0]) && dim_is_int(a[1]);
+}
+
+static bool float_equal(const double *a, double *r) {
+    *r = a[0] == a[1];
+    return true;
+}
+
+static bool float_less(const double *a, double *r) {
+    *r = a[0] < a[1];
+    return true;
+}
+
+static bool float_greater(const double *a, double *r) {
+    *r = a[0] > a[1];
+    return true;
+}
+
+static bool float_less_equal(const double *a, double *r) {
+    *r = a[0] <= a[1];
+    return true;
+}
+
+static bool float_greater_equal(const double *a, double *r) {
+    *r = a[0] >= a[1];
+    return true;
+}
+
+static void eval_equal(Model *m, Node *n) {
+    eval_elementwise(m, n, int_equal, float_equal);
+}
+static void eval_less(Model *m, Node *n) {
+    eval_elementwise(m, n, int_less, float_less);
+}
+static void eval_greater(Model *m, Node *n) {
+    eval_elementwise(m, n, int_greater, float_greater);
+}
+static void eval_less_equal(Model *m, Node *n) {
+    eval_elementwise(m, n, int_less_equal, float_less_equal);
+}
+static void eval_greater_equal(Model *m, Node *n) {
+    eval_elementwise(m, n, int_greater_equal, float_greater_equal);
+}
+static void eval_and(Model *m, Node *n) {
+    eval_elementwise(m, n, int_and, NULL);
+}
+static void eval_or(Model *m, Node *n) {
+    eval_elementwise(m, n, int_or, NULL);
+}
+static void eval_xor(Model *m, Node *n) {
+    eval_elementwise(m, n, int_xor, NULL);
+}
+static void eval_not(Model *m, Node *n) {
+    eval_elementwise(m, n, int_not, NULL);
+}
+
+/* ---- comparisons and logic ------------------------------------------------------- */
+
+static void legacy_equal(Emit *e) {
+    emit_legacy(e, "$0 == $1");
+}
+static void legacy_less(Emit *e) {
+    emit_legacy(e, "$0 < $1");
+}
+static void legacy_greater(Emit *e) {
+    emit_legacy(e, "$0 > $1");
+}
+static void legacy_and(Emit *e) {
+    emit_legacy(e, "$0 & $1");
+}
+static void legacy_or(Emit *e) {
+    emit_legacy(e, "$0 | $1");
+}
+static void legacy_xor(Emit *e) {
+    emit_legacy(e, "$0 ^ $1");
+}
+
+/* ---- Where ----------------------------------------------------------------------- */
+
+static void infer_where(Model *m, Node *n) {
+    Shape s;
+    if (!broadcast_inputs(m, n, &s))
+        s.rank = -1;
+    set_type(m, n, 0, in_dtype(n, 1), &s);
+}
+
+/* Picks by a known condition; X and Y may hold integers or floats. */
+static void eval_where(Model *m, Node *n) {
+    Walk w;
+    if (!walk_open(&w, n))
+        return;
+    Known *k = known_new(m, n->out[0]->type.dtype, w.count);
+    if (!k || (w.count && !w.in[0]->ints))
+        return;
+    for (size_t i = 0; i < w.count; i++) {
+        Dim condition = w.in[0]->ints[walk_index(&w, 0, i)];
+        int from = dim_is(condition, 0) ? 2 : 1;
+        const Known *source = w.in[from];
+        size_t at = walk_index(&w, from, i);
+        if (!dim_is_int(condition) || !source->ints != !k->ints)
+            return;
+        if (k->ints)
+            known_ints(k)[i] = source->ints[at];
+        else
+            known_floats(k)[i] = source->floats[at];
+    }
+    set_known(n, 0, k);
+}
+
+/* ---- table ----------------------------------------------------------------------- */
+
+/* clang-format off */
+#define LEGACY(op, callback)                                                           \
+    {.name = (op), .since = 1, .until = 6, .in = "A B", .out = "C",                    \
+     .attrs = LEGACY_ATTRS, .infer = infer_legacy_bool, .emit = (callback)}
+#define BINARY(op, v, fact, evaluator, python)                                         \
+    {.name = (op), .since = (v), .in = "A B", .out = "C",                              \
+     .facts = OP_BROADCAST | (fact), .infer = infer_broadcast_bool,                    \
+     .eval = (evaluator), .jax = (python)}
+
+static const OpDef ops[] = {
+    /*     name         since  facts, evaluator, JAX                                   */
+    LEGACY("Equal",            legacy_equal),
+    BINARY("Equal",          7,  OP_COMMUTATIVE, eval_equal, "$A == $B"),
+    LEGACY("Less",             legacy_less),
+    BINARY("Less",           7,  0, eval_less, "$A < $B"),
+    LEGACY("Greater",          legacy_greater),
+    BINARY("Greater",        7,  0, eval_greater, "$A > $B"),
+    BINARY("LessOrEqual",    12, 0, eval_less_equal, "$A <= $B"),
+    BINARY("GreaterOrEqual", 12, 0, eval_greater_equal, "$A >= $B"),
+    LEGACY("And",              legacy_and),
+    BINARY("And",            7,  OP_COMMUTATIVE, eval_and, "$A & $B"),
+    LEGACY("Or",               legacy_or),
+    BINARY("Or",             7,  OP_COMMUTATIVE, eval_or, "$A | $B"),
+    LEGACY("Xor",              legacy_xor),
+    BINARY("Xor",            7,  OP_COMMUTATIVE, eval_xor, "$A ^ $B"),
+
+    {.name = "Not", .since = 1, .in = "X", .out = "Y", .facts = OP_ELEMENTWISE,
+     .infer = infer_same, .eval = eval_not, .jax = "jnp.logical_not($X)"},
+    {.name = "Where", .since = 9, .in = "condition X Y", .out = "output",
+     .facts = OP_BROADCAST, .infer = infer_where, .eval = eval_where,
+     .jax = "jnp.where($condition, $X, $Y)"},
+};
+/* clang-format on */
+
+const OpFamily ops_logic = FAMILY(ops);

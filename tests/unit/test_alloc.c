@@ -1,0 +1,169 @@
+/* The whole compiler when memory runs out and when the input is cut or damaged: it
+ * reports, frees all it took, and reads nothing outside the input.
+ *
+ * The arena is compiled into this test with chunks so small that every allocation
+ * reaches the hook (and, under AddressSanitizer, is a block of its own on the heap). */
+#define ARENA_CHUNK_MIN 1
+#define ARENA_CHUNK_MAX 1
+#include "support/arena.c" /* replaces the library's */
+
+#include <setjmp.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+/* Fails the allocation number `fail_at` and all after it; 0: none. */
+typedef struct Failing {
+    size_t calls, fail_at, live;
+} Failing;
+
+static void *failing_resize(void *user, void *block, size_t old_size, size_t new_size) {
+    Failing *f = user;
+    (void)old_size;
+    if (new_size == 0) {
+        f->live -= block != NULL;
+        free(block);
+        return NULL;
+    }
+    f->calls++;
+    if (f->fail_at && f->calls >= f->fail_at)
+        return NULL;
+    f->live += block == NULL;
+    return realloc(block, new_size);
+}
+
+/* A fixture in a block of exactly its size. */
+typedef struct Bytes {
+    char *p;
+    size_t n;
+} Bytes;
+
+static Bytes read_fixture(const char *name) {
+    char path[1024];
+    const char *folder = getenv("OX_FIXTURES");
+    snprintf(path, sizeof path, "%s/%s", folder ? folder : OX_FIXTURES, name);
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 0, SEEK_END), 0);
+    Bytes b = {.n = (size_t)ftell(file)};
+    rewind(file);
+    b.p = malloc(b.n);
+    assert_non_null(b.p);
+    assert_int_equal(fread(b.p, 1, b.n, file), b.n);
+    fclose(file);
+    return b;
+}
+
+/* Loads, inspects and compiles; everything a user can reach is read. */
+static OxStatus run(const OxAllocator *hook, const char *bytes, size_t n) {
+    static const OxOptions options = {.params = OX_PARAMS_NESTED, .dump = "dce"};
+    OxCompiler *c = ox_new(hook);
+    if (!c)
+        return OX_ERR_MEMORY;
+    OxText text;
+    OxStatus status = ox_load_memory(c, bytes, n, "model.onnx");
+    if (status == OX_OK)
+        status = ox_inspect(c, OX_JSON, &text);
+    if (status == OX_OK)
+        status = ox_inspect(c, OX_ASCII, &text);
+    if (status == OX_OK)
+        status = ox_compile(c, NULL);
+    if (status == OX_OK)
+        status = ox_compile(c, &options);
+    if (status == OX_OK)
+        status = ox_write_module(c, "/dev/null", "/dev/null", OX_SAFETENSORS);
+    if (status == OX_OK)
+        status = ox_write_weights(c, "/dev/null", OX_NPZ);
+    OxText messages = ox_messages(c, true);
+    if (status != OX_OK)
+        assert_true(messages.size > 0);
+    else
+        assert_true(ox_source(c).size > 0);
+    assert_int_equal(strlen(messages.data), messages.size);
+    ox_free(c);
+    return status;
+}
+
+static void every_allocation_may_fail(void **state) {
+    Bytes b = read_fixture(*state);
+    size_t fail_at = 1;
+    for (;; fail_at++) {
+        Failing f = {.fail_at = fail_at};
+        OxAllocator hook = {failing_resize, &f};
+        OxStatus status = run(&hook, b.p, b.n);
+        assert_int_equal(f.live, 0);
+        if (f.calls < fail_at) {
+            assert_int_equal(status, OX_OK);
+            break;
+        }
+        if (status != OX_ERR_MEMORY)
+            fail_msg("allocation %zu of %zu: status %d", fail_at, f.calls, status);
+    }
+    assert_true(fail_at > 100);
+    free(b.p);
+}
+
+/* A model cut anywhere gives an error, or compiles where the cut took only what may be
+ * absent; reads past the cut are for AddressSanitizer to find. */
+static void every_truncation_is_survived(void **state) {
+    Bytes b = read_fixture(*state);
+    size_t errors = 0;
+    for (size_t n = 0; n < b.n; n++) {
+        char *cut = malloc(n ? n : 1);
+        assert_non_null(cut);
+        memcpy(cut, b.p, n);
+        errors += run(NULL, cut, n) != OX_OK;
+        free(cut);
+    }
+    assert_true(errors > b.n / 2);
+    free(b.p);
+}
+
+static void every_damaged_byte_is_survived(void **state) {
+    static const unsigned char damage[] = {0x00, 0x01, 0x7f, 0x80, 0xff};
+    Bytes b = read_fixture(*state);
+    for (size_t i = 0; i < b.n; i++) {
+        char good = b.p[i];
+        for (size_t k = 0; k < sizeof damage; k++) {
+            b.p[i] = (char)damage[k];
+            (void)run(NULL, b.p, b.n);
+        }
+        b.p[i] = good;
+    }
+    assert_int_equal(run(NULL, b.p, b.n), OX_OK);
+    free(b.p);
+}
+
+/* The other calls: loading twice, compiling without a model, wrong options. */
+static void wrong_order_of_calls(void **state) {
+    (void)state;
+    OxCompiler *c = ox_new(NULL);
+    OxText text;
+    assert_non_null(c);
+    assert_int_equal(ox_compile(c, NULL), OX_ERR_USAGE);
+    assert_int_equal(ox_inspect(c, OX_JSON, &text), OX_ERR_USAGE);
+    assert_int_equal(ox_write_weights(c, "/dev/null", OX_NPZ), OX_ERR_USAGE);
+    assert_int_equal(ox_param_count(c), 0);
+    assert_null(ox_param(c, 0).data);
+    assert_int_equal(ox_source(c).size, 0);
+    assert_null(ox_timing(c, 0).stage);
+    Bytes b = read_fixture("linear.onnx");
+    assert_int_equal(ox_load_memory(c, b.p, b.n, NULL), OX_OK);
+    assert_int_equal(ox_load_memory(c, b.p, b.n, NULL), OX_ERR_USAGE);
+    assert_int_equal(ox_compile(c, NULL), OX_OK);
+    ox_free(c);
+    ox_free(NULL);
+    free(b.p);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_prestate(every_allocation_may_fail, "two_layer_mlp.onnx"),
+        cmocka_unit_test_prestate(every_allocation_may_fail, "attention.onnx"),
+        cmocka_unit_test_prestate(every_truncation_is_survived, "two_layer_mlp.onnx"),
+        cmocka_unit_test_prestate(every_truncation_is_survived, "conv_bn_relu.onnx"),
+        cmocka_unit_test_prestate(every_damaged_byte_is_survived, "two_layer_mlp.onnx"),
+        cmocka_unit_test(wrong_order_of_calls),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,231 @@
+/* Import: names, subgraphs, functions, what is a parameter; and the verifier. */
+#include "build.h"
+
+static void names_become_pointers(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f);
+    add_input(&g, "x", "batch,4");
+    add_node(&g, "Relu", "x", "h", NULL);
+    add_node(&g, "Add", "h,x", "y", NULL);
+    add_output(&g, "y");
+    Model *m = import(f, &g);
+    assert_no_errors(f);
+    assert_int_equal(m->graph->n_nodes, 2);
+    assert_ptr_equal(m->graph->nodes[1]->in[0], m->graph->nodes[0]->out[0]);
+    assert_ptr_equal(m->graph->nodes[1]->in[1], m->graph->inputs[0]);
+    assert_ptr_equal(m->graph->outputs[0]->def, m->graph->nodes[1]);
+    assert_true(str_is(m->name, "test"));
+    const char *why;
+    assert_true(graph_verify(m, &why));
+}
+
+static void an_empty_name_is_an_absent_input(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f);
+    add_input(&g, "x", "4");
+    add_node(&g, "Clip", "x,,x", "y", NULL);
+    add_output(&g, "y");
+    Model *m = import(f, &g);
+    assert_no_errors(f);
+    assert_null(m->graph->nodes[0]->in[1]);
+    assert_non_null(m->graph->nodes[0]->in[2]);
+}
+
+static void an_unknown_value_is_an_error(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f);
+    add_node(&g, "Relu", "nowhere", "y", NULL);
+    add_output(&g, "y");
+    import(f, &g);
+    assert_error(f, OX0201, "nowhere");
+}
+
+static void use_before_definition_is_an_error(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f);
+    add_input(&g, "x", "4");
+    add_node(&g, "Relu", "later", "y", NULL);
+    add_node(&g, "Relu", "x", "later", NULL);
+    add_output(&g, "y");
+    import(f, &g);
+    assert_error(f, OX0201, "later");
+}
+
+static void two_values_of_one_name_are_an_error(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f);
+    add_input(&g, "x", "4");
+    add_node(&g, "Relu", "x", "y", NULL);
+    add_node(&g, "Neg", "x", "y", NULL);
+    add_output(&g, "y");
+    import(f, &g);
+    assert_error(f, OX0201, "\"y\"");
+}
+
+static void an_output_that_nothing_makes_is_an_error(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f);
+    add_input(&g, "x", "4");
+    add_output(&g, "y");
+    import(f, &g);
+    assert_error(f, OX0201, "\"y\"");
+}
+
+static void an_input_with_an_initializer_is_a_parameter(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f);
+    add_input(&g, "x", "2");
+    add_input(&g, "w", "2");
+    add_floats(&g, "w", (float[]){1, 2}, 2);
+    add_node(&g, "Add", "x,w", "y", NULL);
+    add_output(&g, "y");
+    Model *m = import(f, &g);
+    assert_no_errors(f);
+    assert_int_equal(m->graph->n_inputs, 1);
+    assert_int_equal(value_of(m, "w")->kind, VALUE_PARAM);
+}
+
+static void small_integers_are_literals(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f);
+    static const int64_t many[100];
+    add_ints(&g, "shape", (int64_t[]){-1, 4}, 2);
+    add_ints(&g, "table", many, 100);
+    add_floats(&g, "scale", (float[]){2}, 1);
+    add_floats(&g, "val_7", (float[]){2}, 1);
+    Model *m = import(f, &g);
+    assert_no_errors(f);
+    assert_int_equal(value_of(m, "shape")->kind, VALUE_CONST);
+    assert_int_equal(value_of(m, "shape")->known->ints[0].c, -1);
+    assert_int_equal(value_of(m, "table")->kind, VALUE_PARAM);
+    assert_int_equal(value_of(m, "scale")->kind, VALUE_PARAM);
+    assert_int_equal(value_of(m, "val_7")->kind, VALUE_CONST);
+}
+
+static void one_dim_param_is_one_symbol(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f);
+    add_input(&g, "a", "n,4");
+    add_input(&g, "b", "2,n,?");
+    Model *m = import(f, &g);
+    assert_no_errors(f);
+    assert_true(
+        dim_eq(m->graph->inputs[0]->type.dims[0], m->graph->inputs[1]->type.dims[1]));
+    assert_type(f, m->graph->inputs[1], "float32[2,n,b[2]]");
+}
+
+static void a_subgraph_reads_outer_values(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f), body = graph_text(f);
+    add_node(&body, "Neg", "x", "inner", NULL);
+    add_output(&body, "inner");
+    Str attr = graph_attr(&f->arena, "then_branch", text_view(&body));
+    add_input(&g, "x", "4");
+    add_node(&g, "If", "x", "y", &attr);
+    add_output(&g, "y");
+    Model *m = import(f, &g);
+    assert_no_errors(f);
+    const Graph *sub = m->graph->nodes[0]->attrs[0].graphs[0];
+    assert_ptr_equal(sub->parent, m->graph);
+    assert_ptr_equal(sub->nodes[0]->in[0], m->graph->inputs[0]);
+    graph_count_uses(m);
+    assert_int_equal(m->graph->inputs[0]->uses, 2);
+}
+
+static void subgraphs_past_the_depth_limit_are_an_error(void **state) {
+    Fixture *f = *state;
+    Text body = graph_text(f);
+    for (int i = 0; i < GRAPH_DEPTH_MAX + 2; i++) {
+        Str attr = graph_attr(&f->arena, "body", text_view(&body));
+        Text outer = graph_text(f);
+        add_node(&outer, "Loop", "", "", &attr);
+        body = outer;
+    }
+    import(f, &body);
+    assert_error(f, OX0104, "nest");
+}
+
+/* A FunctionProto: one input, one output, one node that takes alpha from the caller. */
+static Str function(Arena *a, const char *name, const char *op) {
+    Text t = {.arena = a}, node = {.arena = a}, attr = {.arena = a};
+    put_str(&attr, 1, "axis");
+    put_int(&attr, 20, ATTR_INT);
+    put_str(&attr, 21, "alpha");
+    put_str(&node, 1, "a");
+    put_str(&node, 2, "b");
+    put_str(&node, 4, op);
+    put_bytes(&node, 5, text_view(&attr));
+    put_str(&t, 1, name);
+    put_str(&t, 4, "a");
+    put_str(&t, 5, "b");
+    put_bytes(&t, 7, text_view(&node));
+    return text_view(&t);
+}
+
+static void functions_are_inlined_with_their_attributes(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f);
+    Str attr = int_attr(&f->arena, "alpha", 3);
+    Str functions[] = {function(&f->arena, "My", "Softmax")};
+    add_input(&g, "x", "2,2,2,2");
+    add_node(&g, "My", "x", "y", &attr);
+    add_node(&g, "My", "y", "z", NULL);
+    add_output(&g, "z");
+    Model *m = import_with(f, &g, functions, 1);
+    assert_no_errors(f);
+    assert_int_equal(m->graph->n_nodes, 2);
+    const Node *n = m->graph->nodes[0];
+    assert_true(str_is(n->op_type, "Softmax"));
+    assert_true(str_is(n->out[0]->name, "y"));
+    assert_int_equal(n->attrs[0].pb->i, 3);
+    assert_true(str_is(n->attrs[0].pb->name, "axis"));
+    assert_int_equal(m->graph->nodes[1]->n_attrs, 0);
+    assert_true(str_is(m->graph->outputs[0]->name, "z"));
+}
+
+static void a_function_that_calls_itself_is_an_error(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f);
+    Str functions[] = {function(&f->arena, "My", "My")};
+    add_input(&g, "x", "2");
+    add_node(&g, "My", "x", "y", NULL);
+    add_output(&g, "y");
+    import_with(f, &g, functions, 1);
+    assert_error(f, OX0202, "My");
+}
+
+static void the_verifier_sees_a_broken_order(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f);
+    add_input(&g, "x", "4");
+    add_node(&g, "Relu", "x", "h", NULL);
+    add_node(&g, "Neg", "h", "y", NULL);
+    add_output(&g, "y");
+    Model *m = import(f, &g);
+    Node *first = m->graph->nodes[0];
+    m->graph->nodes[0] = m->graph->nodes[1];
+    m->graph->nodes[1] = first;
+    const char *why;
+    assert_false(graph_verify(m, &why));
+    assert_string_equal(why, "a value is used before it is made");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        IN_ARENA(names_become_pointers),
+        IN_ARENA(an_empty_name_is_an_absent_input),
+        IN_ARENA(an_unknown_value_is_an_error),
+        IN_ARENA(use_before_definition_is_an_error),
+        IN_ARENA(two_values_of_one_name_are_an_error),
+        IN_ARENA(an_output_that_nothing_makes_is_an_error),
+        IN_ARENA(an_input_with_an_initializer_is_a_parameter),
+        IN_ARENA(small_integers_are_literals),
+        IN_ARENA(one_dim_param_is_one_symbol),
+        IN_ARENA(a_subgraph_reads_outer_values),
+        IN_ARENA(subgraphs_past_the_depth_limit_are_an_error),
+        IN_ARENA(functions_are_inlined_with_their_attributes),
+        IN_ARENA(a_function_that_calls_itself_is_an_error),
+        IN_ARENA(the_verifier_sees_a_broken_order),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,159 @@
+/* Each pass: what it removes, and what it must leave. */
+#include "passes/passes.h"
+#include "passes/pipeline.h"
+
+#include "build.h"
+
+static Model *inferred(Fixture *f, Text *g) {
+    Model *m = import(f, g);
+    infer_model(m);
+    assert_no_errors(f);
+    graph_count_uses(m);
+    return m;
+}
+
+static void assert_valid(Model *m) {
+    const char *why = NULL;
+    if (!graph_verify(m, &why))
+        fail_msg("%s", why);
+}
+
+static void folding_computes_literals(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f);
+    add_ints(&g, "a", (int64_t[]){2, 3}, 2);
+    add_ints(&g, "b", (int64_t[]){5}, 1);
+    add_node(&g, "Mul", "a,b", "y", NULL);
+    add_output(&g, "y");
+    Model *m = inferred(f, &g);
+    pass_fold(m);
+    assert_valid(m);
+    assert_int_equal(m->graph->n_nodes, 0);
+    assert_int_equal(m->graph->outputs[0]->kind, VALUE_CONST);
+    assert_true(dim_is(m->graph->outputs[0]->known->ints[1], 15));
+}
+
+static void folding_leaves_parameters_alone(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f);
+    add_floats(&g, "logit_scale", (float[]){2}, 1);
+    add_node(&g, "Exp", "logit_scale", "y", NULL);
+    add_output(&g, "y");
+    Model *m = inferred(f, &g);
+    pass_fold(m);
+    assert_valid(m);
+    assert_int_equal(m->graph->n_nodes, 1);
+}
+
+static void identities_are_bypassed(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f);
+    add_input(&g, "x", "4");
+    add_node(&g, "Identity", "x", "a", NULL);
+    add_node(&g, "Identity", "a", "b", NULL);
+    add_node(&g, "Relu", "b", "y", NULL);
+    add_node(&g, "Identity", "y", "z", NULL);
+    add_output(&g, "z");
+    Model *m = inferred(f, &g);
+    pass_simplify(m);
+    assert_valid(m);
+    assert_int_equal(m->graph->n_nodes, 1);
+    assert_ptr_equal(m->graph->nodes[0]->in[0], m->graph->inputs[0]);
+    assert_true(str_is(m->graph->output_names[0], "z"));
+}
+
+static void equal_nodes_are_merged(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f);
+    Str axis0 = int_attr(&f->arena, "axis", 0), axis1 = int_attr(&f->arena, "axis", 1);
+    add_input(&g, "x", "4,4");
+    add_node(&g, "Softmax", "x", "a", &axis0);
+    add_node(&g, "Softmax", "x", "b", &axis0);
+    add_node(&g, "Softmax", "x", "c", &axis1);
+    add_node(&g, "Neg", "a", "na", NULL);
+    add_node(&g, "Neg", "b", "nb", NULL);
+    add_node(&g, "Sum", "na,nb,c", "y", NULL);
+    add_output(&g, "y");
+    Model *m = inferred(f, &g);
+    pass_cse(m);
+    assert_valid(m);
+    assert_int_equal(m->graph->n_nodes, 4);
+    const Node *sum = m->graph->nodes[3];
+    assert_ptr_equal(sum->in[0], sum->in[1]);
+}
+
+static void random_nodes_are_not_merged(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f);
+    add_input(&g, "x", "4,4");
+    add_node(&g, "RandomNormalLike", "x", "a", NULL);
+    add_node(&g, "RandomNormalLike", "x", "b", NULL);
+    add_node(&g, "Add", "a,b", "y", NULL);
+    add_output(&g, "y");
+    Model *m = import(f, &g);
+    infer_model(m);
+    pass_cse(m);
+    assert_int_equal(m->graph->n_nodes, 3);
+}
+
+static void unread_nodes_are_dropped(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f);
+    add_input(&g, "x", "4");
+    add_node(&g, "Neg", "x", "unread", NULL);
+    add_node(&g, "Exp", "unread", "unread2", NULL);
+    add_node(&g, "Relu", "x", "y", NULL);
+    add_output(&g, "y");
+    Model *m = inferred(f, &g);
+    pass_dce(m);
+    assert_valid(m);
+    assert_int_equal(m->graph->n_nodes, 1);
+}
+
+static void nodes_whose_shape_is_read_stay(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f);
+    add_input(&g, "x", "4");
+    add_ints(&g, "one", (int64_t[]){1}, -1);
+    add_node(&g, "NonZero", "x", "i", NULL);
+    add_node(&g, "Shape", "i", "s", NULL);
+    add_node(&g, "Gather", "s,one", "n", NULL);
+    add_output(&g, "n");
+    Model *m = inferred(f, &g);
+    pass_fold(m);
+    pass_dce(m);
+    assert_valid(m);
+    assert_int_equal(m->graph->n_nodes, 1);
+    assert_true(str_is(m->graph->nodes[0]->op_type, "NonZero"));
+}
+
+static void the_pipeline_dumps_after_the_pass_that_is_named(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f), dump = graph_text(f);
+    add_input(&g, "x", "batch,4");
+    add_node(&g, "Identity", "x", "a", NULL);
+    add_node(&g, "Relu", "a", "y", NULL);
+    add_output(&g, "y");
+    Model *m = import(f, &g);
+    PassOptions options = {.dump = "simplify", .dump_text = &dump, .verify = true};
+    passes_run(m, &options);
+    assert_no_errors(f);
+    assert_string_equal(text_view(&dump).p,
+                        "graph (x float32[batch,4])\n"
+                        "  y float32[batch,4] = Relu(x float32[batch,4])\n"
+                        "  return y float32[batch,4]\n");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        IN_ARENA(folding_computes_literals),
+        IN_ARENA(folding_leaves_parameters_alone),
+        IN_ARENA(identities_are_bypassed),
+        IN_ARENA(equal_nodes_are_merged),
+        IN_ARENA(random_nodes_are_not_merged),
+        IN_ARENA(unread_nodes_are_dropped),
+        IN_ARENA(nodes_whose_shape_is_read_stay),
+        IN_ARENA(the_pipeline_dumps_after_the_pass_that_is_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

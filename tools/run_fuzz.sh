@@ -1,0 +1,39 @@
+#!/bin/sh
+# tools/run_fuzz.sh [SECONDS]: runs every libFuzzer target for about that long, side by
+# side.  Seeds come from tests/fuzz/corpus/<target>; what is found on the way stays in
+# build/fuzz/corpus, and inputs that fail lie in build/fuzz/failures.
+set -eu
+
+seconds=${1:-60}
+out=build/fuzz
+mkdir -p $out/failures
+passed=0
+failed=0
+running=
+
+for target in $out/tests/fuzz/fuzz_*; do
+    [ -f "$target" ] && [ -x "$target" ] || continue
+    name=$(basename "$target")
+    seeds=tests/fuzz/corpus/$name
+    mkdir -p "$out/corpus/$name"
+    [ -d "$seeds" ] || { echo "no seeds in $seeds" >&2; exit 1; }
+    "$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 \
+        -artifact_prefix="$out/failures/$name-" -print_final_stats=1 \
+        "$out/corpus/$name" "$seeds" >"$out/$name.log" 2>&1 &
+    running="$running $name:$!"
+done
+
+for job in $running; do
+    name=${job%:*}
+    if wait "${job#*:}"; then
+        passed=$((passed + 1))
+        runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$out/$name.log")
+        echo "$name: $runs runs"
+    else
+        failed=$((failed + 1))
+        echo "$name: FAILED"
+        tail -n 40 "$out/$name.log"
+    fi
+done
+echo "fuzz: $passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -1,0 +1,49 @@
+#!/bin/sh
+# tools/setup.sh build|test: sees to it that the C tools are there.  As root on Debian
+# and its relatives it installs what is missing; elsewhere it names it and fails.
+set -eu
+
+has() { command -v "$1" >/dev/null 2>&1; }
+has_header() { printf '#include <stdarg.h>\n#include <stddef.h>\n#include <setjmp.h>
+#include <stdint.h>\n#include <%s>\n' "$1" | cc -E - >/dev/null 2>&1; }
+has_fuzzer() { printf 'int LLVMFuzzerTestOneInput(const char *p, unsigned long n)
+{ return (int)n + !p; }\n' | clang -x c -fsanitize=fuzzer,address -o /dev/null - 2>/dev/null; }
+
+missing=
+need() { # need PACKAGE TEST...
+    package=$1
+    shift
+    "$@" || missing="$missing $package"
+}
+
+check() {
+    missing=
+    need gcc has cc
+    need libc6-dev has_header stdio.h
+    need cmake has cmake
+    need ninja-build has ninja
+    need python3-venv "${PYTHON:-python3}" -c 'import venv, ensurepip'
+    [ "$1" = test ] || return 0
+    need clang has clang
+    need clang-format has clang-format
+    need libcmocka-dev has_header cmocka.h
+    if ! has clang || ! has_fuzzer; then
+        version=$(clang -dumpversion 2>/dev/null | cut -d. -f1)
+        missing="$missing libclang-rt-${version:-14}-dev"
+    fi
+}
+
+check "${1:-test}"
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" -ne 0 ] || ! has apt-get; then
+    echo "missing packages:$missing" >&2
+    echo "help: apt-get install$missing, or what they are called here" >&2
+    exit 1
+fi
+echo "installing$missing"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+# shellcheck disable=SC2086 # a list of words
+apt-get install -qq -y --no-install-recommends $missing >/dev/null
+check "${1:-test}"
+[ -z "$missing" ] || { echo "still missing:$missing" >&2; exit 1; }
