@@ -48,7 +48,7 @@ bench: build $(VENV)/test.stamp ## measure compile time, memory and weights
 	@$(RUN) bench/bench.py
 
 verify: build $(VENV)/test.stamp ## compare five PyTorch models with their JAX code
-	@$(RUN) tests/verify_models.py
+	@PYTHONPATH=tests:python $(RUN) -m models.verify
 
 format: $(STAMPS)/test-tools $(VENV)/test.stamp ## format C and Python
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i

@@ -157,6 +157,7 @@ def save(model: onnx.ModelProto, path: Path) -> None:
         else:
             draft.write_bytes(serialize(model))
         for part in sorted(Path(folder).iterdir(), reverse=True):  # weights first
+            part.chmod(draft.stat().st_mode)  # onnx keeps external data to the owner
             part.replace(path.parent / part.name)
 
 
@@ -684,6 +685,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = make_parser().parse_args(arguments)
     try:
+        if sys.stdout is None:
+            raise OSError(errno.EBADF, "stdout is closed")
         if options.output == "-" and os.isatty(1):
             raise UsageError("stdout is a terminal: pipe it, or give --output FILE")
         if not (folder := Path(options.output).resolve().parent).is_dir():

@@ -73,12 +73,12 @@ def build_module(target: Any, config: Mapping[str, Any]) -> torch.nn.Module:
         if config:
             raise UsageError("--config does not apply: the model is already built")
         return target
-    if hub and isinstance(target, hub.PreTrainedConfig):
+    if hub and isinstance(target, hub.PretrainedConfig):
         return _from_config(hub.AutoModel, _configured(target, config))
     if not callable(target):
         raise UsageError(f"{target!r} is no module, class, factory or config")
     if hub and isinstance(target, type):
-        if issubclass(target, hub.PreTrainedConfig):
+        if issubclass(target, hub.PretrainedConfig):
             return _from_config(hub.AutoModel, _new_config(target, config))
         if issubclass(target, hub.PreTrainedModel) and target.config_class:
             return _make(target, {}, [_new_config(target.config_class, config)])
@@ -166,7 +166,7 @@ def load_weights(module: torch.nn.Module, path: Path) -> None:
     own = module.state_dict(keep_vars=True)
     loaded = {own[name].data_ptr() for name in state if name in own}
     missing = [n for n in result.missing_keys if own[n].data_ptr() not in loaded]
-    for what, names in (("misses", missing), ("has unknown", result.unexpected_keys)):
+    for what, names in (("lacks", missing), ("adds", result.unexpected_keys)):
         if names:
             some = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
             raise ModelError(f"{path} {what} {len(names)} parameters: {some}")

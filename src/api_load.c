@@ -11,6 +11,7 @@ static bool claim(OxCompiler *c, const char *shown, Str file) {
         return false;
     }
     c->has_input = true;
+    c->diags.status = OX_OK; /* calls that came too early do not count */
     c->diags.file = arena_str(&c->arena, str_from(shown));
     c->file = arena_str(&c->arena, file);
     return true;

@@ -6,20 +6,30 @@ set -eu
 
 seconds=${1:-60}
 out=build/fuzz
-mkdir -p $out/failures
 passed=0
 failed=0
 running=
 
-for target in $out/tests/fuzz/fuzz_*; do
-    [ -f "$target" ] && [ -x "$target" ] || continue
-    name=$(basename "$target")
-    seeds=tests/fuzz/corpus/$name
-    mkdir -p "$out/corpus/$name"
+targets=$(find $out/tests/fuzz -maxdepth 1 -type f -name 'fuzz_*' -perm -u+x | sort)
+for target in $targets; do
+    seeds=tests/fuzz/corpus/$(basename "$target")
     [ -d "$seeds" ] || { echo "no seeds in $seeds" >&2; exit 1; }
+done
+
+stop() {
+    for job in $running; do
+        kill "${job#*:}" 2>/dev/null || true
+    done
+}
+trap 'stop; exit 130' INT TERM
+
+mkdir -p $out/failures
+for target in $targets; do
+    name=$(basename "$target")
+    mkdir -p "$out/corpus/$name"
     "$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 \
         -artifact_prefix="$out/failures/$name-" -print_final_stats=1 \
-        "$out/corpus/$name" "$seeds" >"$out/$name.log" 2>&1 &
+        "$out/corpus/$name" "tests/fuzz/corpus/$name" >"$out/$name.log" 2>&1 &
     running="$running $name:$!"
 done
 

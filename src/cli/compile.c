@@ -36,14 +36,10 @@ static char *copy(const char *text, size_t n, const char *suffix) {
     return p;
 }
 
-/* Length of path without its last extension, as os.path.splitext has it: dots that
- * begin the name are no extension.  The generated load_params does the same. */
-static size_t without_extension(const char *path) {
-    const char *slash = strrchr(path, '/');
-    const char *name = slash ? slash + 1 : path;
-    name += strspn(name, ".");
-    const char *dot = strrchr(name, '.');
-    return dot ? (size_t)(dot - path) : strlen(path);
+/* Length of a file name without its last extension; dots that begin it are none. */
+static size_t without_extension(const char *name) {
+    const char *dot = strrchr(name + strspn(name, "."), '.');
+    return dot ? (size_t)(dot - name) : strlen(name);
 }
 
 static char *default_output(const char *model) {
@@ -67,8 +63,12 @@ static int set_paths(Compile *job) {
     job->options.no_load_params = choice == WEIGHTS_NONE;
     if (choice == WEIGHTS_NONE || is_stdio(job->output))
         return EXIT_OK;
-    job->weights = copy(job->output, without_extension(job->output),
-                        choice == WEIGHTS_NPZ ? ".npz" : ".safetensors");
+    /* Where load_params looks: m.py -> m.safetensors. */
+    size_t n = strlen(job->output);
+    if (str_ends(str_from(job->output), STR(".py")))
+        n -= 3;
+    job->weights =
+        copy(job->output, n, choice == WEIGHTS_NPZ ? ".npz" : ".safetensors");
     return job->weights ? EXIT_OK : out_of_memory();
 }
 

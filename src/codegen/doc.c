@@ -10,15 +10,25 @@
 
 /* ---- building --------------------------------------------------------------------- */
 
-static void push(Doc *d, DocElem e) { ARENA_PUSH(d->arena, d, e); }
+static void push(Doc *d, DocElem e) {
+    ARENA_PUSH(d->arena, d, e);
+}
 
-void doc_text(Doc *d, Str text) { push(d, (DocElem){.op = D_TEXT, .text = text}); }
+void doc_text(Doc *d, Str text) {
+    push(d, (DocElem){.op = D_TEXT, .text = text});
+}
 
-void doc_lit(Doc *d, const char *text) { doc_text(d, str_from(text)); }
+void doc_lit(Doc *d, const char *text) {
+    doc_text(d, str_from(text));
+}
 
-void doc_line(Doc *d, DocOp op) { push(d, (DocElem){.op = op}); }
+void doc_line(Doc *d, DocOp op) {
+    push(d, (DocElem){.op = op});
+}
 
-uint32_t doc_new_id(Doc *d) { return ++d->groups; }
+uint32_t doc_new_id(Doc *d) {
+    return ++d->groups;
+}
 
 size_t doc_begin(Doc *d, DocOp op, uint32_t id) {
     push(d, (DocElem){.op = op, .id = id});
@@ -35,8 +45,8 @@ void doc_end(Doc *d, size_t begin) {
 void doc_ref(Doc *d, size_t begin) {
     if (d->arena->failed)
         return;
-    push(d, (DocElem){
-                .op = D_REF, .id = (uint32_t)begin + 1, .to = d->items[begin].to});
+    push(d,
+         (DocElem){.op = D_REF, .id = (uint32_t)begin + 1, .to = d->items[begin].to});
 }
 
 /* ---- state ------------------------------------------------------------------------ */
@@ -92,7 +102,9 @@ static void push_range(Printer *p, Ranges *queue, size_t at, size_t end) {
     ARENA_PUSH(p->doc->arena, queue, ((Range){(uint32_t)at, (uint32_t)end}));
 }
 
-static Frame top(const Frames *frames) { return frames->items[frames->count - 1]; }
+static Frame top(const Frames *frames) {
+    return frames->items[frames->count - 1];
+}
 
 static void pop_frame(Frames *frames) {
     if (frames->count > 1)
@@ -432,8 +444,10 @@ static void print_element(Printer *p, const DocElem *e) {
 void doc_print(Doc *d, Text *out, size_t indent, size_t width) {
     Printer p = {.doc = d, .out = out, .width = width, .pending = indent};
     p.expanded = ARENA_ARRAY(d->arena, (size_t)d->groups + 1, bool);
-    push_frame(&p, &p.frames,
-               (Frame){.op = D_END, .expanded = true, .measure = FIRST_LINE, .indent = indent});
+    push_frame(
+        &p, &p.frames,
+        (Frame){
+            .op = D_END, .expanded = true, .measure = FIRST_LINE, .indent = indent});
     push_range(&p, &p.queue, 0, d->count);
     if (d->arena->failed)
         return;

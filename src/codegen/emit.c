@@ -6,7 +6,7 @@
 enum {
     SPLICE_MAX = 32,       /* inputs of one node that may be spliced */
     LINE_OPS_MAX = 3,      /* operators on one line */
-    PENDING_WIDTH_MAX = 64 /* columns of an expression that may wait */
+    PENDING_WIDTH_MAX = 76 /* columns of an expression that may wait */
 };
 
 struct Emit {
@@ -33,9 +33,16 @@ void gen_statement(Gen *g, Stmts *list, const Str *targets, size_t n, const Expr
     if (!copy)
         return;
     memcpy(copy, targets, n * sizeof *copy);
-    Stmt s = {copy, n, x};
+    Stmt s = {copy, n, x, NULL};
     (void)ARENA_PUSH(g->arena, list, s);
     gen_use_helpers(g, x);
+}
+
+Stmts *gen_body_of(Gen *g, const Value *v) {
+    for (Scope *s = g->scope; s; s = s->up)
+        if (s->graph == v->graph)
+            return &s->body;
+    return &g->scope->body;
 }
 
 const Expr *gen_param(Gen *g, Value *v) {
@@ -64,7 +71,7 @@ const Expr *gen_param(Gen *g, Value *v) {
 static const Expr *give_name(Gen *g, Value *v) {
     ValueCode *c = &g->code[v->id];
     Str name = gen_unique_name(g, gen_name_hint(g, v));
-    gen_statement(g, &g->body, &name, 1, c->expr);
+    gen_statement(g, gen_body_of(g, v), &name, 1, c->expr);
     c->state = VS_DONE;
     c->expr = ex_name(g->arena, name);
     return c->expr;
@@ -94,7 +101,7 @@ Node *emit_node(Emit *e) { return e->node; }
 
 /* Strings and other constants without elements have no code. */
 static bool has_code(Emit *e, const Value *v) {
-    if (v->kind != VALUE_CONST || v->known)
+    if (v->kind != VALUE_CONST || v->known || v->splat)
         return true;
     emit_fail(e, OX0302, "", "constant \"%.*s\" of type %s cannot be written as code",
               (int)v->name.n, v->name.p, dtype_info(v->type.dtype)->name);
@@ -126,34 +133,46 @@ const Expr *emit_in_named(Emit *e, int i) {
 }
 
 static bool is_scalar_literal(const Value *v) {
-    if (v->kind != VALUE_CONST || !v->known || v->known->n != 1)
+    if (v->kind != VALUE_CONST || !v->splat)
         return false;
-    if (v->known->floats)
+    if (v->splat->floats)
         return true;
-    Dim d = v->known->ints[0];
+    Dim d = v->splat->ints[0];
     return !dim_is_int(d) || (d.c >= INT32_MIN && d.c <= INT32_MAX);
 }
 
-/* A Python scalar takes the type of the array beside it, and its shape is () where the
- * literal may have had axes of size 1: so there must be such an array. */
+/* v adds nothing to the shape of the result when broadcast with `other`. */
+static bool is_covered(const Type *v, const Type *other) {
+    if (v->rank < 0 || other->rank < v->rank)
+        return false;
+    for (int i = 0; i < v->rank; i++)
+        if (!dim_is(v->dims[i], 1) &&
+            !dim_eq(v->dims[i], other->dims[other->rank - v->rank + i]))
+            return false;
+    return true;
+}
+
+/* A Python scalar takes the type of an array beside it and has no shape of its own. */
 static bool may_be_python_scalar(const Node *n, const Value *v) {
+    bool typed = false, covered = false;
     for (int i = 0; i < (int)n->n_in; i++) {
         const Value *other = node_in(n, i);
-        if (other && other != v && !is_scalar_literal(other) &&
-            other->type.dtype == v->type.dtype && other->type.rank >= v->type.rank)
-            return true;
+        if (!other || other == v || is_scalar_literal(other))
+            continue;
+        typed |= other->type.dtype == v->type.dtype;
+        covered |= is_covered(&v->type, &other->type);
     }
-    return false;
+    return typed && covered;
 }
 
 const Expr *emit_operand(Emit *e, int i) {
     Value *v = node_in(e->node, i);
     if (v && is_scalar_literal(v) && may_be_python_scalar(e->node, v))
-        return gen_scalar(e->g, v->known, 0, v->type.dtype);
+        return gen_scalar(e->g, v->splat, 0, v->type.dtype);
     return emit_in(e, i);
 }
 
-static void not_jittable(Emit *e, const char *why) {
+void emit_not_jittable(Emit *e, const char *why) {
     Str where = node_where(e->g->m, e->node);
     Str text = arena_printf(e->g->arena, "%.*s %s", (int)where.n, where.p, why);
     size_t n = e->g->run_time.count;
@@ -180,7 +199,7 @@ const Expr *emit_ints(Emit *e, const char *name) {
         return NULL;
     if (v->known && (v->known->ints || !v->known->n))
         return ints_of_known(e, v);
-    not_jittable(e, "needs run-time values as a shape");
+    emit_not_jittable(e, "needs run-time values as a shape");
     int index = op_input_index(e->node->op, str_from(name));
     const Expr *x = emit_in(e, index);
     return EX(e->g->arena, v->type.rank == 0 ? "$0.item()" : "tuple($0.tolist())", x);
@@ -355,13 +374,26 @@ static void run_emit(Emit *e, bool splice) {
         e->outs[0] = emit_template(e, e->node->op->jax);
 }
 
-/* Columns of the longest line that the outputs would need, up to just past the limit. */
+/* x fits on one line, or breaks once into lines that fit: the operands of a chain of
+ * one precedence, or the arguments of a call. */
+static bool reads_well(const Expr *x) {
+    size_t line = PRINT_WIDTH - PRINT_INDENT - 12; /* 12: a usual "name = " */
+    size_t part = PRINT_WIDTH - 2 * PRINT_INDENT - 4;
+    if (print_width(x, line) <= line)
+        return true;
+    if (x->kind != EX_CALL && x->kind != EX_BINARY)
+        return false;
+    for (uint32_t i = 0; i < x->n; i++)
+        if (print_width(x->kids[i], part) > part)
+            return false;
+    return x->kind == EX_BINARY || x->n <= 4;
+}
+
 static bool is_too_wide(const Emit *e) {
-    size_t room = PRINT_WIDTH - PRINT_INDENT - 12; /* 12: a usual "name = " */
     if (e->tuple)
-        return print_width(e->tuple, room) > room;
+        return !reads_well(e->tuple);
     for (uint32_t k = 0; k < e->node->n_out; k++)
-        if (e->outs[k] && print_width(e->outs[k], room) > room)
+        if (e->outs[k] && !reads_well(e->outs[k]))
             return true;
     return false;
 }
@@ -424,7 +456,14 @@ static void finish_tuple(Emit *e) {
         e->g->code[v->id].expr = ex_name(e->g->arena, names[k]);
     }
     if (names)
-        gen_statement(e->g, &e->g->body, names, e->node->n_out, e->tuple);
+        gen_statement(e->g, &e->g->scope->body, names, e->node->n_out, e->tuple);
+}
+
+static bool has_subgraphs(const Node *n) {
+    for (uint32_t i = 0; i < n->n_attrs; i++)
+        if (n->attrs[i].graph_count)
+            return true;
+    return false;
 }
 
 static void gen_node(Gen *g, Node *n) {
@@ -432,8 +471,8 @@ static void gen_node(Gen *g, Node *n) {
     if (!e.outs)
         return;
     if (n->op->facts & OP_RUNTIME_SHAPE)
-        not_jittable(&e, "has an output whose shape depends on data");
-    run_emit(&e, true);
+        emit_not_jittable(&e, "has an output whose shape depends on data");
+    run_emit(&e, !has_subgraphs(n)); /* a function is not to be generated twice */
     if (e.n_spliced && is_too_wide(&e))
         unsplice(&e);
     if (e.tuple) {
@@ -448,4 +487,45 @@ static void gen_node(Gen *g, Node *n) {
 void gen_nodes(Gen *g, const Graph *graph) {
     for (size_t i = 0; i < graph->n_nodes && !g->arena->failed; i++)
         gen_node(g, graph->nodes[i]);
+}
+
+/* ---- subgraphs --------------------------------------------------------------------- */
+
+static void name_parameters(Gen *g, Scope *s) {
+    s->params = ARENA_ARRAY(g->arena, s->graph->n_inputs, Str);
+    for (size_t i = 0; s->params && i < s->graph->n_inputs; i++) {
+        Value *v = s->graph->inputs[i];
+        s->params[i] = gen_unique_name(g, gen_name_hint(g, v));
+        g->code[v->id].expr = ex_name(g->arena, s->params[i]);
+        g->code[v->id].state = VS_DONE;
+        s->n_params = i + 1;
+    }
+}
+
+static const Expr *results(Gen *g, const Graph *graph, bool tuple) {
+    if (graph->n_outputs == 1 && !tuple)
+        return gen_value(g, graph->outputs[0], true);
+    const Expr **items = ARENA_ARRAY(g->arena, graph->n_outputs, const Expr *);
+    for (size_t i = 0; items && i < graph->n_outputs; i++)
+        items[i] = gen_value(g, graph->outputs[i], false);
+    return ex_seq(g->arena, EX_TUPLE, items, items ? graph->n_outputs : 0);
+}
+
+const Expr *emit_subgraph(Emit *e, const Graph *graph, const char *hint, bool tuple) {
+    Gen *g = e->g;
+    Scope *s = ARENA_NEW(g->arena, Scope);
+    if (!s)
+        return ex_none();
+    s->graph = graph;
+    s->up = g->scope;
+    s->name = gen_unique_name(g, str_from(hint));
+    g->scope = s;
+    name_parameters(g, s);
+    gen_nodes(g, graph);
+    s->result = results(g, graph, tuple);
+    gen_use_helpers(g, s->result);
+    g->scope = s->up;
+    Stmt definition = {.function = s};
+    (void)ARENA_PUSH(g->arena, &g->scope->body, definition);
+    return ex_name(g->arena, s->name);
 }

@@ -20,17 +20,29 @@ typedef struct ValueCode {
     bool keep;      /* must have a name: its shape is read */
 } ValueCode;
 
-/* One line of forward's body. */
+/* One statement: an assignment, or a local function that stands for a subgraph. */
 typedef struct Stmt {
     Str *targets;
     size_t n_targets;
     const Expr *expr;
+    struct Scope *function; /* NULL for an assignment */
 } Stmt;
 
 typedef struct Stmts {
     Stmt *items;
     size_t count, cap;
 } Stmts;
+
+/* The body of forward or of a local function: the code of one graph. */
+typedef struct Scope {
+    const Graph *graph;
+    struct Scope *up; /* NULL for forward */
+    Str name;
+    Str *params;
+    size_t n_params;
+    Stmts body;
+    const Expr *result;
+} Scope;
 
 typedef struct Gen {
     Model *m;
@@ -45,7 +57,7 @@ typedef struct Gen {
     struct { ModuleParam *items; size_t count, cap; } params;
     Map param_keys;  /* key -> index + 1 into params */
     Stmts prelude;   /* batch = x.shape[0] */
-    Stmts body;
+    Scope *scope;    /* of the graph whose nodes are being generated */
     struct { Str *items; size_t count, cap; } run_time; /* why forward is not jitted */
 } Gen;
 
@@ -81,6 +93,8 @@ const Expr *gen_value(Gen *g, Value *v, bool inline_ok);
 /* params["..."] for a parameter, which is added to the module's list. */
 const Expr *gen_param(Gen *g, Value *v);
 void gen_statement(Gen *g, Stmts *list, const Str *targets, size_t n, const Expr *x);
+/* The statements of the function that v belongs to: the current one or one around it. */
+Stmts *gen_body_of(Gen *g, const Value *v);
 /* The text of a helper without a final newline; empty when there is none. */
 Str gen_helper_text(const Gen *g, Str name);
 /* Adds the helpers that an expression names. */

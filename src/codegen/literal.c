@@ -31,15 +31,6 @@ const Expr *gen_scalar(Gen *g, const Known *k, size_t i, DType dtype) {
 
 /* ---- arrays ------------------------------------------------------------------------ */
 
-static bool all_equal(const Known *k) {
-    for (size_t i = 1; i < k->n; i++) {
-        if (k->floats ? memcmp(&k->floats[i], &k->floats[0], sizeof *k->floats) != 0
-                      : !dim_eq(k->ints[i], k->ints[0]))
-            return false;
-    }
-    return k->n > 0;
-}
-
 /* Nested lists: the elements from *next on, for axes axis.. of the type. */
 static const Expr *nested(Gen *g, const Value *v, int axis, size_t *next) {
     if (axis == v->type.rank)
@@ -58,22 +49,27 @@ static bool is_zero_or_one(const Known *k, int value) {
                      : dim_is(k->ints[0], value);
 }
 
+/* zeros, ones or full of any shape */
+static const Expr *filled(Gen *g, const Value *v, const Known *one, const Expr *shape) {
+    const Expr *dtype = gen_dtype(g, v->type.dtype);
+    if (is_zero_or_one(one, 0))
+        return EX(g->arena, "jnp.zeros($0, $1)", shape, dtype);
+    if (is_zero_or_one(one, 1))
+        return EX(g->arena, "jnp.ones($0, $1)", shape, dtype);
+    const Expr *item = gen_scalar(g, one, 0, v->type.dtype);
+    return EX(g->arena, "jnp.full($0, $1, $2)", shape, item, dtype);
+}
+
 const Expr *gen_literal(Gen *g, const Value *v) {
     const Known *k = v->known;
-    const Expr *dtype = gen_dtype(g, v->type.dtype);
-    if (!k || v->type.rank < 0)
+    if ((!k && !v->splat) || v->type.rank < 0)
         return ex_none();
     const Expr *shape = gen_dims(g, v->type.dims, (size_t)v->type.rank);
-    if (k->n == 0)
+    const Expr *dtype = gen_dtype(g, v->type.dtype);
+    if (k && k->n == 0)
         return EX(g->arena, "jnp.zeros($0, $1)", shape, dtype);
-    if (k->n > 1 && all_equal(k)) {
-        if (is_zero_or_one(k, 0))
-            return EX(g->arena, "jnp.zeros($0, $1)", shape, dtype);
-        if (is_zero_or_one(k, 1))
-            return EX(g->arena, "jnp.ones($0, $1)", shape, dtype);
-        const Expr *item = gen_scalar(g, k, 0, v->type.dtype);
-        return EX(g->arena, "jnp.full($0, $1, $2)", shape, item, dtype);
-    }
+    if (v->splat && (!k || k->n > 1))
+        return filled(g, v, v->splat, shape);
     size_t next = 0;
     return EX(g->arena, "jnp.array($0, $1)", nested(g, v, 0, &next), dtype);
 }
@@ -90,8 +86,9 @@ static const Expr *named_symbol(Gen *g, const Symbol *s) {
     const Expr *x = ex_name(g->arena, name);
     const Expr *read =
         EX(g->arena, "$0.shape[$1]", origin, ex_int(g->arena, s->axis));
-    bool at_top = s->value->kind == VALUE_INPUT;
-    gen_statement(g, at_top ? &g->prelude : &g->body, &name, 1, read);
+    bool at_top = s->value->kind == VALUE_INPUT && !s->value->graph->parent;
+    Stmts *body = at_top ? &g->prelude : gen_body_of(g, s->value);
+    gen_statement(g, body, &name, 1, read);
     map_set(&g->symbols, s->name, (void *)(uintptr_t)x);
     return x;
 }

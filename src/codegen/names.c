@@ -18,7 +18,7 @@ static const char *const taken[] = {
     "map",    "slice",  "object",   "super",  "repr",   "open",   "isinstance",
     "jax",    "jnp",    "np",       "json",   "math",   "Path",   "NamedTuple",
     "params", "forward", "load_params", "trainable",    "Outputs", "functools",
-    "l",      "O",      "I",        "key",    "round",  "abs",    "reversed",
+    "l",      "O",      "I",        "self",   "round",  "abs",    "reversed",
 };
 
 static bool is_word(char c) { return isalnum((unsigned char)c) || c == '_'; }
@@ -86,6 +86,15 @@ static bool has_letter(Str s) {
     return false;
 }
 
+/* add_12 -> add: the numbers of this file are given anew, in the order of its lines. */
+static Str without_number(Str name) {
+    Str base = name;
+    while (base.n && isdigit((unsigned char)base.p[base.n - 1]))
+        base.n--;
+    bool numbered = base.n < name.n && base.n > 1 && base.p[base.n - 1] == '_';
+    return numbered ? (Str){base.p, base.n - 1} : name;
+}
+
 /* "/encoder/layer.0/query/MatMul_output_0" -> "query": the innermost module that has a
  * name of letters, else the operator. */
 static Str hint_from_path(Gen *g, const Value *v) {
@@ -93,7 +102,9 @@ static Str hint_from_path(Gen *g, const Value *v) {
     Str last = str_after_last(path, '/');
     path.n -= last.n + (path.n > last.n);
     Str module = str_after_last(path, '/');
-    return has_letter(module) ? gen_identifier(g->arena, module, "x") : op;
+    if (!has_letter(module) || str_is(module, "self"))
+        return op;
+    return without_number(lower(g->arena, gen_identifier(g->arena, module, "x")));
 }
 
 Str gen_name_hint(Gen *g, const Value *v) {
@@ -102,7 +113,7 @@ Str gen_name_hint(Gen *g, const Value *v) {
     bool plain = has_letter(v->name) && !str_starts(v->name, STR("val_")) &&
                  !memchr(v->name.p, ':', v->name.n);
     if (plain)
-        return gen_identifier(g->arena, v->name, "x");
+        return without_number(gen_identifier(g->arena, v->name, "x"));
     return v->def ? lower(g->arena, gen_identifier(g->arena, v->def->op_type, "x"))
                   : gen_identifier(g->arena, v->name, "x");
 }

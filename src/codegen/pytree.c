@@ -267,17 +267,12 @@ static bool has_content(const Py *e) {
     return e->parens || (py_has_brackets(e) && e->n > (e->kind == PY_CALL));
 }
 
-bool py_is_simple_power(const Py *e) {
-    for (uint32_t i = 0; i < 2; i++) {
-        const Py *x = e->kids[i];
-        if (x->parens)
-            return false;
-        while ((x->kind == PY_UNARY && !str_is(x->text, "not")) || x->kind == PY_ATTRIBUTE)
-            x = x->kids[0];
-        if (x->kind != PY_NAME && x->kind != PY_NUMBER)
-            return false;
-    }
-    return true;
+bool py_is_simple_power(const Py *x) {
+    if (x->parens)
+        return false;
+    while ((x->kind == PY_UNARY && !str_is(x->text, "not")) || x->kind == PY_ATTRIBUTE)
+        x = x->kids[0];
+    return x->kind == PY_NUMBER || (x->kind == PY_NAME && !str_is(x->text, "..."));
 }
 
 bool py_is_simple_bound(const Py *x) {

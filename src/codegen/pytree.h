@@ -74,7 +74,8 @@ bool py_is_fluent(const Py *e);
 bool py_is_chain_link(const Py *e);
 /* Brackets of its own, even empty ones. */
 bool py_has_brackets(const Py *e);
-bool py_is_simple_power(const Py *power);
+/* An operand of ** that gets no spaces. */
+bool py_is_simple_power(const Py *operand);
 /* No space around the colon of a slice is needed. */
 bool py_is_simple_bound(const Py *bound);
 

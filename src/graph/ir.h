@@ -53,6 +53,8 @@ typedef struct Value {
     Type type;
     const Tensor *tensor; /* VALUE_PARAM, and VALUE_CONST that came from the file */
     const Known *known;   /* NULL when not known */
+    const Known *splat;   /* the one element that all elements equal, whatever the size;
+                             NULL when they differ or are not known */
     Node *def;            /* VALUE_NODE */
     Graph *graph;         /* where it is made */
     uint32_t out_index;   /* which output of def */
@@ -173,6 +175,8 @@ Dim type_count(Dims *ds, const Type *t);
 const Known *known_from_tensor(Model *m, const Tensor *t);
 /* Room for n elements of dtype's class; *k is NULL when refused or n > KNOWN_MAX. */
 Known *known_new(Model *m, DType dtype, size_t n);
+/* One element of k when all are equal, sharing its storage; NULL otherwise. */
+const Known *known_splat(Model *m, const Known *k);
 /* Writable elements of a Known made by known_new. */
 Dim *known_ints(Known *k);
 double *known_floats(Known *k);

@@ -180,6 +180,25 @@ const Known *known_from_tensor(Model *m, const Tensor *t) {
     return k;
 }
 
+static bool all_equal(const Known *k) {
+    for (size_t i = 1; i < k->n; i++) {
+        bool equal = k->floats ? memcmp(&k->floats[i], k->floats, sizeof(double)) == 0
+                               : dim_eq(k->ints[i], k->ints[0]);
+        if (!equal)
+            return false;
+    }
+    return k->n > 0;
+}
+
+const Known *known_splat(Model *m, const Known *k) {
+    if (!k || !all_equal(k))
+        return NULL;
+    Known *one = ARENA_NEW(m->arena, Known);
+    if (one)
+        *one = (Known){1, k->ints, k->floats};
+    return one;
+}
+
 /* ---- parameters and literals ------------------------------------------------------- */
 
 static bool all_digits(Str s) {
@@ -234,5 +253,6 @@ bool value_set_tensor(Model *m, Value *v, const Tensor *t, bool constant_node) {
     v->generated_name = constant_node || is_generated_name(v->name);
     if (v->kind == VALUE_CONST)
         v->known = known_from_tensor(m, t);
+    v->splat = known_splat(m, v->known);
     return graph_add_param(m, v->graph, v);
 }

@@ -21,7 +21,8 @@ static int concat_rank(Model *m, const Node *n) {
  * that is an integer says most. */
 static void merge_dim(Model *m, const Node *n, Dim *d, Dim other) {
     if (dim_known_eq(&m->dims, *d, other) == 0)
-        node_error(m, n, OX0401, "", "inputs differ in another axis than the joined one");
+        node_error(m, n, OX0401, "",
+                   "inputs differ in another axis than the joined one");
     if (dim_is_int(other))
         *d = other;
 }
@@ -59,7 +60,8 @@ static void infer_concat(Model *m, Node *n) {
     set_type(m, n, 0, in_dtype(n, 0), &out);
 }
 
-static void copy_known(Known *to, size_t at, const Known *from, size_t start, size_t n) {
+static void copy_known(Known *to, size_t at, const Known *from, size_t start,
+                       size_t n) {
     for (size_t i = 0; i < n; i++) {
         if (to->ints)
             known_ints(to)[at + i] = from->ints[start + i];
@@ -108,8 +110,9 @@ static void emit_concat(Emit *e) {
     for (uint32_t i = 0; i < n->n_in; i++)
         parts[i] = emit_in(e, (int)i);
     int64_t axis = attr_int(n, "axis");
-    emit_out(e, 0, EX(a, "jnp.concatenate($0$(, axis=$1))",
-                      ex_seq(a, EX_LIST, parts, n->n_in), axis ? ex_int(a, axis) : NULL));
+    emit_out(e, 0,
+             EX(a, "jnp.concatenate($0$(, axis=$1))",
+                ex_seq(a, EX_LIST, parts, n->n_in), axis ? ex_int(a, axis) : NULL));
 }
 
 /* ---- Split ------------------------------------------------------------------------- */
@@ -136,7 +139,8 @@ static void equal_parts(Model *m, const Node *n, Dim size, Parts *p) {
     bool uneven = op_attr(n->op, STR("num_outputs")) != NULL;
     if (!uneven) {
         if (dim_is_int(size))
-            node_error(m, n, OX0401, "", "size %lld cannot be split into %lld equal parts",
+            node_error(m, n, OX0401, "",
+                       "size %lld cannot be split into %lld equal parts",
                        (long long)size.c, (long long)count);
         p->equal = true;
         p->chunk = p->last = dim_floordiv(ds, size, dim_int(count));
@@ -170,7 +174,8 @@ static Dim part_size(const Node *n, const Parts *p, uint32_t i) {
     if (p->attr)
         return dim_int(p->attr->ints.items[i]);
     if (p->sizes)
-        return p->sizes->ints ? p->sizes->ints[i] : dim_int((int64_t)p->sizes->floats[i]);
+        return p->sizes->ints ? p->sizes->ints[i]
+                              : dim_int((int64_t)p->sizes->floats[i]);
     return i + 1 < n->n_out ? p->chunk : p->last;
 }
 
@@ -183,15 +188,16 @@ static void check_parts(Model *m, const Node *n, const Parts *p, Dim size) {
             node_error(m, n, OX0401, "", "a part of size %lld", (long long)part.c);
     }
     if ((p->attr || p->sizes) && dim_known_eq(&m->dims, sum, size) == 0)
-        node_error(m, n, OX0401, "", "the sizes of the parts do not add up to the axis");
+        node_error(m, n, OX0401, "",
+                   "the sizes of the parts do not add up to the axis");
 }
 
 static void infer_split(Model *m, Node *n) {
     Shape s;
     Parts parts;
     int axis = 0;
-    bool ranked = in_shape(n, 0, &s) &&
-                  fix_axis(m, n, attr_int(n, "axis"), s.rank, &axis);
+    bool ranked =
+        in_shape(n, 0, &s) && fix_axis(m, n, attr_int(n, "axis"), s.rank, &axis);
     Dim size = ranked ? s.d[axis] : dim_int(0);
     bool known = ranked && split_parts(m, n, size, &parts);
     if (known)
@@ -283,7 +289,7 @@ static void emit_split(Emit *e) {
     Dim size = rank > 0 ? in_dim(n, 0, axis) : dim_int(0);
     bool equal = rank < 0 && is_absent(n, "split");
     if (!equal && (rank <= 0 || !split_parts(emit_model(e), n, size, &parts))) {
-        emit_outs(e, EX(a, "split($0, $1$(, axis=$2))", emit_in(e, 0),
+        emit_outs(e, EX(a, "split_sizes($0, $1$(, axis=$2))", emit_in(e, 0),
                         emit_ints(e, "split"), at));
         return;
     }
@@ -353,12 +359,15 @@ static void emit_tile(Emit *e) {
     if (known && is_unchanged(n, 0))
         emit_out(e, 0, emit_in(e, 0));
     else if (known)
-        emit_out(e, 0, EX(a, "jnp.tile($0, $1)", emit_in(e, 0),
-                          emit_dims(e, reps.d, reps.rank)));
+        emit_out(
+            e, 0,
+            EX(a, "jnp.tile($0, $1)", emit_in(e, 0), emit_dims(e, reps.d, reps.rank)));
     else if (op_input_index(n->op, STR("repeats")) >= 0)
-        emit_out(e, 0, EX(a, "jnp.tile($0, $1)", emit_in(e, 0), emit_ints(e, "repeats")));
+        emit_out(e, 0,
+                 EX(a, "jnp.tile($0, $1)", emit_in(e, 0), emit_ints(e, "repeats")));
     else
-        emit_fail(e, OX0402, "make tiles and axis constants", "Tile-1 needs known numbers");
+        emit_fail(e, OX0402, "make tiles and axis constants",
+                  "Tile-1 needs known numbers");
 }
 
 /* ---- DepthToSpace, SpaceToDepth, ReverseSequence ----------------------------------- */
@@ -369,8 +378,8 @@ static Dim exact_quotient(Model *m, const Node *n, Dim d, int64_t by) {
     if (dim_divide(&m->dims, d, dim_int(by), &q))
         return q;
     if (dim_is_int(d))
-        node_error(m, n, OX0401, "", "size %lld is not a multiple of %lld", (long long)d.c,
-                   (long long)by);
+        node_error(m, n, OX0401, "", "size %lld is not a multiple of %lld",
+                   (long long)d.c, (long long)by);
     return dim_floordiv(&m->dims, d, dim_int(by));
 }
 
@@ -433,9 +442,9 @@ static const OpDef ops[] = {
      .attrs = {INT("axis", 0), INT_OPT("num_outputs")}, .fixed = "split",
      .infer = infer_split, .eval = eval_split, .emit = emit_split},
     {.name = "Tile", .since = 1, .until = 5, .in = "input tiles axis", .out = "output",
-     .fixed = "tiles axis", .infer = infer_tile, .eval = eval_tile, .emit = emit_tile},
+     .fixed = "tiles axis", .facts = OP_MOVES, .infer = infer_tile, .eval = eval_tile, .emit = emit_tile},
     {.name = "Tile", .since = 6, .in = "input repeats", .out = "output",
-     .fixed = "repeats", .infer = infer_tile, .eval = eval_tile, .emit = emit_tile},
+     .fixed = "repeats", .facts = OP_MOVES, .infer = infer_tile, .eval = eval_tile, .emit = emit_tile},
     {.name = "DepthToSpace", .since = 1, .until = 10, .in = "input", .out = "output",
      .attrs = {INT_REQ("blocksize")}, .infer = infer_depth_to_space,
      .jax = "depth_to_space($input, $blocksize)"},

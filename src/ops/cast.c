@@ -122,7 +122,8 @@ static bool is_wide_float(DType t) {
 static const Expr *emit_cast_e8m0(Emit *e, const Expr *x) {
     Arena *a = emit_arena(e);
     const Node *n = emit_node(e);
-    Str mode = op_attr(n->op, STR("round_mode")) ? attr_str(n, "round_mode") : STR("up");
+    Str mode =
+        op_attr(n->op, STR("round_mode")) ? attr_str(n, "round_mode") : STR("up");
     const Expr *call = EX(a, "float8_e8m0($0)", x);
     if (!str_is(mode, "up"))
         call = ex_with_arg(a, call, ex_keyword(a, STR("rounding"), ex_str(a, mode)));
@@ -165,7 +166,8 @@ static void emit_cast(Emit *e) {
 
 static void infer_bitcast(Model *m, Node *n) {
     infer_cast(m, n);
-    const DTypeInfo *from = dtype_info(in_dtype(n, 0)), *to = dtype_info(cast_target(n));
+    const DTypeInfo *from = dtype_info(in_dtype(n, 0)),
+                    *to = dtype_info(cast_target(n));
     if (from->bits && to->bits && from->bits != to->bits)
         node_error(m, n, OX0401, "", "%s and %s differ in size", from->name, to->name);
 }
@@ -201,24 +203,24 @@ static void emit_bitcast(Emit *e) {
 static const OpDef ops[] = {
     {.name = "Cast", .since = 1, .until = 5, .in = "input", .out = "output",
      .attrs = {STRING_REQ("to")},
-     .infer = infer_cast, .eval = eval_cast, .emit = emit_cast},
+     .facts = OP_ELEMENTWISE, .infer = infer_cast, .eval = eval_cast, .emit = emit_cast},
     {.name = "Cast", .since = 6, .until = 18, .in = "input", .out = "output",
      .attrs = {INT_REQ("to")},
-     .infer = infer_cast, .eval = eval_cast, .emit = emit_cast},
+     .facts = OP_ELEMENTWISE, .infer = infer_cast, .eval = eval_cast, .emit = emit_cast},
     {.name = "Cast", .since = 19, .until = 23, .in = "input", .out = "output",
      .attrs = {INT_REQ("to"), SATURATE},
-     .infer = infer_cast, .eval = eval_cast, .emit = emit_cast},
+     .facts = OP_ELEMENTWISE, .infer = infer_cast, .eval = eval_cast, .emit = emit_cast},
     {.name = "Cast", .since = 24, .in = "input", .out = "output",
      .attrs = {INT_REQ("to"), SATURATE, ROUND_MODE},
-     .infer = infer_cast, .eval = eval_cast, .emit = emit_cast},
+     .facts = OP_ELEMENTWISE, .infer = infer_cast, .eval = eval_cast, .emit = emit_cast},
     {.name = "CastLike", .since = 15, .until = 18, .in = "input target_type",
-     .out = "output", .infer = infer_cast, .eval = eval_cast, .emit = emit_cast},
+     .out = "output", .facts = OP_ELEMENTWISE, .infer = infer_cast, .eval = eval_cast, .emit = emit_cast},
     {.name = "CastLike", .since = 19, .until = 23, .in = "input target_type",
      .out = "output", .attrs = {SATURATE},
-     .infer = infer_cast, .eval = eval_cast, .emit = emit_cast},
+     .facts = OP_ELEMENTWISE, .infer = infer_cast, .eval = eval_cast, .emit = emit_cast},
     {.name = "CastLike", .since = 24, .in = "input target_type", .out = "output",
      .attrs = {SATURATE, ROUND_MODE},
-     .infer = infer_cast, .eval = eval_cast, .emit = emit_cast},
+     .facts = OP_ELEMENTWISE, .infer = infer_cast, .eval = eval_cast, .emit = emit_cast},
     {.name = "BitCast", .since = 26, .in = "input", .out = "output",
      .attrs = {INT_REQ("to")}, .infer = infer_bitcast, .emit = emit_bitcast},
 };

@@ -79,7 +79,8 @@ static void infer_conv(Model *m, Node *n) {
 static const Expr *helper_call(Emit *e, const char *helper, const Window *w,
                                const Expr *padding) {
     Arena *a = emit_arena(e);
-    const Expr *args[] = {emit_in(e, 0), emit_in(e, 1), emit_in(e, 2)};
+    const Expr *args[] = {emit_in(e, 0), emit_in(e, 1),
+                          in_is_zero(emit_node(e), 2) ? NULL : emit_in(e, 2)};
     const Expr *call = ex_call(a, ex_name(a, str_from(helper)), args, args[2] ? 3 : 2);
     call = call_with(e, call, "stride", window_ints(e, w->stride, w->n, 1));
     call = call_with(e, call, "padding", padding);

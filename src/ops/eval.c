@@ -10,10 +10,24 @@ const Known *in_known(const Node *n, int i) {
     return v ? v->known : NULL;
 }
 
+bool in_is_zero(const Node *n, int i) {
+    const Value *v = node_in(n, i);
+    if (!v || !v->splat)
+        return false;
+    return v->splat->floats ? v->splat->floats[0] == 0
+                            : dim_is(v->splat->ints[0], 0);
+}
+
 void set_known(Node *n, int out, const Known *k) {
     Value *v = node_out(n, out);
     if (v)
         v->known = k;
+}
+
+void set_splat(Node *n, int out, const Known *one) {
+    Value *v = node_out(n, out);
+    if (v)
+        v->splat = one;
 }
 
 /* ---- rounding ----------------------------------------------------------------------

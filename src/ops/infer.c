@@ -38,7 +38,8 @@ static void set_dims(Model *m, Type *t, const Shape *s) {
 
 void set_type(Model *m, Node *n, int out, DType dtype, const Shape *s) {
     Value *v = node_out(n, out);
-    if (dims_take_overflow(&m->dims) && s->rank > 0) {
+    /* Without memory there are no fresh symbols either. */
+    if (dims_take_overflow(&m->dims) && s->rank > 0 && !m->arena->failed) {
         set_rank(m, n, out, dtype, s->rank);
         return;
     }

@@ -168,3 +168,19 @@ const Expr *emit_dims(Emit *e, const Dim *dims, int rank) {
 const Expr *ex_axes(Arena *a, const int64_t *axes, size_t n) {
     return n == 1 ? ex_int(a, axes[0]) : ex_ints(a, EX_TUPLE, axes, n);
 }
+
+const Expr *emit_index_tuple(Emit *e, int i) {
+    enum { TUPLE_MAX = 4 };
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    const Expr *items[TUPLE_MAX];
+    int rank = in_rank(n, i);
+    Dim length = rank > 0 ? in_dim(n, i, rank - 1) : dim_int(0);
+    if (!dim_is_int(length) || length.c < 1 || length.c > TUPLE_MAX)
+        return NULL;
+    const Expr *index = length.c == 1 ? emit_in(e, i) : emit_in_named(e, i);
+    for (int64_t k = 0; k < length.c; k++)
+        items[k] = rank == 1 ? EX(a, "$0[$1]", index, ex_int(a, k))
+                             : EX(a, "$0[..., $1]", index, ex_int(a, k));
+    return length.c == 1 ? items[0] : ex_seq(a, EX_TUPLE, items, (size_t)length.c);
+}

@@ -116,6 +116,12 @@ static void eval_not(Model *m, Node *n) {
 static void legacy_equal(Emit *e) {
     emit_legacy(e, "$0 == $1");
 }
+static void emit_equal(Emit *e) {
+    if (in_dtype(emit_node(e), 0) == DT_STRING)
+        emit_fail(e, OX0302, "", "JAX has no arrays of strings");
+    emit_out(e, 0, emit_template(e, "$A == $B"));
+}
+
 static void legacy_less(Emit *e) {
     emit_legacy(e, "$0 < $1");
 }
@@ -178,7 +184,9 @@ static void eval_where(Model *m, Node *n) {
 static const OpDef ops[] = {
     /*     name         since  facts, evaluator, JAX                                   */
     LEGACY("Equal",            legacy_equal),
-    BINARY("Equal",          7,  OP_COMMUTATIVE, eval_equal, "$A == $B"),
+    {.name = "Equal", .since = 7, .in = "A B", .out = "C",
+     .facts = OP_BROADCAST | OP_COMMUTATIVE, .infer = infer_broadcast_bool,
+     .eval = eval_equal, .emit = emit_equal},
     LEGACY("Less",             legacy_less),
     BINARY("Less",           7,  0, eval_less, "$A < $B"),
     LEGACY("Greater",          legacy_greater),

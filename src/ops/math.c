@@ -512,11 +512,11 @@ static void infer_det(Model *m, Node *n) {
 static const OpDef ops[] = {
     /*    name     opsets  inputs    output  facts, evaluator, JAX                      */
     LEGACY("Add",          "A B",    "C",    legacy_add),
-    BINARY("Add",      7,  "A B",    "C",    OP_COMMUTATIVE, eval_add, "$A + $B"),
+    BINARY("Add",      7,  "A B",    "C",    OP_COMMUTATIVE | OP_UNIT0, eval_add, "$A + $B"),
     LEGACY("Sub",          "A B",    "C",    legacy_sub),
-    BINARY("Sub",      7,  "A B",    "C",    0, eval_sub, "$A - $B"),
+    BINARY("Sub",      7,  "A B",    "C",    OP_UNIT0, eval_sub, "$A - $B"),
     LEGACY("Mul",          "A B",    "C",    legacy_mul),
-    BINARY("Mul",      7,  "A B",    "C",    OP_COMMUTATIVE, eval_mul, "$A * $B"),
+    BINARY("Mul",      7,  "A B",    "C",    OP_COMMUTATIVE | OP_UNIT1, eval_mul, "$A * $B"),
     LEGACY("Div",          "A B",    "C",    legacy_div),
     BINARY_CALL("Div", 7,  "A B",    "C",    eval_div, emit_div),
     LEGACY("Pow",          "X Y",    "Z",    legacy_pow),

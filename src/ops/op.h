@@ -27,6 +27,9 @@ typedef enum OpFact {
     OP_IMPURE = 1 << 3,      /* random: never merged, never moved */
     OP_ELEMENTWISE = 1 << 4, /* unary, shape and layout preserving */
     OP_RUNTIME_SHAPE = 1 << 5, /* output shape depends on data: never under jit */
+    OP_MOVES = 1 << 7,         /* every element of output 0 is an element of input 0 */
+    OP_UNIT0 = 1 << 8,         /* x op 0 is x; 0 op x too when commutative */
+    OP_UNIT1 = 1 << 9,         /* x op 1 is x; 1 op x too when commutative */
     OP_CONSTANT = 1 << 6,      /* its output is its value* attribute; import makes it a
                                   VALUE_CONST or VALUE_PARAM and no node remains */
 } OpFact;
@@ -189,12 +192,19 @@ void node_error(Model *m, const Node *n, DiagCode code, const char *hint,
 void infer_same(Model *m, Node *n);           /* output 0 as input 0 */
 void infer_broadcast(Model *m, Node *n);      /* dtype of input 0 */
 void infer_broadcast_bool(Model *m, Node *n); /* comparisons */
+/* Infers a subgraph of a node, after its rule has set the types of the graph's inputs
+ * (implemented in shape/). */
+void infer_subgraph(Model *m, Graph *g);
 
 /* ---- evaluation -------------------------------------------------------------------- */
 
 /* Known elements of input i; NULL when not known or absent. */
 const Known *in_known(const Node *n, int i);
+/* All elements of input i are known to be zero: a bias that adds nothing. */
+bool in_is_zero(const Node *n, int i);
 void set_known(Node *n, int out, const Known *k);
+/* All elements of output `out` equal this one; for results of any size. */
+void set_splat(Node *n, int out, const Known *one);
 /* Rounds to what `dtype` holds; false for types that evaluation leaves alone. */
 bool round_to(DType dtype, double *x);
 /* x is a value of the integer or bool type; evaluation never wraps around. */
@@ -240,6 +250,12 @@ bool emit_wants(Emit *e, int k);
 /* Reports that this form cannot be compiled (usually OX0302), with a hint. */
 void emit_fail(Emit *e, DiagCode code, const char *hint, const char *fmt, ...)
     OX_PRINTF(4, 5);
+/* Turns jit off; `why` completes "node ... " in a comment of the file. */
+void emit_not_jittable(Emit *e, const char *why);
+/* Defines a local function for a subgraph of this node: its parameters are the graph's
+ * inputs, it returns the outputs (a tuple when there are several or `tuple` asks for
+ * one).  Returns its name, made from `hint`.  Call it once for each graph. */
+const Expr *emit_subgraph(Emit *e, const Graph *graph, const char *hint, bool tuple);
 /* Expands a template in this node's scope ($inputs, $attributes, $out.*). */
 const Expr *emit_template(Emit *e, const char *text);
 

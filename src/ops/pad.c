@@ -37,8 +37,7 @@ static bool pad_axes(Model *m, const Node *n, int rank, int count, int *axes) {
 static bool get_padding(Model *m, const Node *n, int rank, Padding *p) {
     Shape pads;
     int axes[OX_MAX_RANK];
-    if (!get_dims(n, pads_name(n), &pads) ||
-        !pad_axes(m, n, rank, pads.rank / 2, axes))
+    if (!get_dims(n, pads_name(n), &pads) || !pad_axes(m, n, rank, pads.rank / 2, axes))
         return false;
     *p = (Padding){.rank = rank};
     for (int i = 0; i < pads.rank / 2; i++) {
@@ -141,9 +140,9 @@ static const Expr *emit_mode(Emit *e) {
 static const Expr *emit_runtime_pad(Emit *e) {
     const Node *n = emit_node(e);
     bool axes = op_input_index(n->op, STR("axes")) >= 0;
-    return EX(emit_arena(e), "pad($0, $1$(, axes=$2)$(, mode=$3)$(, value=$4))",
-              emit_in(e, 0), emit_ints(e, pads_name(n)), axes ? emit_ints(e, "axes") : NULL,
-              emit_mode(e), emit_pad_value(e));
+    return EX(emit_arena(e), "pad_or_cut($0, $1$(, axes=$2)$(, mode=$3)$(, value=$4))",
+              emit_in(e, 0), emit_ints(e, pads_name(n)),
+              axes ? emit_ints(e, "axes") : NULL, emit_mode(e), emit_pad_value(e));
 }
 
 static bool mode_is_known(const Node *n) {
@@ -171,8 +170,8 @@ static void emit_pad(Emit *e) {
     }
     const Expr *x = emit_cuts(e, &p), *widths = emit_widths(e, &p);
     if (widths)
-        x = EX(a, "jnp.pad($0, $1$(, $2)$(, constant_values=$3))", x, widths, emit_mode(e),
-               emit_pad_value(e));
+        x = EX(a, "jnp.pad($0, $1$(, $2)$(, constant_values=$3))", x, widths,
+               emit_mode(e), emit_pad_value(e));
     emit_out(e, 0, x);
 }
 
@@ -188,7 +187,8 @@ static void infer_center_crop_pad(Model *m, Node *n) {
     bool listed = attr_ints(n, "axes", &axes), known = get_dims(n, "shape", &sizes);
     int count = listed ? (int)axes.n : s.rank;
     if (known && sizes.rank != count) {
-        node_error(m, n, OX0401, "", "shape has %d entries for %d axes", sizes.rank, count);
+        node_error(m, n, OX0401, "", "shape has %d entries for %d axes", sizes.rank,
+                   count);
         known = false;
     }
     for (int i = 0; i < count; i++) {
@@ -201,8 +201,9 @@ static void infer_center_crop_pad(Model *m, Node *n) {
 }
 
 static void emit_center_crop_pad(Emit *e) {
-    emit_out(e, 0, EX(emit_arena(e), "center_crop_pad($0, $1$(, axes=$2))", emit_in(e, 0),
-                      emit_ints(e, "shape"), emit_ints(e, "axes")));
+    emit_out(e, 0,
+             EX(emit_arena(e), "center_crop_pad($0, $1$(, axes=$2))", emit_in(e, 0),
+                emit_ints(e, "shape"), emit_ints(e, "axes")));
 }
 
 /* ---- table ------------------------------------------------------------------------- */

@@ -169,12 +169,12 @@ static const Expr *axis_argument(Emit *e, const Ints *axes) {
                         : ex_ints(a, EX_TUPLE, axes->v, axes->n);
 }
 
-/* A reduced axis is known to have size 0. */
+/* An axis that is reduced, or may be, is known to have size 0. */
 static bool is_empty(Emit *e) {
     const Node *n = emit_node(e);
-    uint64_t mask;
-    if (in_rank(n, 0) < 0 || !reduced_axes(emit_model(e), n, &mask))
-        return false;
+    uint64_t mask = UINT64_MAX;
+    if (!axes_at_run_time(n) && in_rank(n, 0) >= 0)
+        (void)reduced_axes(emit_model(e), n, &mask);
     for (int i = 0; i < in_rank(n, 0); i++)
         if (mask >> i & 1 && dim_is(in_dim(n, 0, i), 0))
             return true;

@@ -88,7 +88,8 @@ static Dim rest_dim(Model *m, Node *n, const Shape *s, int axis) {
     if (!dim_is(others, 0) && dim_divide(&m->dims, total, others, &rest))
         return rest;
     if (dim_is_int(total) && dim_is_int(others))
-        node_error(m, n, OX0401, "", "%lld elements cannot be reshaped into groups of %lld",
+        node_error(m, n, OX0401, "",
+                   "%lld elements cannot be reshaped into groups of %lld",
                    (long long)total.c, (long long)others.c);
     return fresh_dim(m, n, 0, axis);
 }
@@ -189,7 +190,8 @@ static void emit_reshape(Emit *e) {
         x = ex_method_spread(emit_arena(e), emit_in(e, 0), "reshape",
                              emit_ints(e, "shape"));
     if (!x)
-        x = EX(emit_arena(e), "reshape($0, $1)", emit_in(e, 0), emit_ints(e, "shape"));
+        x = EX(emit_arena(e), "reshape_with_zeros($0, $1)", emit_in(e, 0),
+               emit_ints(e, "shape"));
     emit_out(e, 0, x);
 }
 
@@ -221,7 +223,7 @@ static void emit_flatten(Emit *e) {
     else if (in_rank(n, 0) >= 0)
         emit_out(e, 0, reshape_to_type(e, -2));
     else
-        emit_out(e, 0, emit_template(e, "flatten($input$(, axis=$axis|1))"));
+        emit_out(e, 0, emit_template(e, "flatten_at($input$(, axis=$axis|1))"));
 }
 
 /* ---- Squeeze, Unsqueeze ------------------------------------------------------------ */
@@ -232,7 +234,8 @@ static void set_squeezed(Model *m, Node *n, const Shape *s, uint64_t mask) {
         if (!(mask >> i & 1))
             out.d[out.rank++] = s->d[i];
         else if (dim_known_eq(&m->dims, s->d[i], dim_int(1)) == 0)
-            node_error(m, n, OX0401, "", "axis %d to be removed does not have size 1", i);
+            node_error(m, n, OX0401, "", "axis %d to be removed does not have size 1",
+                       i);
     }
     set_type(m, n, 0, in_dtype(n, 0), &out);
 }
@@ -255,7 +258,8 @@ static void infer_squeeze(Model *m, Node *n) {
     uint64_t mask;
     bool all = is_absent(n, "axes");
     if (in_shape(n, 0, &s)) {
-        if (all ? mask_ones(m, &s, &mask) : get_axes(m, n, "axes", s.rank, false, &mask)) {
+        if (all ? mask_ones(m, &s, &mask)
+                : get_axes(m, n, "axes", s.rank, false, &mask)) {
             set_squeezed(m, n, &s, mask);
             return;
         }
@@ -312,12 +316,13 @@ static void infer_unsqueeze(Model *m, Node *n) {
 static void emit_unsqueeze(Emit *e) {
     Arena *a = emit_arena(e);
     const Node *n = emit_node(e);
+    Ints axes;
     uint64_t mask;
     int rank = n->out[0]->type.rank;
     const Expr *items[OX_MAX_RANK] = {NULL};
-    if (rank < 0 || in_rank(n, 0) < 0) {
-        emit_out(e, 0, EX(a, "jnp.expand_dims($0, $1)", emit_in(e, 0),
-                          emit_ints(e, "axes")));
+    if (rank < 0 || in_rank(n, 0) < 0 || !get_ints(n, "axes", &axes)) {
+        emit_out(e, 0,
+                 EX(a, "jnp.expand_dims($0, $1)", emit_in(e, 0), emit_ints(e, "axes")));
         return;
     }
     if (!get_axes(emit_model(e), n, "axes", rank, false, &mask))
@@ -361,7 +366,8 @@ static void infer_transpose(Model *m, Node *n) {
     in_shape(n, 0, &s);
     out.rank = perm_rank(n);
     if (out.rank >= 0 && !get_perm(n, out.rank, perm)) {
-        node_error(m, n, OX0401, "", "perm is not a permutation of the %d axes", out.rank);
+        node_error(m, n, OX0401, "", "perm is not a permutation of the %d axes",
+                   out.rank);
         out.rank = -1;
     }
     for (int i = 0; i < out.rank; i++)
@@ -414,8 +420,9 @@ static void emit_transpose(Emit *e) {
     else if (swaps_last_two(perm, rank))
         emit_out(e, 0, EX(a, "$0.swapaxes(-1, -2)", x));
     else
-        emit_out(e, 0, ex_method_spread(a, x, "transpose",
-                                        ex_ints(a, EX_TUPLE, axes, (size_t)rank)));
+        emit_out(e, 0,
+                 ex_method_spread(a, x, "transpose",
+                                  ex_ints(a, EX_TUPLE, axes, (size_t)rank)));
 }
 
 /* ---- Expand ------------------------------------------------------------------------ */
@@ -455,12 +462,14 @@ static void emit_expand(Emit *e) {
     if (is_unchanged(n, 0)) {
         emit_out(e, 0, emit_in(e, 0));
     } else if (shape_is_given(n, 0)) {
-        emit_out(e, 0, EX(a, "jnp.broadcast_to($0, $1)", emit_in(e, 0),
-                          emit_shape(e, n->out[0])));
+        emit_out(
+            e, 0,
+            EX(a, "jnp.broadcast_to($0, $1)", emit_in(e, 0), emit_shape(e, n->out[0])));
     } else {
         const Expr *x = emit_in_named(e, 0);
-        emit_out(e, 0, EX(a, "jnp.broadcast_to($0, jnp.broadcast_shapes($1.shape, $2))", x,
-                          x, emit_ints(e, "shape")));
+        emit_out(e, 0,
+                 EX(a, "jnp.broadcast_to($0, jnp.broadcast_shapes($1.shape, $2))", x, x,
+                    emit_ints(e, "shape")));
     }
 }
 
@@ -477,30 +486,30 @@ static const OpDef ops[] = {
      .infer = infer_size, .eval = eval_size, .jax = "jnp.array($data.size, $out.dtype)"},
     {.name = "Reshape", .since = 1, .until = 4, .in = "data", .out = "reshaped",
      .attrs = {INTS_OPT("consumed_inputs"), INTS_OPT("shape")},
-     .infer = infer_reshape, .eval = eval_copy, .emit = emit_reshape},
+     .facts = OP_MOVES, .infer = infer_reshape, .eval = eval_copy, .emit = emit_reshape},
     {.name = "Reshape", .since = 5, .until = 13, .in = "data shape", .out = "reshaped",
-     .fixed = "shape", .infer = infer_reshape, .eval = eval_copy, .emit = emit_reshape},
+     .fixed = "shape", .facts = OP_MOVES, .infer = infer_reshape, .eval = eval_copy, .emit = emit_reshape},
     {.name = "Reshape", .since = 14, .in = "data shape", .out = "reshaped",
      .fixed = "shape", .attrs = {INT("allowzero", 0)},
-     .infer = infer_reshape, .eval = eval_copy, .emit = emit_reshape},
+     .facts = OP_MOVES, .infer = infer_reshape, .eval = eval_copy, .emit = emit_reshape},
     {.name = "Flatten", .since = 1, .in = "input", .out = "output",
      .attrs = {INT("axis", 1)},
-     .infer = infer_flatten, .eval = eval_copy, .emit = emit_flatten},
+     .facts = OP_MOVES, .infer = infer_flatten, .eval = eval_copy, .emit = emit_flatten},
     {.name = "Squeeze", .since = 1, .until = 12, .in = "data", .out = "squeezed",
      .attrs = {INTS_OPT("axes")},
-     .infer = infer_squeeze, .eval = eval_copy, .emit = emit_squeeze},
+     .facts = OP_MOVES, .infer = infer_squeeze, .eval = eval_copy, .emit = emit_squeeze},
     {.name = "Squeeze", .since = 13, .in = "data axes?", .out = "squeezed",
-     .fixed = "axes", .infer = infer_squeeze, .eval = eval_copy, .emit = emit_squeeze},
+     .fixed = "axes", .facts = OP_MOVES, .infer = infer_squeeze, .eval = eval_copy, .emit = emit_squeeze},
     {.name = "Unsqueeze", .since = 1, .until = 12, .in = "data", .out = "expanded",
      .attrs = {INTS_REQ("axes")},
-     .infer = infer_unsqueeze, .eval = eval_copy, .emit = emit_unsqueeze},
+     .facts = OP_MOVES, .infer = infer_unsqueeze, .eval = eval_copy, .emit = emit_unsqueeze},
     {.name = "Unsqueeze", .since = 13, .in = "data axes", .out = "expanded",
-     .fixed = "axes", .infer = infer_unsqueeze, .eval = eval_copy, .emit = emit_unsqueeze},
+     .fixed = "axes", .facts = OP_MOVES, .infer = infer_unsqueeze, .eval = eval_copy, .emit = emit_unsqueeze},
     {.name = "Transpose", .since = 1, .in = "data", .out = "transposed",
      .attrs = {INTS_OPT("perm")},
-     .infer = infer_transpose, .eval = eval_transpose, .emit = emit_transpose},
+     .facts = OP_MOVES, .infer = infer_transpose, .eval = eval_transpose, .emit = emit_transpose},
     {.name = "Expand", .since = 8, .in = "input shape", .out = "output",
-     .fixed = "shape", .infer = infer_expand, .eval = eval_expand, .emit = emit_expand},
+     .fixed = "shape", .facts = OP_MOVES, .infer = infer_expand, .eval = eval_expand, .emit = emit_expand},
 };
 /* clang-format on */
 const OpFamily ops_shape = FAMILY(ops);

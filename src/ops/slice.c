@@ -1,5 +1,6 @@
 /* Slice.  ONNX's rules for negative, clamped and reversed bounds are Python's, so the
- * numbers of the model can be written as they are; inference does the clamping.
+ * numbers of the model can be written as they are; inference does the clamping.  They
+ * differ in one point: a backward slice that starts before the front has one element.
  * Source: ONNX operator Slice, versions 1, 10, 11, 13. */
 #include "ops/layout.h"
 
@@ -56,10 +57,10 @@ static int64_t clamp(int64_t x, int64_t low, int64_t high) {
     return x < low ? low : x > high ? high : x;
 }
 
-/* Bounds within an axis of known size, as Python's slice.indices. */
+/* Bounds within an axis of known size. */
 static void clamp_bounds(int64_t size, int64_t step, int64_t *start, int64_t *stop) {
     int64_t low = step < 0 ? -1 : 0, high = step < 0 ? size - 1 : size;
-    *start = clamp(*start < 0 ? *start + size : *start, low, high);
+    *start = clamp(*start < 0 ? *start + size : *start, size ? 0 : low, high);
     *stop = clamp(*stop < 0 ? *stop + size : *stop, low, high);
 }
 
@@ -108,7 +109,8 @@ static bool starts_at_end(Dim size, Dim start) {
 }
 
 static bool stops_before_front(Dim size, Dim stop) {
-    return dim_is_int(stop) && (stop.c <= -END || (dim_is_int(size) && stop.c < -size.c));
+    return dim_is_int(stop) &&
+           (stop.c <= -END || (dim_is_int(size) && stop.c < -size.c));
 }
 
 static bool slice_length(Dims *ds, Dim size, Dim start, Dim stop, int64_t step,
@@ -184,6 +186,8 @@ static const Expr *emit_range(Emit *e, Dim size, Dim start, Dim stop, int64_t st
         to_last = dim_eq(stop, size) || (dim_is_int(stop) && stop.c >= END) ||
                   (dim_is_int(size) && dim_is_int(stop) && stop.c >= size.c);
     } else {
+        if (dim_is_int(size) && dim_is_int(start) && start.c < -size.c)
+            start = dim_int(0);
         from_first = starts_at_end(size, start);
         to_last = stops_before_front(size, stop);
     }
@@ -203,9 +207,10 @@ static void emit_slice(Emit *e) {
     in_shape(n, 0, &s);
     if (!get_bounds(emit_model(e), n, s.rank, &b)) {
         bool steps = op_input_index(n->op, STR("steps")) >= 0;
-        emit_out(e, 0, EX(a, "slice_axes($0, $1, $2$(, axes=$3)$(, steps=$4))",
-                          emit_in(e, 0), emit_ints(e, "starts"), emit_ints(e, "ends"),
-                          emit_ints(e, "axes"), steps ? emit_ints(e, "steps") : NULL));
+        emit_out(e, 0,
+                 EX(a, "slice_axes($0, $1, $2$(, axes=$3)$(, steps=$4))", emit_in(e, 0),
+                    emit_ints(e, "starts"), emit_ints(e, "ends"), emit_ints(e, "axes"),
+                    steps ? emit_ints(e, "steps") : NULL));
         return;
     }
     for (int i = 0; i < b.count; i++)
@@ -220,10 +225,10 @@ static void emit_slice(Emit *e) {
 static const OpDef ops[] = {
     {.name = "Slice", .since = 1, .until = 9, .in = "data", .out = "output",
      .attrs = {INTS_REQ("starts"), INTS_REQ("ends"), INTS_OPT("axes")},
-     .infer = infer_slice, .eval = eval_slice, .emit = emit_slice},
+     .facts = OP_MOVES, .infer = infer_slice, .eval = eval_slice, .emit = emit_slice},
     {.name = "Slice", .since = 10, .in = "data starts ends axes? steps?",
      .out = "output", .fixed = "starts ends axes steps",
-     .infer = infer_slice, .eval = eval_slice, .emit = emit_slice},
+     .facts = OP_MOVES, .infer = infer_slice, .eval = eval_slice, .emit = emit_slice},
 };
 /* clang-format on */
 const OpFamily ops_slice = FAMILY(ops);

@@ -19,8 +19,8 @@ static void infer_constant(Model *m, Node *n) {
 
 static void emit_constant(Emit *e) {
     const char *what = attr_has(emit_node(e), "sparse_value") ? "sparse" : "text";
-    emit_fail(e, OX0302, "store a dense tensor of numbers", "%s constants are not supported",
-              what);
+    emit_fail(e, OX0302, "store a dense tensor of numbers",
+              "%s constants are not supported", what);
 }
 
 static void eval_identity(Model *m, Node *n) {
@@ -57,6 +57,12 @@ static void infer_constant_of_shape(Model *m, Node *n) {
 static void eval_constant_of_shape(Model *m, Node *n) {
     Strided s;
     const Tensor *t = fill_tensor(n);
+    Known *one = known_new(m, fill_dtype(n), 1);
+    if (one && one->floats)
+        known_floats(one)[0] = t ? tensor_f64(t, 0) : 0;
+    else if (one)
+        known_ints(one)[0] = dim_int(tensor_i64(t, 0));
+    set_splat(n, 0, one);
     if (!strided_of(node_out(n, 0), &s))
         return;
     size_t count = 1;
@@ -142,16 +148,17 @@ static void emit_dropout(Emit *e) {
     }
     const Expr *x = emit_in_named(e, 0);
     emit_out(e, 0, x);
-    emit_out(e, 1, EX(emit_arena(e), "jnp.ones_like($0, $1)", x,
-                      emit_dtype(e, n->out[1]->type.dtype)));
+    emit_out(e, 1,
+             EX(emit_arena(e), "jnp.ones_like($0, $1)", x,
+                emit_dtype(e, n->out[1]->type.dtype)));
 }
 
 /* ---- EyeLike ----------------------------------------------------------------------- */
 
 static void infer_eye_like(Model *m, Node *n) {
     Shape s;
-    DType dtype = attr_has(n, "dtype") ? dtype_from_onnx(attr_int(n, "dtype"))
-                                       : in_dtype(n, 0);
+    DType dtype =
+        attr_has(n, "dtype") ? dtype_from_onnx(attr_int(n, "dtype")) : in_dtype(n, 0);
     if (in_shape(n, 0, &s) && s.rank != 2)
         node_error(m, n, OX0401, "", "EyeLike needs a matrix, not rank %d", s.rank);
     set_type(m, n, 0, dtype, &s);
@@ -164,13 +171,16 @@ static void emit_eye_like(Emit *e) {
     const Expr *k = attr_int(n, "k") ? ex_int(a, attr_int(n, "k")) : NULL;
     const Expr *dtype = emit_dtype(e, t->dtype);
     if (t->rank != 2) {
-        emit_out(e, 0, EX(a, "jnp.eye(*$0.shape$(, k=$1), dtype=$2)", emit_in(e, 0), k,
-                          dtype));
+        emit_out(
+            e, 0,
+            EX(a, "jnp.eye(*$0.shape$(, k=$1), dtype=$2)", emit_in(e, 0), k, dtype));
         return;
     }
-    const Expr *columns = dim_eq(t->dims[0], t->dims[1]) ? NULL : emit_dim(e, t->dims[1]);
-    emit_out(e, 0, EX(a, "jnp.eye($0$(, $1)$(, k=$2), dtype=$3)",
-                      emit_dim(e, t->dims[0]), columns, k, dtype));
+    const Expr *columns =
+        dim_eq(t->dims[0], t->dims[1]) ? NULL : emit_dim(e, t->dims[1]);
+    emit_out(e, 0,
+             EX(a, "jnp.eye($0$(, $1)$(, k=$2), dtype=$3)", emit_dim(e, t->dims[0]),
+                columns, k, dtype));
 }
 
 /* ---- Range ------------------------------------------------------------------------- */
@@ -218,8 +228,8 @@ static bool range_float_count(const Node *n, Dim *count) {
 static void infer_range(Model *m, Node *n) {
     Shape s = {.rank = 1};
     RangeInts r;
-    bool known = range_ints(n, &r) ? range_count(m, &r, &s.d[0])
-                                   : range_float_count(n, &s.d[0]);
+    bool known =
+        range_ints(n, &r) ? range_count(m, &r, &s.d[0]) : range_float_count(n, &s.d[0]);
     if (!known)
         s.d[0] = fresh_dim(m, n, 0, 0);
     set_type(m, n, 0, in_dtype(n, 0), &s);
@@ -246,11 +256,9 @@ static const Expr *range_argument(Emit *e, int i, const char *name) {
     const Known *k = in_known(n, i);
     if (k && k->n == 1 && k->ints)
         return emit_dim(e, k->ints[0]);
-    if (!dtype_is_float(in_dtype(n, 0)))
-        return emit_ints(e, name);
     if (k && get_float(n, name, &value))
         return emit_float(e, value, in_dtype(n, 0));
-    return EX(emit_arena(e), "$0.item()", emit_in(e, i));
+    return emit_ints(e, name);
 }
 
 /* float16 and bfloat16 are computed in float32, as Range-27 asks and the older versions
@@ -262,12 +270,12 @@ static void emit_range(Emit *e) {
     const Expr *start = range_argument(e, 0, "start");
     const Expr *limit = range_argument(e, 1, "limit");
     const Expr *delta = range_argument(e, 2, "delta");
-    const Expr *type = dtype == DT_INT64 ? NULL : emit_dtype(e, narrow ? DT_FLOAT : dtype);
+    const Expr *type =
+        dtype == DT_INT64 ? NULL : emit_dtype(e, narrow ? DT_FLOAT : dtype);
     bool unit = delta->kind == EX_INT && delta->i == 1;
     bool zero = start->kind == EX_INT && start->i == 0;
-    const Expr *x =
-        EX(a, "jnp.arange($($0, )$1$(, $2)$(, dtype=$3))", zero && unit ? NULL : start,
-           limit, unit ? NULL : delta, type);
+    const Expr *x = EX(a, "jnp.arange($($0, )$1$(, $2)$(, dtype=$3))",
+                       zero && unit ? NULL : start, limit, unit ? NULL : delta, type);
     emit_out(e, 0, narrow ? EX(a, "$0.astype($1)", x, emit_dtype(e, dtype)) : x);
 }
 
@@ -327,7 +335,8 @@ static const Expr *emit_depth(Emit *e) {
     Dim depth;
     if (one_hot_depth(emit_node(e), &depth))
         return emit_dim(e, depth);
-    return EX(emit_arena(e), "int($0.item())", emit_in(e, 1));
+    const char *text = in_rank(emit_node(e), 1) == 0 ? "int($0)" : "int($0[0])";
+    return EX(emit_arena(e), text, emit_ints(e, "depth"));
 }
 
 /* Negative indices count from the end since version 11; jax.nn.one_hot leaves them out,
@@ -343,11 +352,11 @@ static void emit_one_hot(Emit *e) {
     const Expr *x = emit_in(e, 0);
     if (from != DT_INT64 && from != DT_INT32)
         x = EX(a, "$0.astype(int)", x);
-    const Expr *y =
-        EX(a, wraps ? "one_hot($0, $1$(, axis=$2), dtype=$3)"
-                    : "jax.nn.one_hot($0, $1$(, axis=$2), dtype=$3)",
-           x, emit_depth(e), axis == -1 ? NULL : ex_int(a, axis),
-           emit_dtype(e, plain ? to : DT_BOOL));
+    const Expr *y = EX(a,
+                       wraps ? "one_hot($0, $1$(, axis=$2), dtype=$3)"
+                             : "jax.nn.one_hot($0, $1$(, axis=$2), dtype=$3)",
+                       x, emit_depth(e), axis == -1 ? NULL : ex_int(a, axis),
+                       emit_dtype(e, plain ? to : DT_BOOL));
     if (!plain && one_hot_values(e, &off, &on))
         y = EX(a, "jnp.where($0, $1, $2).astype($3)", y, on, off, emit_dtype(e, to));
     else if (!plain)
@@ -363,12 +372,14 @@ static void emit_trilu(Emit *e) {
     bool upper = attr_int(n, "upper") != 0;
     int64_t k = 0;
     if (node_in(n, 1) && !known_int(n, 1, 0, &k)) {
-        emit_out(e, 0, EX(a, upper ? "trilu($0, $1)" : "trilu($0, $1, upper=False)",
-                          emit_in(e, 0), emit_in(e, 1)));
+        emit_out(e, 0,
+                 EX(a, upper ? "trilu($0, $1)" : "trilu($0, $1, upper=False)",
+                    emit_in(e, 0), emit_in(e, 1)));
         return;
     }
-    emit_out(e, 0, EX(a, upper ? "jnp.triu($0$(, $1))" : "jnp.tril($0$(, $1))",
-                      emit_in(e, 0), k ? ex_int(a, k) : NULL));
+    emit_out(e, 0,
+             EX(a, upper ? "jnp.triu($0$(, $1))" : "jnp.tril($0$(, $1))", emit_in(e, 0),
+                k ? ex_int(a, k) : NULL));
 }
 
 /* ---- table ------------------------------------------------------------------------- */

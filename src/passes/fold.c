@@ -6,14 +6,32 @@
 
 enum { FOLD_MAX = 64 };
 
+static void find_symbol_of(void *user, const Symbol *s) {
+    const Value **v = user;
+    if (*v == s->value)
+        *v = NULL;
+}
+
+/* Dimensions are read from other values, so that v needs no node of its own. */
+static bool shape_is_free(const Value *v) {
+    const Value *found = v;
+    for (int i = 0; i < v->type.rank; i++)
+        dim_each_symbol(v->type.dims[i], find_symbol_of, &found);
+    return v->type.rank >= 0 && found == v;
+}
+
+static bool is_literal(const Value *v) {
+    if (v->splat && v->type.kind == TYPE_TENSOR && shape_is_free(v))
+        return true;
+    return v->known && v->known->n <= FOLD_MAX && type_is_static(&v->type);
+}
+
 static bool folds(const Node *n) {
     if (!n->op || n->op->facts & OP_IMPURE)
         return false;
-    for (uint32_t i = 0; i < n->n_out; i++) {
-        const Value *v = n->out[i];
-        if (v && (!v->known || v->known->n > FOLD_MAX || !type_is_static(&v->type)))
+    for (uint32_t i = 0; i < n->n_out; i++)
+        if (n->out[i] && !is_literal(n->out[i]))
             return false;
-    }
     return n->n_out > 0;
 }
 

@@ -1,14 +1,46 @@
-/* Bypasses nodes whose output 0 is their input 0, by the registry's OP_IDENTITY.  A
+/* Bypasses nodes that return an input: identities, x + 0, x * 1, as the registry's facts
+ * say.  The sign of a zero may differ: -0.0 + 0.0 is 0.0.  A
  * graph output keeps its name, since that is stored beside it. */
 #include "passes/passes.h"
 
-static bool is_bypassed(const Node *n) {
-    if (!n->op || !(n->op->facts & OP_IDENTITY) || !node_in(n, 0) || !node_out(n, 0))
+static bool is_number(const Known *k, int number) {
+    if (!k)
         return false;
-    for (uint32_t i = 1; i < n->n_out; i++)
-        if (n->out[i] && n->out[i]->uses)
+    return k->floats ? k->floats[0] >= number && k->floats[0] <= number
+                     : dim_is(k->ints[0], number);
+}
+
+static bool same_type(const Type *a, const Type *b) {
+    if (a->kind != TYPE_TENSOR || b->kind != TYPE_TENSOR || a->dtype != b->dtype ||
+        a->rank != b->rank || a->rank < 0)
+        return false;
+    for (int i = 0; i < a->rank; i++)
+        if (!dim_eq(a->dims[i], b->dims[i]))
             return false;
     return true;
+}
+
+/* The input that a binary node returns, because the other is its unit; NULL otherwise. */
+static Value *unit_partner(const Node *n) {
+    bool zero = n->op->facts & OP_UNIT0, one = n->op->facts & OP_UNIT1;
+    if ((!zero && !one) || n->n_in != 2 || !n->in[0] || !n->in[1])
+        return NULL;
+    int last = n->op->facts & OP_COMMUTATIVE ? 0 : 1;
+    for (int other = 1; other >= last; other--)
+        if (is_number(n->in[other]->splat, one) &&
+            same_type(&n->in[!other]->type, &n->out[0]->type))
+            return n->in[!other];
+    return NULL;
+}
+
+/* The input that node n returns unchanged; NULL when it does something. */
+static Value *bypassed(const Node *n) {
+    if (!n->op || !node_in(n, 0) || !node_out(n, 0))
+        return NULL;
+    for (uint32_t i = 1; i < n->n_out; i++)
+        if (n->out[i] && n->out[i]->uses)
+            return NULL;
+    return n->op->facts & OP_IDENTITY ? n->in[0] : unit_partner(n);
 }
 
 static void simplify_graph(void *user, Graph *g) {
@@ -16,8 +48,9 @@ static void simplify_graph(void *user, Graph *g) {
     size_t kept = 0;
     for (size_t i = 0; i < g->n_nodes; i++) {
         Node *n = g->nodes[i];
-        if (is_bypassed(n))
-            n->out[0]->alias = n->in[0];
+        Value *same = bypassed(n);
+        if (same)
+            n->out[0]->alias = same;
         else
             g->nodes[kept++] = n;
     }

@@ -1,6 +1,7 @@
 /* The inference engine: rules of the operators in topological order, then their
  * evaluators.  What the file declares about a value fills what no rule can know. */
 #include "shape/infer.h"
+#include "shape/splat.h"
 
 /* The declared integer or named dimension replaces a symbol that stands for "unknown". */
 static void refine_dim(Dim *d, Dim declared, const Value *v, int axis) {
@@ -62,8 +63,9 @@ static void use_declared(Model *m, const Node *n, Value *v) {
 
 /* Polynomials past the size limit become symbols read from the output itself. */
 static void drop_overflow(Model *m, Value *v) {
-    v->known = NULL;
-    Dim *dims = v->type.rank > 0 ? ARENA_ARRAY(m->arena, (size_t)v->type.rank, Dim) : NULL;
+    v->known = v->splat = NULL;
+    Dim *dims =
+        v->type.rank > 0 ? ARENA_ARRAY(m->arena, (size_t)v->type.rank, Dim) : NULL;
     if (!dims)
         return;
     for (int i = 0; i < v->type.rank; i++)
@@ -78,12 +80,13 @@ void infer_node(Model *m, Node *n) {
         if (!n->out[i])
             continue;
         n->out[i]->type = (Type){.rank = -1};
-        n->out[i]->known = NULL;
+        n->out[i]->known = n->out[i]->splat = NULL;
     }
     if (n->op && n->op->infer)
         n->op->infer(m, n);
     if (n->op && n->op->eval && !dims_take_overflow(&m->dims))
         n->op->eval(m, n);
+    infer_splat(m, n);
     bool overflow = dims_take_overflow(&m->dims);
     for (uint32_t i = 0; i < n->n_out; i++) {
         if (!n->out[i])
@@ -95,19 +98,19 @@ void infer_node(Model *m, Node *n) {
     }
 }
 
-static void infer_graph(Model *m, Graph *g) {
+void infer_subgraph(Model *m, Graph *g) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         Node *n = g->nodes[i];
         for (uint32_t a = 0; a < n->n_attrs; a++)
             for (size_t k = 0; k < n->attrs[a].graph_count; k++)
-                infer_graph(m, n->attrs[a].graphs[k]);
+                infer_subgraph(m, n->attrs[a].graphs[k]);
         infer_node(m, n);
     }
 }
 
 void infer_model(Model *m) {
     ops_bind(m);
-    infer_graph(m, m->graph);
+    infer_subgraph(m, m->graph);
 }
 
 /* ---- --shape ----------------------------------------------------------------------- */
@@ -134,12 +137,21 @@ static bool parse_int(Str s, int64_t *value) {
     return s.n > 0;
 }
 
+/* A number, "?", or a name: what begins with a letter. */
+static bool is_dim(Str s) {
+    int64_t value;
+    char c = s.n ? s.p[0] : '\0';
+    bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+                     (unsigned char)c >= 0x80;
+    return is_letter || str_is(s, "?") || parse_int(s, &value);
+}
+
 static Dim dim_named(Model *m, Str name, Value *v, int axis) {
     int64_t value;
     if (parse_int(name, &value))
         return dim_int(value);
     PbDim pb = {.kind = PB_DIM_UNKNOWN, .param = name};
-    if (name.n && !str_is(name, "?"))
+    if (!str_is(name, "?"))
         pb.kind = PB_DIM_PARAM;
     return dim_from_pb(m, &pb, v, axis);
 }
@@ -160,6 +172,10 @@ void infer_override_input(Model *m, Str spec) {
     while (rest.n && s.rank < OX_MAX_RANK) {
         const char *comma = memchr(rest.p, ',', rest.n);
         Str part = {rest.p, comma ? (size_t)(comma - rest.p) : rest.n};
+        if (!is_dim(part)) {
+            override_error(m, spec, "a dimension must be a number, a name or ?");
+            return;
+        }
         s.d[s.rank] = dim_named(m, part, v, s.rank);
         s.rank++;
         size_t used = part.n + (comma != NULL);

@@ -80,11 +80,20 @@ static char *chunk_start(ArenaChunk *c) {
     return (char *)(c + 1);
 }
 
+/* Zeroed once here and never used twice, so that allocations need no clearing.  calloc
+ * knows which pages are fresh from the kernel and leaves those untouched. */
+static void *zeroed_block(Arena *a, size_t size) {
+    if (a->hook.resize == malloc_resize)
+        return calloc(1, size);
+    void *block = a->hook.resize(a->hook.user, NULL, 0, size);
+    return block ? memset(block, 0, size) : NULL;
+}
+
 static ArenaChunk *chunk_new(Arena *a, size_t room) {
     size_t size;
     if (!size_add(room, sizeof(ArenaChunk), &size))
         return refuse(a);
-    ArenaChunk *c = a->hook.resize(a->hook.user, NULL, 0, size);
+    ArenaChunk *c = zeroed_block(a, size);
     if (!c)
         return refuse(a);
     c->size = size;
@@ -135,7 +144,7 @@ void *arena_alloc(Arena *a, size_t n) {
     if (!p)
         return NULL;
     UNPOISON(p, n);
-    return memset(p, 0, n);
+    return p;
 }
 
 void *arena_array(Arena *a, size_t count, size_t size) {
@@ -156,7 +165,6 @@ static bool extend(Arena *a, char *p, size_t old_n, size_t new_n) {
         return false;
     a->at = p + new_room;
     UNPOISON(p, new_n);
-    memset(p + old_n, 0, new_n - old_n);
     return true;
 }
 

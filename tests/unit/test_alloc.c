@@ -157,12 +157,14 @@ static void wrong_order_of_calls(void **state) {
 }
 
 int main(void) {
+    static char mlp[] = "two_layer_mlp.onnx", attention[] = "attention.onnx",
+                conv[] = "conv_bn_relu.onnx";
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_prestate(every_allocation_may_fail, "two_layer_mlp.onnx"),
-        cmocka_unit_test_prestate(every_allocation_may_fail, "attention.onnx"),
-        cmocka_unit_test_prestate(every_truncation_is_survived, "two_layer_mlp.onnx"),
-        cmocka_unit_test_prestate(every_truncation_is_survived, "conv_bn_relu.onnx"),
-        cmocka_unit_test_prestate(every_damaged_byte_is_survived, "two_layer_mlp.onnx"),
+        cmocka_unit_test_prestate(every_allocation_may_fail, mlp),
+        cmocka_unit_test_prestate(every_allocation_may_fail, attention),
+        cmocka_unit_test_prestate(every_truncation_is_survived, mlp),
+        cmocka_unit_test_prestate(every_truncation_is_survived, conv),
+        cmocka_unit_test_prestate(every_damaged_byte_is_survived, mlp),
         cmocka_unit_test(wrong_order_of_calls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,9 @@
 /* The thirteen tests of the original OxideXLA, under its own names, on the fixtures of
  * tests/generate_fixtures.py: test_parser, test_graph, test_codegen. */
 #include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>

@@ -1,0 +1,107 @@
+"""The C library through ctypes: the structs and functions of include/oxide_xla.h."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import sys
+from ctypes import POINTER, c_bool, c_char_p, c_int, c_int64, c_size_t, c_void_p
+from pathlib import Path
+
+OK, MODEL, UNSUPPORTED, USAGE, IO, MEMORY = range(6)  # OxStatus
+PARAMS = {"flat": 0, "nested": 1}  # OxParamStyle
+WEIGHTS = {"safetensors": 0, "npz": 1}  # OxWeightFormat
+JSON = 1  # OxFormat
+
+PACKAGE = Path(__file__).resolve().parent
+FILE_NAME = "liboxide_xla" + (".dylib" if sys.platform == "darwin" else ".so")
+
+
+class Text(ctypes.Structure):
+    """OxText: bytes that the compiler owns."""
+
+    _fields_ = [("data", c_void_p), ("size", c_size_t)]
+
+    def __str__(self) -> str:
+        return ctypes.string_at(self.data, self.size).decode("utf-8", "replace")
+
+
+class Options(ctypes.Structure):
+    """OxOptions; zeroed fields are the defaults."""
+
+    _fields_ = [
+        ("params", c_int),
+        ("shapes", POINTER(c_char_p)),
+        ("shape_count", c_size_t),
+        ("outputs", POINTER(c_char_p)),
+        ("output_count", c_size_t),
+        ("dump", c_char_p),
+        ("no_load_params", c_bool),
+        ("weights", c_int),
+    ]
+
+
+class Param(ctypes.Structure):
+    """OxParam: one parameter; its data lies in the model's own bytes."""
+
+    _fields_ = [
+        ("key", Text),
+        ("dtype", c_char_p),
+        ("shape", POINTER(c_int64)),
+        ("rank", c_int),
+        ("data", c_void_p),
+        ("nbytes", c_size_t),
+    ]
+
+
+FUNCTIONS = {
+    "ox_new": (c_void_p, [c_void_p]),
+    "ox_free": (None, [c_void_p]),
+    "ox_load_memory": (c_int, [c_void_p, c_char_p, c_size_t, c_char_p]),
+    "ox_load_file": (c_int, [c_void_p, c_char_p]),
+    "ox_compile": (c_int, [c_void_p, POINTER(Options)]),
+    "ox_source": (Text, [c_void_p]),
+    "ox_param_count": (c_size_t, [c_void_p]),
+    "ox_param": (Param, [c_void_p, c_size_t]),
+    "ox_write_module": (c_int, [c_void_p, c_char_p, c_char_p, c_int]),
+    "ox_inspect": (c_int, [c_void_p, c_int, POINTER(Text)]),
+    "ox_messages": (Text, [c_void_p, c_bool]),
+    "ox_version": (c_char_p, []),
+}
+
+
+def candidates() -> list[Path]:
+    """Where the library may lie, the best place first."""
+    if chosen := os.environ.get("OXIDE_XLA_LIBRARY"):
+        return [Path(chosen)]
+    # In a wheel beside this file; in the source tree where `make` puts it.
+    return [PACKAGE / FILE_NAME, PACKAGE.parents[1] / "build" / FILE_NAME]
+
+
+@functools.cache
+def library() -> ctypes.CDLL:
+    """The loaded library; ImportError when there is none."""
+    places = candidates()
+    path = next((place for place in places if place.exists()), None)
+    if path is None:
+        raise ImportError(
+            f"the library is not at {' or '.join(map(str, places))}: run `make`, or "
+            "set OXIDE_XLA_LIBRARY to its path"
+        )
+    lib = ctypes.CDLL(str(path))
+    for name, (result, arguments) in FUNCTIONS.items():
+        function = getattr(lib, name)
+        function.restype = result
+        function.argtypes = arguments
+    return lib
+
+
+def version() -> str:
+    """The version of the library, which is that of the package."""
+    return library().ox_version().decode()
+
+
+def strings(items: list[str]) -> ctypes.Array:
+    """A C array of C strings."""
+    return (c_char_p * len(items))(*(item.encode() for item in items))

@@ -1,0 +1,197 @@
+/* Reading elements by index.  Subscripts are used rather than jnp.take: negative indices
+ * wrap as in ONNX, and an index out of bounds, which ONNX forbids, is clamped and gives
+ * no NaN.
+ * Source: ONNX operators Gather, GatherElements, GatherND. */
+#include "ops/layout.h"
+
+/* ---- Gather ------------------------------------------------------------------------ */
+
+static void infer_gather(Model *m, Node *n) {
+    Shape data, index, out;
+    int axis = 0;
+    bool ranked = in_shape(n, 0, &data) && in_shape(n, 1, &index);
+    out.rank = ranked ? data.rank - 1 + index.rank : -1;
+    if (ranked && (!fix_axis(m, n, attr_int(n, "axis"), data.rank, &axis) ||
+                   out.rank > OX_MAX_RANK))
+        out.rank = -1;
+    for (int i = 0; i < out.rank; i++) {
+        if (i < axis)
+            out.d[i] = data.d[i];
+        else if (i < axis + index.rank)
+            out.d[i] = index.d[i - axis];
+        else
+            out.d[i] = data.d[i - index.rank + 1];
+    }
+    const Known *k = in_known(n, 1);
+    for (size_t i = 0; ranked && k && k->ints && i < k->n && out.rank >= 0; i++) {
+        Dim at = k->ints[i], size = data.d[axis];
+        if (dim_is_int(at) && dim_is_int(size) && (at.c >= size.c || at.c < -size.c))
+            node_error(m, n, OX0401, "", "index %lld is out of bounds for size %lld",
+                       (long long)at.c, (long long)size.c);
+    }
+    set_type(m, n, 0, in_dtype(n, 0), &out);
+}
+
+/* Rows of `inner` elements, picked from each of `outer` blocks. */
+static void eval_gather(Model *m, Node *n) {
+    size_t map[KNOWN_MAX], count = 0;
+    Strided x;
+    int axis;
+    const Known *k = in_known(n, 1);
+    if (!k || (k->n && !k->ints) || !strided_of(n->in[0], &x) || x.rank < 1 ||
+        !fix_axis(m, n, attr_int(n, "axis"), x.rank, &axis))
+        return;
+    int64_t inner = x.stride[axis], size = x.size[axis], outer = 1;
+    for (int i = 0; i < axis; i++)
+        outer *= x.size[i];
+    for (int64_t o = 0; o < outer; o++) {
+        for (size_t i = 0; i < k->n; i++) {
+            int64_t at = dim_is_int(k->ints[i]) ? k->ints[i].c : size;
+            at += at < 0 ? size : 0;
+            if (at < 0 || at >= size)
+                return;
+            for (int64_t r = 0; r < inner && count < KNOWN_MAX; r++)
+                map[count++] = (size_t)((o * size + at) * inner + r);
+        }
+    }
+    if (count < KNOWN_MAX)
+        eval_pick(m, n, 0, 0, map, count);
+}
+
+/* Indices that count up by one, as a slice; NULL for others. */
+static const Expr *index_run(Arena *a, const Known *k, Dim size) {
+    if (k->n == 0)
+        return NULL;
+    for (size_t i = 0; i < k->n; i++)
+        if (!dim_is_int(k->ints[i]) || k->ints[i].c != k->ints[0].c + (int64_t)i)
+            return NULL;
+    int64_t start = k->ints[0].c, stop = start + (int64_t)k->n;
+    if (start < 0 && stop > 0)
+        return NULL;
+    bool to_end = start < 0 ? stop == 0 : dim_is(size, stop);
+    return ex_slice(a, start ? ex_int(a, start) : NULL, to_end ? NULL : ex_int(a, stop),
+                    NULL);
+}
+
+/* What stands in the subscript on the gathered axis. */
+static const Expr *emit_gather_index(Emit *e, Dim size) {
+    const Node *n = emit_node(e);
+    const Known *k = in_known(n, 1);
+    if (k && k->ints && in_rank(n, 1) == 0)
+        return emit_dim(e, k->ints[0]);
+    const Expr *run =
+        k && k->ints && in_rank(n, 1) == 1 ? index_run(emit_arena(e), k, size) : NULL;
+    return run ? run : emit_in(e, 1);
+}
+
+static void emit_gather(Emit *e) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    int axis, rank = in_rank(n, 0);
+    const Expr *items[OX_MAX_RANK] = {NULL};
+    if (rank < 0) {
+        emit_out(e, 0,
+                 EX(a, "jnp.take($0, $1, axis=$2)", emit_in(e, 0), emit_in(e, 1),
+                    ex_int(a, attr_int(n, "axis"))));
+        return;
+    }
+    if (!fix_axis(emit_model(e), n, attr_int(n, "axis"), rank, &axis))
+        return;
+    items[axis] = emit_gather_index(e, in_dim(n, 0, axis));
+    emit_out(e, 0, ex_subscript(a, emit_in(e, 0), items, rank));
+}
+
+/* ---- GatherElements ---------------------------------------------------------------- */
+
+static void infer_gather_elements(Model *m, Node *n) {
+    Shape s;
+    if (!in_shape(n, 1, &s) && in_shape(n, 0, &s))
+        set_rank(m, n, 0, in_dtype(n, 0), s.rank);
+    else
+        set_type(m, n, 0, in_dtype(n, 0), &s);
+    if (in_rank(n, 0) >= 0 && in_rank(n, 1) >= 0 && in_rank(n, 0) != in_rank(n, 1))
+        node_error(m, n, OX0401, "", "data has rank %d and indices rank %d",
+                   in_rank(n, 0), in_rank(n, 1));
+}
+
+/* The other axes of data may be longer than those of indices; the rest is not read. */
+static void emit_gather_elements(Emit *e) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    int axis, rank = in_rank(n, 0);
+    const Expr *items[OX_MAX_RANK] = {NULL};
+    if (rank < 0 || in_rank(n, 1) != rank) {
+        emit_fail(e, OX0403, "run ONNX shape inference on the model",
+                  "the ranks of data and indices must be known");
+        return;
+    }
+    if (!fix_axis(emit_model(e), n, attr_int(n, "axis"), rank, &axis))
+        return;
+    for (int i = 0; i < rank; i++)
+        if (i != axis && !dim_eq(in_dim(n, 0, i), in_dim(n, 1, i)))
+            items[i] = ex_slice(a, NULL, emit_dim(e, in_dim(n, 1, i)), NULL);
+    emit_out(e, 0,
+             EX(a, "jnp.take_along_axis($0, $1, axis=$2)",
+                ex_subscript(a, emit_in(e, 0), items, rank), emit_in(e, 1),
+                ex_int(a, attr_int(n, "axis"))));
+}
+
+/* ---- GatherND ---------------------------------------------------------------------- */
+
+/* The length of the index tuples; -1 when it is not known. */
+static int64_t tuple_length(const Node *n) {
+    int rank = in_rank(n, 1);
+    if (rank < 1 || !dim_is_int(in_dim(n, 1, rank - 1)))
+        return -1;
+    return in_dim(n, 1, rank - 1).c;
+}
+
+static void infer_gather_nd(Model *m, Node *n) {
+    Shape data, index, out = {.rank = -1};
+    int64_t batch = attr_int(n, "batch_dims"), length = tuple_length(n);
+    if (!in_shape(n, 0, &data) || !in_shape(n, 1, &index) || length < 0) {
+        set_unranked(m, n, 0, in_dtype(n, 0));
+        return;
+    }
+    if (batch < 0 || batch >= index.rank || batch + length > data.rank)
+        node_error(m, n, OX0401, "", "indices of length %lld do not fit rank %d",
+                   (long long)length, data.rank);
+    else if (index.rank - 1 + data.rank - batch - length <= OX_MAX_RANK)
+        out.rank = (int)(index.rank - 1 + data.rank - batch - length);
+    for (int i = 0; i < out.rank; i++)
+        out.d[i] = i < index.rank - 1 ? index.d[i]
+                                      : data.d[i - index.rank + 1 + batch + length];
+    set_type(m, n, 0, in_dtype(n, 0), &out);
+}
+
+static void emit_gather_nd(Emit *e) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    int64_t batch = attr_int(n, "batch_dims");
+    const Expr *index = batch ? NULL : emit_index_tuple(e, 1);
+    if (index)
+        emit_out(e, 0, ex_index(a, emit_in(e, 0), &index, 1));
+    else
+        emit_out(e, 0,
+                 EX(a, "gather_nd($0, $1$(, batch_dims=$2))", emit_in(e, 0),
+                    emit_in(e, 1), batch ? ex_int(a, batch) : NULL));
+}
+
+/* ---- table ------------------------------------------------------------------------- */
+
+/* clang-format off */
+static const OpDef ops[] = {
+    {.name = "Gather", .since = 1, .in = "data indices", .out = "output",
+     .attrs = {INT("axis", 0)},
+     .facts = OP_MOVES, .infer = infer_gather, .eval = eval_gather, .emit = emit_gather},
+    {.name = "GatherElements", .since = 11, .in = "data indices", .out = "output",
+     .attrs = {INT("axis", 0)},
+     .facts = OP_MOVES, .infer = infer_gather_elements, .emit = emit_gather_elements},
+    {.name = "GatherND", .since = 11, .until = 11, .in = "data indices",
+     .out = "output", .infer = infer_gather_nd, .emit = emit_gather_nd},
+    {.name = "GatherND", .since = 12, .in = "data indices", .out = "output",
+     .attrs = {INT("batch_dims", 0)},
+     .infer = infer_gather_nd, .emit = emit_gather_nd},
+};
+/* clang-format on */
+const OpFamily ops_index = FAMILY(ops);

@@ -1,0 +1,77 @@
+/* Writing elements by index, as x.at[...].set and its relatives.
+ * Source: ONNX operators ScatterElements, Scatter (its first name), ScatterND,
+ * TensorScatter. */
+#include "ops/layout.h"
+
+/* The method of x.at[...] for the attribute reduction, which the first versions lack. */
+static const char *reduction_method(const Node *n) {
+    static const char *const names[][2] = {
+        {"add", "add"}, {"mul", "multiply"}, {"max", "max"}, {"min", "min"}};
+    if (!op_attr(n->op, STR("reduction")) || attr_is(n, "reduction", "none"))
+        return "set";
+    for (size_t i = 0; i < OX_COUNT(names); i++)
+        if (attr_is(n, "reduction", names[i][0]))
+            return names[i][1];
+    return NULL;
+}
+
+static const char *checked_method(Emit *e) {
+    const char *method = reduction_method(emit_node(e));
+    if (!method) {
+        Str given = attr_str(emit_node(e), "reduction");
+        emit_fail(e, OX0302, "", "reduction \"%.*s\" is not supported", (int)given.n,
+                  given.p ? given.p : "");
+    }
+    return method;
+}
+
+static void emit_scatter_elements(Emit *e) {
+    Arena *a = emit_arena(e);
+    int64_t axis = attr_int(emit_node(e), "axis");
+    const char *method = checked_method(e);
+    if (!method)
+        return;
+    const Expr *reduce = strcmp(method, "set") ? ex_str(a, str_from(method)) : NULL;
+    emit_out(e, 0,
+             EX(a, "scatter_elements($0, $1, $2$(, axis=$3)$(, method=$4))",
+                emit_in(e, 0), emit_in(e, 1), emit_in(e, 2),
+                axis ? ex_int(a, axis) : NULL, reduce));
+}
+
+static void emit_scatter_nd(Emit *e) {
+    Arena *a = emit_arena(e);
+    const char *method = checked_method(e);
+    if (!method)
+        return;
+    const Expr *index = emit_index_tuple(e, 1);
+    if (!index)
+        index = EX(a, "tuple(jnp.moveaxis($0, -1, 0))", emit_in(e, 1));
+    const Expr *at = ex_attribute(a, emit_in(e, 0), STR("at"));
+    const Expr *updates = emit_in(e, 2);
+    emit_out(e, 0, ex_method(a, ex_index(a, at, &index, 1), method, &updates, 1));
+}
+
+/* clang-format off */
+static const OpDef ops[] = {
+    {.name = "Scatter", .since = 9, .until = 10, .in = "data indices updates",
+     .out = "output", .attrs = {INT("axis", 0)},
+     .infer = infer_same, .emit = emit_scatter_elements},
+    {.name = "ScatterElements", .since = 11, .until = 15, .in = "data indices updates",
+     .out = "output", .attrs = {INT("axis", 0)},
+     .infer = infer_same, .emit = emit_scatter_elements},
+    {.name = "ScatterElements", .since = 16, .in = "data indices updates",
+     .out = "output", .attrs = {INT("axis", 0), STRING("reduction", "none")},
+     .infer = infer_same, .emit = emit_scatter_elements},
+    {.name = "ScatterND", .since = 11, .until = 15, .in = "data indices updates",
+     .out = "output", .infer = infer_same, .emit = emit_scatter_nd},
+    {.name = "ScatterND", .since = 16, .in = "data indices updates", .out = "output",
+     .attrs = {STRING("reduction", "none")},
+     .infer = infer_same, .emit = emit_scatter_nd},
+    {.name = "TensorScatter", .since = 24, .in = "past_cache update write_indices?",
+     .out = "present_cache", .attrs = {INT("axis", -2), STRING("mode", "linear")},
+     .infer = infer_same,
+     .jax = "tensor_scatter($past_cache, $update$(, $write_indices)"
+            "$(, axis=$axis|-2)$(, mode=$mode|\"linear\"))"},
+};
+/* clang-format on */
+const OpFamily ops_scatter = FAMILY(ops);

@@ -1,0 +1,153 @@
+/* Operators whose result has as many elements as the data decides: they run without jit,
+ * unless what decides is known at compile time.
+ * Source: ONNX operators Compress, NonZero, Unique. */
+#include "ops/layout.h"
+
+/* ---- Compress ---------------------------------------------------------------------- */
+
+static void infer_compress(Model *m, Node *n) {
+    Shape s, flat = {.rank = 1};
+    int axis = 0;
+    bool along = attr_has(n, "axis");
+    bool ranked = in_shape(n, 0, &s);
+    if (along && (!ranked || !fix_axis(m, n, attr_int(n, "axis"), s.rank, &axis))) {
+        set_unranked(m, n, 0, in_dtype(n, 0));
+        return;
+    }
+    Shape *out = along ? &s : &flat;
+    const Known *k = in_known(n, 1);
+    int64_t count = 0, bit = 0;
+    bool known = k != NULL;
+    for (size_t i = 0; k && i < k->n; i++) {
+        known &= known_int(n, 1, i, &bit);
+        count += bit;
+    }
+    out->d[axis] = known ? dim_int(count) : fresh_dim(m, n, 0, axis);
+    set_type(m, n, 0, in_dtype(n, 0), out);
+}
+
+/* Known conditions become a list of indices. */
+static const Expr *emit_chosen(Emit *e, const Known *k) {
+    Arena *a = emit_arena(e);
+    const Expr **items = ARENA_ARRAY(a, k->n + 1, const Expr *);
+    size_t count = 0;
+    int64_t bit;
+    for (size_t i = 0; items && i < k->n; i++)
+        if (known_int(emit_node(e), 1, i, &bit) && bit)
+            items[count++] = ex_int(a, (int64_t)i);
+    return EX(a, "jnp.array($0, int)", ex_seq(a, EX_LIST, items, count));
+}
+
+static void emit_compress(Emit *e) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    const Known *k = in_known(n, 1);
+    bool along = attr_has(n, "axis");
+    const Expr *axis = along ? ex_int(a, attr_int(n, "axis")) : NULL;
+    if (k && k->n)
+        emit_out(e, 0,
+                 EX(a, "jnp.take($0, $1$(, axis=$2))", emit_in(e, 0), emit_chosen(e, k),
+                    axis));
+    else
+        emit_out(e, 0,
+                 EX(a, "jnp.compress($1, $0$(, axis=$2))", emit_in(e, 0), emit_in(e, 1),
+                    axis));
+}
+
+/* ---- NonZero ----------------------------------------------------------------------- */
+
+/* 1 when element i is not zero, 0 when it is, -1 when that depends on symbols. */
+static int element_is_set(Model *m, const Known *k, size_t i) {
+    if (k->floats)
+        return k->floats[i] != 0;
+    int zero = dim_known_eq(&m->dims, k->ints[i], dim_int(0));
+    return zero < 0 ? -1 : !zero;
+}
+
+/* How many elements of input 0 are not zero; -1 when that is not known. */
+static int64_t count_set(Model *m, const Node *n) {
+    const Known *k = in_known(n, 0);
+    int64_t count = k ? 0 : -1;
+    for (size_t i = 0; k && i < k->n; i++) {
+        int set = element_is_set(m, k, i);
+        if (set < 0)
+            return -1;
+        count += set;
+    }
+    return count;
+}
+
+static void infer_non_zero(Model *m, Node *n) {
+    int64_t count = count_set(m, n);
+    int rank = in_rank(n, 0);
+    Shape s = {.rank = 2};
+    s.d[0] = rank >= 0 ? dim_int(rank) : fresh_dim(m, n, 0, 0);
+    s.d[1] = count >= 0 ? dim_int(count) : fresh_dim(m, n, 0, 1);
+    set_type(m, n, 0, DT_INT64, &s);
+}
+
+static void eval_non_zero(Model *m, Node *n) {
+    Strided x;
+    int64_t count = count_set(m, n);
+    if (count < 0 || !strided_of(n->in[0], &x))
+        return;
+    Known *k = known_new(m, DT_INT64, (size_t)(count * x.rank));
+    int64_t found = 0;
+    for (size_t i = 0; k && i < in_known(n, 0)->n; i++) {
+        if (element_is_set(m, in_known(n, 0), i) <= 0)
+            continue;
+        for (int axis = 0; axis < x.rank; axis++)
+            known_ints(k)[axis * count + found] =
+                dim_int((int64_t)i / x.stride[axis] % x.size[axis]);
+        found++;
+    }
+    set_known(n, 0, k);
+}
+
+/* ---- Unique ------------------------------------------------------------------------ */
+
+static void infer_unique(Model *m, Node *n) {
+    Shape s;
+    int axis = 0;
+    if (!attr_has(n, "axis")) {
+        set_rank(m, n, 0, in_dtype(n, 0), 1);
+    } else if (in_shape(n, 0, &s) &&
+               fix_axis(m, n, attr_int(n, "axis"), s.rank, &axis)) {
+        s.d[axis] = fresh_dim(m, n, 0, axis);
+        set_type(m, n, 0, in_dtype(n, 0), &s);
+    } else {
+        set_unranked(m, n, 0, in_dtype(n, 0));
+    }
+    for (int i = 1; i < (int)n->n_out; i++)
+        set_rank(m, n, i, DT_INT64, 1);
+}
+
+static void emit_unique(Emit *e) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    const Expr *axis = attr_has(n, "axis") ? ex_int(a, attr_int(n, "axis")) : NULL;
+    const Expr *sort = attr_int(n, "sorted") ? NULL : ex_bool(a, false);
+    const Expr *call =
+        EX(a, "unique_elements($0$(, axis=$1)$(, sort=$2))", emit_in(e, 0), axis, sort);
+    if (n->n_out == 1)
+        emit_out(e, 0, EX(a, "$0[0]", call));
+    else
+        emit_outs(e, call);
+}
+
+/* ---- table ------------------------------------------------------------------------- */
+
+/* clang-format off */
+static const OpDef ops[] = {
+    {.name = "Compress", .since = 9, .in = "input condition", .out = "output",
+     .fixed = "condition", .attrs = {INT_OPT("axis")},
+     .infer = infer_compress, .emit = emit_compress},
+    {.name = "NonZero", .since = 9, .in = "X", .out = "Y", .facts = OP_RUNTIME_SHAPE,
+     .infer = infer_non_zero, .eval = eval_non_zero, .jax = "non_zero($X)"},
+    {.name = "Unique", .since = 11, .in = "X", .facts = OP_RUNTIME_SHAPE,
+     .out = "Y indices? inverse_indices? counts?",
+     .attrs = {INT_OPT("axis"), INT("sorted", 1)},
+     .infer = infer_unique, .emit = emit_unique},
+};
+/* clang-format on */
+const OpFamily ops_select = FAMILY(ops);

@@ -1,0 +1,9 @@
+#ifndef OX_SHAPE_SPLAT_H
+#define OX_SHAPE_SPLAT_H
+
+#include "ops/op.h"
+
+/* Sets Value.splat of output 0 where it follows from the inputs; after the evaluator. */
+void infer_splat(Model *m, Node *n);
+
+#endif

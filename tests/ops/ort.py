@@ -1,0 +1,40 @@
+"""Expected values from onnxruntime, where onnx.reference is wrong or incomplete."""
+
+import functools
+
+import harness
+import onnxruntime
+
+
+@functools.cache
+def _options():
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    return options
+
+
+def run(model, inputs):
+    """All outputs of a model on {name: array}."""
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), _options(), providers=["CPUExecutionProvider"]
+    )
+    return session.run(None, inputs)
+
+
+def check(op, inputs, attrs=None, *, opset, outputs=1, rtol=2e-5, atol=2e-5, **options):
+    """harness.check_node against onnxruntime."""
+    named = harness._named_inputs(harness._schema(op, opset, ""), inputs)
+    model = harness.make_model(op, named, attrs, opset=opset, outputs=outputs)
+    given = {k: v for k, v in named.items() if v is not None}
+    return harness.check_node(
+        op,
+        inputs,
+        attrs,
+        opset=opset,
+        outputs=outputs,
+        expected=run(model, given),
+        rtol=rtol,
+        atol=atol,
+        **options,
+    )
