@@ -32,7 +32,7 @@ def compile_fixture(fixture, folder):
 
 
 def random_inputs(graph, seed=0):
-    """Small random arrays for the inputs; every symbol is 3, tokens stay below 8."""
+    """Small random arrays for the inputs; every symbol is 4, tokens stay below 8."""
     rng = np.random.default_rng(seed)
     initializers = {t.name for t in graph.initializer}
     arrays = {}
@@ -40,7 +40,7 @@ def random_inputs(graph, seed=0):
         if value.name in initializers:
             continue
         tensor = value.type.tensor_type
-        shape = [d.dim_value or 3 for d in tensor.shape.dim]
+        shape = [d.dim_value or 4 for d in tensor.shape.dim]
         dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
         if dtype.kind == "f":
             arrays[value.name] = rng.standard_normal(shape).astype(dtype)

@@ -11,6 +11,7 @@ for file in "$@"; do
     flags=
     [ "$file" != torchvision.txt ] || flags=--no-deps
     echo "installing requirements/$file"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check $flags \
+    # Python compiles what is imported when it is: most of these packages never is.
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --no-compile $flags \
         --requirement "requirements/$file"
 done

@@ -183,14 +183,29 @@ static void say_done(const Compile *job) {
     fputc('\n', stderr);
 }
 
+/* Largest resident memory so far, in bytes; 0 where the kernel does not say.  Unlike
+ * getrusage, it does not count the program that started this one. */
+static double peak_memory(void) {
+    FILE *file = fopen("/proc/self/status", "r");
+    char line[128];
+    unsigned long kib = 0;
+    while (file && kib == 0 && fgets(line, sizeof line, file))
+        sscanf(line, "VmHWM: %lu kB", &kib);
+    if (file)
+        fclose(file);
+    return (double)kib * 1024;
+}
+
 static void print_timings(const OxCompiler *c) {
-    double total = 0;
+    double total = 0, peak = peak_memory();
     OxTiming t;
     for (size_t i = 0; (t = ox_timing(c, i)).stage; i++) {
         fprintf(stderr, "%-10s %10.3f ms\n", t.stage, t.seconds * 1e3);
         total += t.seconds;
     }
     fprintf(stderr, "%-10s %10.3f ms\n", "total", total * 1e3);
+    if (peak > 0)
+        fprintf(stderr, "%-10s %10.3f MB\n", "memory", peak / 1e6);
 }
 
 static OxStatus compile(Compile *job) {
@@ -240,7 +255,7 @@ static const Option options[] = {
      true},
     {"outputs", 0, "NAME,NAME,...", "return these values instead of the outputs", true},
     {"dump", 0, "PASS", "print the graph after a pass to standard error", false},
-    {"timings", 0, NULL, "print the time of each stage to standard error", false},
+    {"timings", 0, NULL, "print the time of each stage, and the memory used", false},
 };
 
 const Command compile_command = {

@@ -530,7 +530,8 @@ static void layout_variant(Doc *d, size_t targets, size_t value, Variant v) {
 
 void layout_unpack(Doc *d, const Str *names, size_t n, const Py *e) {
     size_t targets = layout_targets(d, names, n);
-    if (py_wrap(e) != WRAP_IF_FITS || e->kind == PY_UNARY) {
+    bool ellipsis = e->kind == PY_NAME && str_is(e->text, "...");
+    if (py_wrap(e) != WRAP_IF_FITS || e->kind == PY_UNARY || ellipsis) {
         doc_ref(d, targets);
         doc_lit(d, " = ");
         layout_value(d, e);

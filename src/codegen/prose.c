@@ -57,12 +57,19 @@ static bool is_space(uint32_t c) {
            c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
+/* `coding:` in a comment on the first two lines would name the file's encoding. */
+static bool ends_in_coding(const Text *t) {
+    return t->n >= 6 && memcmp(t->p + t->n - 6, "coding", 6) == 0;
+}
+
 /* Text in which every character is harmless and every space is one; the lines stay. */
 static Str tame(Arena *a, Str text, bool docstring) {
     Text t = {.arena = a};
     for (size_t i = 0; i < text.n;) {
         size_t start = i;
         uint32_t c = str_utf8(text, &i);
+        if ((c == ':' || c == '=') && ends_in_coding(&t))
+            text_char(&t, ' ');
         if (c == '\n')
             text_char(&t, '\n');
         else if (is_space(c) || c == '\t')
@@ -80,22 +87,20 @@ static Str take_line(Str *rest, size_t width) {
     size_t columns = 0, space = 0, i = 0;
     while (i < rest->n && rest->p[i] != '\n') {
         size_t at = i;
-        (void)str_utf8(*rest, &i);
-        if (rest->p[at] == ' ' && at > 0)
+        uint32_t c = str_utf8(*rest, &i);
+        columns += c < 0x2e80 ? 1 : 2; /* from there on most are wide */
+        if (c == ' ')
             space = at;
-        if (++columns > width && space > 0)
+        if (columns > width && space > 0) {
+            i = space;
             break;
+        }
     }
-    bool cut = columns > width && space > 0 && i <= rest->n;
-    size_t end = cut ? space : i;
-    Str line = {rest->p, end};
-    while (end < rest->n && (rest->p[end] == ' ' || (!cut && rest->p[end] == '\n'))) {
-        end++;
-        if (rest->p[end - 1] == '\n')
-            break;
-    }
-    rest->p += end;
-    rest->n -= end;
+    Str line = {rest->p, i};
+    while (i < rest->n && rest->p[i] == ' ')
+        i++;
+    i += i < rest->n && rest->p[i] == '\n';
+    *rest = (Str){rest->p + i, rest->n - i};
     while (line.n && line.p[line.n - 1] == ' ')
         line.n--;
     return line;
@@ -135,21 +140,41 @@ static Str trim(Str s) {
     return s;
 }
 
+static size_t leading_spaces(Str line) {
+    size_t n = 0;
+    while (n < line.n && line.p[n] == ' ')
+        n++;
+    return n;
+}
+
+/* The indentation that all lines share: Python's tools take it away, so do we. */
+static size_t common_indent(Str text, size_t width) {
+    size_t common = SIZE_MAX;
+    while (text.n) {
+        Str line = take_line(&text, width);
+        if (line.n && leading_spaces(line) < common)
+            common = leading_spaces(line);
+    }
+    return common;
+}
+
 void print_docstring(Text *t, int level, Str text) {
     Arena scratch;
     arena_init(&scratch, &t->arena->hook);
     Str rest = trim(tame(&scratch, text, true));
     size_t width = PRINT_WIDTH - (size_t)(level * PRINT_INDENT);
-    bool one_line = rest.n + 6 <= width && memchr(rest.p, '\n', rest.n) == NULL;
     print_indent(t, level);
     text_lit(t, "\"\"\"");
-    text_str(t, take_line(&rest, width - 3));
+    text_str(t, take_line(&rest, width - 6));
+    bool one_line = rest.n == 0;
+    size_t common = common_indent(rest, width);
     while (rest.n) {
         Str line = take_line(&rest, width);
         text_char(t, '\n');
-        if (line.n)
-            print_indent(t, level);
-        text_str(t, line);
+        if (line.n == 0)
+            continue;
+        print_indent(t, level);
+        text_str(t, (Str){line.p + common, line.n - common});
     }
     if (!one_line) {
         text_char(t, '\n');

@@ -3,7 +3,7 @@
  * ReverseSequence. */
 #include "ops/layout.h"
 
-/* ---- Concat ------------------------------------------------------------------------ */
+/* ---- Concat ---------------------------------------------------------------------- */
 
 /* The rank that all ranked inputs share, -1 when none has one. */
 static int concat_rank(Model *m, const Node *n) {
@@ -70,7 +70,7 @@ static void copy_known(Known *to, size_t at, const Known *from, size_t start,
     }
 }
 
-/* Each input is a run of `run` elements in every row of `row` elements of the result. */
+/* Each input is a run of `run` elements in every row of `row` elements. */
 static void eval_concat(Model *m, Node *n) {
     Strided y, x;
     int axis;
@@ -115,7 +115,7 @@ static void emit_concat(Emit *e) {
                 ex_seq(a, EX_LIST, parts, n->n_in), axis ? ex_int(a, axis) : NULL));
 }
 
-/* ---- Split ------------------------------------------------------------------------- */
+/* ---- Split ----------------------------------------------------------------------- */
 
 /* Sizes of the parts along the axis: a list, or equal chunks with a shorter last. */
 typedef struct Parts {
@@ -305,7 +305,7 @@ static void emit_split(Emit *e) {
                         at));
 }
 
-/* ---- Tile -------------------------------------------------------------------------- */
+/* ---- Tile ------------------------------------------------------------------------ */
 
 /* Repeats per axis.  Tile-1 repeats one axis, given by a number. */
 static bool tile_repeats(Model *m, const Node *n, int rank, Shape *reps) {
@@ -370,7 +370,7 @@ static void emit_tile(Emit *e) {
                   "Tile-1 needs known numbers");
 }
 
-/* ---- DepthToSpace, SpaceToDepth, ReverseSequence ----------------------------------- */
+/* ---- DepthToSpace, SpaceToDepth, ReverseSequence --------------------------------- */
 
 /* d / by, which the operator demands to be exact. */
 static Dim exact_quotient(Model *m, const Node *n, Dim d, int64_t by) {
@@ -419,48 +419,48 @@ static void infer_space_to_depth(Model *m, Node *n) {
     set_type(m, n, 0, in_dtype(n, 0), &s);
 }
 
-/* ---- table ------------------------------------------------------------------------- */
+/* ---- table ----------------------------------------------------------------------- */
 
 /* clang-format off */
+#define CONCAT .infer = infer_concat, .eval = eval_concat, .emit = emit_concat
+#define SPLIT                                                                          \
+    .facts = OP_MOVES, .infer = infer_split, .eval = eval_split, .emit = emit_split
+#define TILE                                                                           \
+    .facts = OP_MOVES, .infer = infer_tile, .eval = eval_tile, .emit = emit_tile
 static const OpDef ops[] = {
     {.name = "Concat", .since = 1, .until = 3, .in = "inputs*", .out = "concat_result",
-     .attrs = {INT("axis", 1)},
-     .infer = infer_concat, .eval = eval_concat, .emit = emit_concat},
+     .attrs = {INT("axis", 1)}, CONCAT},
     {.name = "Concat", .since = 4, .in = "inputs*", .out = "concat_result",
-     .attrs = {INT_REQ("axis")},
-     .infer = infer_concat, .eval = eval_concat, .emit = emit_concat},
+     .attrs = {INT_REQ("axis")}, CONCAT},
     {.name = "Split", .since = 1, .until = 1, .in = "input split?", .out = "outputs*",
-     .attrs = {INTS_OPT("split"), INT("axis", 0)}, .fixed = "split",
-     .infer = infer_split, .eval = eval_split, .emit = emit_split},
+     .attrs = {INTS_OPT("split"), INT("axis", 0)}, .fixed = "split", SPLIT},
     {.name = "Split", .since = 2, .until = 12, .in = "input", .out = "outputs*",
-     .attrs = {INTS_OPT("split"), INT("axis", 0)},
-     .infer = infer_split, .eval = eval_split, .emit = emit_split},
+     .attrs = {INTS_OPT("split"), INT("axis", 0)}, SPLIT},
     {.name = "Split", .since = 13, .until = 17, .in = "input split?", .out = "outputs*",
-     .attrs = {INT("axis", 0)}, .fixed = "split",
-     .infer = infer_split, .eval = eval_split, .emit = emit_split},
+     .attrs = {INT("axis", 0)}, .fixed = "split", SPLIT},
     {.name = "Split", .since = 18, .in = "input split?", .out = "outputs*",
-     .attrs = {INT("axis", 0), INT_OPT("num_outputs")}, .fixed = "split",
-     .infer = infer_split, .eval = eval_split, .emit = emit_split},
+     .attrs = {INT("axis", 0), INT_OPT("num_outputs")}, .fixed = "split", SPLIT},
     {.name = "Tile", .since = 1, .until = 5, .in = "input tiles axis", .out = "output",
-     .fixed = "tiles axis", .facts = OP_MOVES, .infer = infer_tile, .eval = eval_tile, .emit = emit_tile},
+     .fixed = "tiles axis", TILE},
     {.name = "Tile", .since = 6, .in = "input repeats", .out = "output",
-     .fixed = "repeats", .facts = OP_MOVES, .infer = infer_tile, .eval = eval_tile, .emit = emit_tile},
+     .fixed = "repeats", TILE},
     {.name = "DepthToSpace", .since = 1, .until = 10, .in = "input", .out = "output",
-     .attrs = {INT_REQ("blocksize")}, .infer = infer_depth_to_space,
+     .attrs = {INT_REQ("blocksize")}, .facts = OP_MOVES, .infer = infer_depth_to_space,
      .jax = "depth_to_space($input, $blocksize)"},
     {.name = "DepthToSpace", .since = 11, .in = "input", .out = "output",
-     .attrs = {INT_REQ("blocksize"), STRING("mode", "DCR")},
+     .attrs = {INT_REQ("blocksize"), STRING("mode", "DCR")}, .facts = OP_MOVES,
      .infer = infer_depth_to_space,
      .jax = "depth_to_space($input, $blocksize$(, mode=$mode|\"DCR\"))"},
     {.name = "SpaceToDepth", .since = 1, .until = 27, .in = "input", .out = "output",
-     .attrs = {INT_REQ("blocksize")}, .infer = infer_space_to_depth,
+     .attrs = {INT_REQ("blocksize")}, .facts = OP_MOVES, .infer = infer_space_to_depth,
      .jax = "space_to_depth($input, $blocksize)"},
     {.name = "SpaceToDepth", .since = 28, .in = "input", .out = "output",
-     .attrs = {INT_REQ("blocksize"), STRING("mode", "DCR")},
+     .attrs = {INT_REQ("blocksize"), STRING("mode", "DCR")}, .facts = OP_MOVES,
      .infer = infer_space_to_depth,
      .jax = "space_to_depth($input, $blocksize$(, mode=$mode|\"DCR\"))"},
     {.name = "ReverseSequence", .since = 10, .in = "input sequence_lens", .out = "Y",
-     .attrs = {INT("batch_axis", 1), INT("time_axis", 0)}, .infer = infer_same,
+     .attrs = {INT("batch_axis", 1), INT("time_axis", 0)}, .facts = OP_MOVES,
+     .infer = infer_same,
      .jax = "reverse_sequence($input, $sequence_lens$(, time_axis=$time_axis|0)"
             "$(, batch_axis=$batch_axis|1))"},
 };

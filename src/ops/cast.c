@@ -1,5 +1,5 @@
-/* Conversions of the element type.  JAX's astype agrees with ONNX where ONNX defines the
- * result: truncation towards zero, wrap-around between integers, rounding to nearest
+/* Conversions of the element type.  JAX's astype agrees with ONNX where ONNX defines
+ * the result: truncation towards zero, wrap-around between integers, rounding to nearest
  * even; float8 types saturate by default, which is written out as a clip.
  * Source: ONNX operators Cast (with the tables of versions 19 and 24), CastLike,
  * BitCast. */
@@ -43,7 +43,7 @@ static void infer_cast(Model *m, Node *n) {
     set_type(m, n, 0, to, &s);
 }
 
-/* ---- evaluation -------------------------------------------------------------------- */
+/* ---- evaluation ------------------------------------------------------------------ */
 
 /* Keeps the low bits of x, as two's complement for signed types. */
 static int64_t wrap(DType to, int64_t x) {
@@ -98,7 +98,7 @@ static void eval_cast(Model *m, Node *n) {
         set_known(n, 0, k);
 }
 
-/* ---- code -------------------------------------------------------------------------- */
+/* ---- code ------------------------------------------------------------------------ */
 
 /* The largest value of a float8 type; 0 for all others. */
 static double float8_max(DType t) {
@@ -149,6 +149,8 @@ static void emit_cast(Emit *e) {
         emit_fail(e, OX0402, "", "the type to cast to is not known");
         return;
     }
+    if (is_wide_float(from) && dtype_is_int(to) && dtype_info(to)->bits < 8)
+        x = EX(a, "$0.astype(jnp.int32)", x); /* wraps around, as the reference does */
     double max = float8_max(to);
     if ((max > 0 || to == DT_FLOAT8E8M0) && from != DT_BOOL && !is_wide_float(from))
         x = EX(a, "$0.astype($1)", x, emit_dtype(e, DT_FLOAT));
@@ -162,7 +164,7 @@ static void emit_cast(Emit *e) {
     emit_out(e, 0, EX(a, "$0.astype($1)", x, emit_dtype(e, to)));
 }
 
-/* ---- BitCast ----------------------------------------------------------------------- */
+/* ---- BitCast --------------------------------------------------------------------- */
 
 static void infer_bitcast(Model *m, Node *n) {
     infer_cast(m, n);
@@ -195,32 +197,28 @@ static void emit_bitcast(Emit *e) {
     emit_out(e, 0, x);
 }
 
-/* ---- table ------------------------------------------------------------------------- */
+/* ---- table ----------------------------------------------------------------------- */
 
+/* clang-format off */
+#define CAST                                                                           \
+    .facts = OP_ELEMENTWISE, .infer = infer_cast, .eval = eval_cast, .emit = emit_cast
 #define SATURATE INT("saturate", 1)
 #define ROUND_MODE STRING("round_mode", "up")
-/* clang-format off */
 static const OpDef ops[] = {
     {.name = "Cast", .since = 1, .until = 5, .in = "input", .out = "output",
-     .attrs = {STRING_REQ("to")},
-     .facts = OP_ELEMENTWISE, .infer = infer_cast, .eval = eval_cast, .emit = emit_cast},
+     .attrs = {STRING_REQ("to")}, CAST},
     {.name = "Cast", .since = 6, .until = 18, .in = "input", .out = "output",
-     .attrs = {INT_REQ("to")},
-     .facts = OP_ELEMENTWISE, .infer = infer_cast, .eval = eval_cast, .emit = emit_cast},
+     .attrs = {INT_REQ("to")}, CAST},
     {.name = "Cast", .since = 19, .until = 23, .in = "input", .out = "output",
-     .attrs = {INT_REQ("to"), SATURATE},
-     .facts = OP_ELEMENTWISE, .infer = infer_cast, .eval = eval_cast, .emit = emit_cast},
+     .attrs = {INT_REQ("to"), SATURATE}, CAST},
     {.name = "Cast", .since = 24, .in = "input", .out = "output",
-     .attrs = {INT_REQ("to"), SATURATE, ROUND_MODE},
-     .facts = OP_ELEMENTWISE, .infer = infer_cast, .eval = eval_cast, .emit = emit_cast},
+     .attrs = {INT_REQ("to"), SATURATE, ROUND_MODE}, CAST},
     {.name = "CastLike", .since = 15, .until = 18, .in = "input target_type",
-     .out = "output", .facts = OP_ELEMENTWISE, .infer = infer_cast, .eval = eval_cast, .emit = emit_cast},
+     .out = "output", CAST},
     {.name = "CastLike", .since = 19, .until = 23, .in = "input target_type",
-     .out = "output", .attrs = {SATURATE},
-     .facts = OP_ELEMENTWISE, .infer = infer_cast, .eval = eval_cast, .emit = emit_cast},
+     .out = "output", .attrs = {SATURATE}, CAST},
     {.name = "CastLike", .since = 24, .in = "input target_type", .out = "output",
-     .attrs = {SATURATE, ROUND_MODE},
-     .facts = OP_ELEMENTWISE, .infer = infer_cast, .eval = eval_cast, .emit = emit_cast},
+     .attrs = {SATURATE, ROUND_MODE}, CAST},
     {.name = "BitCast", .since = 26, .in = "input", .out = "output",
      .attrs = {INT_REQ("to")}, .infer = infer_bitcast, .emit = emit_bitcast},
 };

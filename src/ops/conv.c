@@ -154,12 +154,17 @@ static bool read_transposed(Model *m, const Node *n, const Window *w, Transposed
 }
 
 /* Splits what the output loses in all between its ends: the larger half is at the end
- * with SAME_UPPER, else at the start.  A negative total appends zeros. */
-static void split_padding(Dims *ds, Window *w, int i, Dim total) {
-    Dim lost = dim_max(ds, total, dim_int(0));
-    Dim half = dim_floordiv(ds, lost, dim_int(2));
-    w->lo[i] = w->mode == PAD_SAME_UPPER ? half : dim_sub(ds, lost, half);
-    w->hi[i] = dim_sub(ds, total, w->lo[i]);
+ * with SAME_UPPER, else at the start. */
+static bool split_padding(Model *m, const Node *n, Window *w, int i, Dim total) {
+    if (dim_is_int(total) && total.c < 0) {
+        node_error(m, n, OX0401, "", "output_shape is too large along axis %d", 2 + i);
+        return false;
+    }
+    Dim half = dim_floordiv(&m->dims, total, dim_int(2));
+    Dim rest = dim_sub(&m->dims, total, half);
+    w->lo[i] = w->mode == PAD_SAME_UPPER ? half : rest;
+    w->hi[i] = w->mode == PAD_SAME_UPPER ? rest : half;
+    return true;
 }
 
 /* Sets out, and in lo and hi what the full result loses at each end; output_padding
@@ -177,7 +182,8 @@ static bool transpose_sizes(Model *m, const Node *n, Window *w) {
                            dim_add(ds, w->extent[i], extra));
         if (t.shape.n || same) {
             w->out[i] = t.shape.n ? dim_int(t.shape.v[i]) : scaled;
-            split_padding(ds, w, i, dim_sub(ds, full, w->out[i]));
+            if (!split_padding(m, n, w, i, dim_sub(ds, full, w->out[i])))
+                return false;
         } else {
             w->out[i] = dim_sub(ds, full, dim_add(ds, w->lo[i], w->hi[i]));
         }

@@ -1,10 +1,10 @@
-/* Reading elements by index.  Subscripts are used rather than jnp.take: negative indices
- * wrap as in ONNX, and an index out of bounds, which ONNX forbids, is clamped and gives
- * no NaN.
+/* Reading elements by index.  Subscripts are used rather than jnp.take: negative
+ * indices wrap as in ONNX, and an index out of bounds, which ONNX forbids, is clamped and
+ * gives no NaN.
  * Source: ONNX operators Gather, GatherElements, GatherND. */
 #include "ops/layout.h"
 
-/* ---- Gather ------------------------------------------------------------------------ */
+/* ---- Gather ---------------------------------------------------------------------- */
 
 static void infer_gather(Model *m, Node *n) {
     Shape data, index, out;
@@ -101,7 +101,7 @@ static void emit_gather(Emit *e) {
     emit_out(e, 0, ex_subscript(a, emit_in(e, 0), items, rank));
 }
 
-/* ---- GatherElements ---------------------------------------------------------------- */
+/* ---- GatherElements -------------------------------------------------------------- */
 
 static void infer_gather_elements(Model *m, Node *n) {
     Shape s;
@@ -136,7 +136,7 @@ static void emit_gather_elements(Emit *e) {
                 ex_int(a, attr_int(n, "axis"))));
 }
 
-/* ---- GatherND ---------------------------------------------------------------------- */
+/* ---- GatherND -------------------------------------------------------------------- */
 
 /* The length of the index tuples; -1 when it is not known. */
 static int64_t tuple_length(const Node *n) {
@@ -177,20 +177,21 @@ static void emit_gather_nd(Emit *e) {
                     emit_in(e, 1), batch ? ex_int(a, batch) : NULL));
 }
 
-/* ---- table ------------------------------------------------------------------------- */
+/* ---- table ----------------------------------------------------------------------- */
 
 /* clang-format off */
 static const OpDef ops[] = {
     {.name = "Gather", .since = 1, .in = "data indices", .out = "output",
-     .attrs = {INT("axis", 0)},
-     .facts = OP_MOVES, .infer = infer_gather, .eval = eval_gather, .emit = emit_gather},
+     .attrs = {INT("axis", 0)}, .facts = OP_MOVES,
+     .infer = infer_gather, .eval = eval_gather, .emit = emit_gather},
     {.name = "GatherElements", .since = 11, .in = "data indices", .out = "output",
      .attrs = {INT("axis", 0)},
      .facts = OP_MOVES, .infer = infer_gather_elements, .emit = emit_gather_elements},
     {.name = "GatherND", .since = 11, .until = 11, .in = "data indices",
-     .out = "output", .infer = infer_gather_nd, .emit = emit_gather_nd},
+     .out = "output", .facts = OP_MOVES,
+     .infer = infer_gather_nd, .emit = emit_gather_nd},
     {.name = "GatherND", .since = 12, .in = "data indices", .out = "output",
-     .attrs = {INT("batch_dims", 0)},
+     .attrs = {INT("batch_dims", 0)}, .facts = OP_MOVES,
      .infer = infer_gather_nd, .emit = emit_gather_nd},
 };
 /* clang-format on */

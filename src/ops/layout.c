@@ -1,7 +1,7 @@
 /* Strided walks over small tensors, and expressions of subscripts and shapes. */
 #include "ops/layout.h"
 
-/* ---- evaluation -------------------------------------------------------------------- */
+/* ---- evaluation ------------------------------------------------------------------ */
 
 bool strided_of(const Value *v, Strided *s) {
     if (!v || v->type.kind != TYPE_TENSOR || v->type.rank > OX_MAX_RANK ||
@@ -62,7 +62,7 @@ void infer_identity(Model *m, Node *n) {
         n->out[0]->type = n->in[0]->type;
 }
 
-/* ---- reading ----------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------- */
 
 bool known_int(const Node *n, int in, size_t i, int64_t *value) {
     const Known *k = in_known(n, in);
@@ -125,7 +125,7 @@ bool shape_is_given(const Node *n, int out) {
     return true;
 }
 
-/* ---- expressions ------------------------------------------------------------------- */
+/* ---- expressions ----------------------------------------------------------------- */
 
 const Expr *ex_method(Arena *a, const Expr *object, const char *name,
                       const Expr *const *args, size_t n) {

@@ -170,6 +170,22 @@ static void eval_where(Model *m, Node *n) {
     set_known(n, 0, k);
 }
 
+/* Of two constants one stays an array: where() of two Python scalars would give JAX's
+ * default type. */
+static void emit_where(Emit *e) {
+    const Node *n = emit_node(e);
+    const Known *x = in_known(n, 1), *y = in_known(n, 2);
+    if (!x || x->n != 1 || !y || y->n != 1 || !y->floats ||
+        in_rank(n, 2) > in_rank(n, 0)) {
+        emit_out(e, 0, emit_template(e, "jnp.where($condition, $X, $Y)"));
+        return;
+    }
+    const Expr *scalar = emit_float(e, y->floats[0], in_dtype(n, 2));
+    emit_out(e, 0,
+             EX(emit_arena(e), "jnp.where($0, $1, $2)", emit_in(e, 0), emit_in(e, 1),
+                scalar));
+}
+
 /* ---- table ----------------------------------------------------------------------- */
 
 /* clang-format off */
@@ -204,7 +220,7 @@ static const OpDef ops[] = {
      .infer = infer_same, .eval = eval_not, .jax = "jnp.logical_not($X)"},
     {.name = "Where", .since = 9, .in = "condition X Y", .out = "output",
      .facts = OP_BROADCAST, .infer = infer_where, .eval = eval_where,
-     .jax = "jnp.where($condition, $X, $Y)"},
+     .emit = emit_where},
 };
 /* clang-format on */
 

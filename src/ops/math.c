@@ -255,18 +255,33 @@ static void legacy_pow(Emit *e) {
     emit_legacy(e, "$0**$1");
 }
 
+/* true for a constant that the code may hold as a Python int. */
+static bool is_scalar(const Node *n, int i) {
+    const Known *k = in_known(n, i);
+    return k && k->n == 1;
+}
+
+/* lax.div rounds toward zero, but does not broadcast arrays, and takes Python ints for
+ * the widest integers of JAX's mode; the helper takes everything. */
+static bool lax_div_fits(const Node *n) {
+    Shape a, b;
+    if ((is_scalar(n, 0) || is_scalar(n, 1)) && in_dtype(n, 0) != DT_INT64)
+        return false;
+    if (in_rank(n, 1) == 0 || !in_shape(n, 0, &a) || !in_shape(n, 1, &b))
+        return in_rank(n, 1) == 0;
+    bool same = a.rank == b.rank;
+    for (int i = 0; same && i < a.rank; i++)
+        same = dim_eq(a.d[i], b.d[i]);
+    return same;
+}
+
 static const char *div_template(const Node *n) {
     DTypeClass cls = dtype_info(in_dtype(n, 0))->cls;
     if (cls == DC_UINT)
         return "$0 // $1";
     if (cls != DC_INT)
         return "$0 / $1";
-    /* lax.div rounds toward zero, but does not broadcast. */
-    Shape a, b;
-    bool same = in_shape(n, 0, &a) && in_shape(n, 1, &b) && a.rank == b.rank;
-    for (int i = 0; same && i < a.rank; i++)
-        same = dim_eq(a.d[i], b.d[i]);
-    return same || in_rank(n, 1) == 0 ? "jax.lax.div($0, $1)" : "trunc_div($0, $1)";
+    return lax_div_fits(n) ? "jax.lax.div($0, $1)" : "trunc_div($0, $1)";
 }
 
 static void legacy_div(Emit *e) {

@@ -3,7 +3,7 @@
  * Source: ONNX operators Pad, CenterCropPad. */
 #include "ops/layout.h"
 
-/* ---- Pad --------------------------------------------------------------------------- */
+/* ---- Pad ------------------------------------------------------------------------- */
 
 typedef struct Padding {
     int rank;
@@ -175,7 +175,7 @@ static void emit_pad(Emit *e) {
     emit_out(e, 0, x);
 }
 
-/* ---- CenterCropPad ----------------------------------------------------------------- */
+/* ---- CenterCropPad --------------------------------------------------------------- */
 
 static void infer_center_crop_pad(Model *m, Node *n) {
     Shape s, sizes;
@@ -206,7 +206,7 @@ static void emit_center_crop_pad(Emit *e) {
                 emit_ints(e, "shape"), emit_ints(e, "axes")));
 }
 
-/* ---- table ------------------------------------------------------------------------- */
+/* ---- table ----------------------------------------------------------------------- */
 
 #define MODE STRING("mode", "constant")
 /* clang-format off */

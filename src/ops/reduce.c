@@ -315,9 +315,11 @@ static void emit_int_mean(Emit *e) {
         if (mask >> i & 1)
             count = dim_mul(&m->dims, count, in_dim(n, 0, i));
     Over over = read_axes(e);
-    const char *text = dtype_info(in_dtype(n, 0))->cls == DC_UINT
-                           ? "jnp.sum($0" OVER_AS ") // $4"
-                           : "jax.lax.div(jnp.sum($0" OVER_AS "), $4)";
+    const char *text = "trunc_div(jnp.sum($0" OVER_AS "), $4)";
+    if (dtype_info(in_dtype(n, 0))->cls == DC_UINT)
+        text = "jnp.sum($0" OVER_AS ") // $4";
+    else if (in_dtype(n, 0) == DT_INT64)
+        text = "jax.lax.div(jnp.sum($0" OVER_AS "), $4)";
     emit_out(e, 0,
              EX(a, over.nothing ? "$0" : text, emit_in(e, 0), over.axis, over.keepdims,
                 kept_dtype(e), emit_dim(e, count)));

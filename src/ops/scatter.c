@@ -3,7 +3,7 @@
  * TensorScatter. */
 #include "ops/layout.h"
 
-/* The method of x.at[...] for the attribute reduction, which the first versions lack. */
+/* The method of x.at[...] for the attribute reduction; the first versions lack it. */
 static const char *reduction_method(const Node *n) {
     static const char *const names[][2] = {
         {"add", "add"}, {"mul", "multiply"}, {"max", "max"}, {"min", "min"}};

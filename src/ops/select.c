@@ -1,9 +1,9 @@
-/* Operators whose result has as many elements as the data decides: they run without jit,
- * unless what decides is known at compile time.
+/* Operators whose result has as many elements as the data decides: they run without
+ * jit, unless what decides is known at compile time.
  * Source: ONNX operators Compress, NonZero, Unique. */
 #include "ops/layout.h"
 
-/* ---- Compress ---------------------------------------------------------------------- */
+/* ---- Compress -------------------------------------------------------------------- */
 
 static void infer_compress(Model *m, Node *n) {
     Shape s, flat = {.rank = 1};
@@ -44,17 +44,19 @@ static void emit_compress(Emit *e) {
     const Known *k = in_known(n, 1);
     bool along = attr_has(n, "axis");
     const Expr *axis = along ? ex_int(a, attr_int(n, "axis")) : NULL;
-    if (k && k->n)
+    if (k && k->n) {
         emit_out(e, 0,
                  EX(a, "jnp.take($0, $1$(, axis=$2))", emit_in(e, 0), emit_chosen(e, k),
                     axis));
-    else
+    } else {
+        emit_not_jittable(e, "selects elements by data");
         emit_out(e, 0,
                  EX(a, "jnp.compress($1, $0$(, axis=$2))", emit_in(e, 0), emit_in(e, 1),
                     axis));
+    }
 }
 
-/* ---- NonZero ----------------------------------------------------------------------- */
+/* ---- NonZero --------------------------------------------------------------------- */
 
 /* 1 when element i is not zero, 0 when it is, -1 when that depends on symbols. */
 static int element_is_set(Model *m, const Known *k, size_t i) {
@@ -104,7 +106,7 @@ static void eval_non_zero(Model *m, Node *n) {
     set_known(n, 0, k);
 }
 
-/* ---- Unique ------------------------------------------------------------------------ */
+/* ---- Unique ---------------------------------------------------------------------- */
 
 static void infer_unique(Model *m, Node *n) {
     Shape s;
@@ -135,7 +137,7 @@ static void emit_unique(Emit *e) {
         emit_outs(e, call);
 }
 
-/* ---- table ------------------------------------------------------------------------- */
+/* ---- table ----------------------------------------------------------------------- */
 
 /* clang-format off */
 static const OpDef ops[] = {

@@ -1,11 +1,11 @@
-/* Operators that read or change shapes and keep the order of elements, and Transpose and
+/* Operators that read or change shapes and keep the order of elements, Transpose, and
  * Expand.  Their rules carry shape arithmetic: a shape that inference knows is written
  * into the code as ints and names, never computed with arrays.
  * Source: ONNX operators Shape, Size, Reshape, Flatten, Squeeze, Unsqueeze, Transpose,
  * Expand. */
 #include "ops/layout.h"
 
-/* ---- Shape, Size ------------------------------------------------------------------- */
+/* ---- Shape, Size ----------------------------------------------------------------- */
 
 static int64_t clamp_axis(int64_t axis, int rank) {
     if (axis < 0)
@@ -70,7 +70,7 @@ static void eval_size(Model *m, Node *n) {
     set_known(n, 0, k);
 }
 
-/* ---- Reshape ----------------------------------------------------------------------- */
+/* ---- Reshape --------------------------------------------------------------------- */
 
 static bool has_allowzero(const Node *n) {
     return attr_int(n, "allowzero") != 0;
@@ -195,7 +195,7 @@ static void emit_reshape(Emit *e) {
     emit_out(e, 0, x);
 }
 
-/* ---- Flatten ----------------------------------------------------------------------- */
+/* ---- Flatten --------------------------------------------------------------------- */
 
 static void infer_flatten(Model *m, Node *n) {
     Shape s;
@@ -226,7 +226,7 @@ static void emit_flatten(Emit *e) {
         emit_out(e, 0, emit_template(e, "flatten_at($input$(, axis=$axis|1))"));
 }
 
-/* ---- Squeeze, Unsqueeze ------------------------------------------------------------ */
+/* ---- Squeeze, Unsqueeze ---------------------------------------------------------- */
 
 static void set_squeezed(Model *m, Node *n, const Shape *s, uint64_t mask) {
     Shape out = {.rank = 0};
@@ -332,7 +332,7 @@ static void emit_unsqueeze(Emit *e) {
     emit_out(e, 0, ex_subscript(a, emit_in(e, 0), items, rank));
 }
 
-/* ---- Transpose --------------------------------------------------------------------- */
+/* ---- Transpose ------------------------------------------------------------------- */
 
 /* perm, reversed axes by default; false when it is not a permutation of rank axes. */
 static bool get_perm(const Node *n, int rank, int *perm) {
@@ -425,7 +425,7 @@ static void emit_transpose(Emit *e) {
                                   ex_ints(a, EX_TUPLE, axes, (size_t)rank)));
 }
 
-/* ---- Expand ------------------------------------------------------------------------ */
+/* ---- Expand ---------------------------------------------------------------------- */
 
 static void infer_expand(Model *m, Node *n) {
     Shape s, shape;
@@ -473,43 +473,40 @@ static void emit_expand(Emit *e) {
     }
 }
 
-/* ---- table ------------------------------------------------------------------------- */
+/* ---- table ----------------------------------------------------------------------- */
 
 /* clang-format off */
+#define SHAPE .infer = infer_shape, .eval = eval_shape, .emit = emit_shape_of
+#define MOVES(name, eval_rule)                                                         \
+    .facts = OP_MOVES, .infer = infer_##name, .eval = (eval_rule), .emit = emit_##name
 static const OpDef ops[] = {
-    {.name = "Shape", .since = 1, .until = 14, .in = "data", .out = "shape",
-     .infer = infer_shape, .eval = eval_shape, .emit = emit_shape_of},
+    {.name = "Shape", .since = 1, .until = 14, .in = "data", .out = "shape", SHAPE},
     {.name = "Shape", .since = 15, .in = "data", .out = "shape",
-     .attrs = {INT("start", 0), INT_OPT("end")},
-     .infer = infer_shape, .eval = eval_shape, .emit = emit_shape_of},
+     .attrs = {INT("start", 0), INT_OPT("end")}, SHAPE},
     {.name = "Size", .since = 1, .in = "data", .out = "size",
-     .infer = infer_size, .eval = eval_size, .jax = "jnp.array($data.size, $out.dtype)"},
+     .infer = infer_size, .eval = eval_size,
+     .jax = "jnp.array($data.size, $out.dtype)"},
     {.name = "Reshape", .since = 1, .until = 4, .in = "data", .out = "reshaped",
      .attrs = {INTS_OPT("consumed_inputs"), INTS_OPT("shape")},
-     .facts = OP_MOVES, .infer = infer_reshape, .eval = eval_copy, .emit = emit_reshape},
+     MOVES(reshape, eval_copy)},
     {.name = "Reshape", .since = 5, .until = 13, .in = "data shape", .out = "reshaped",
-     .fixed = "shape", .facts = OP_MOVES, .infer = infer_reshape, .eval = eval_copy, .emit = emit_reshape},
+     .fixed = "shape", MOVES(reshape, eval_copy)},
     {.name = "Reshape", .since = 14, .in = "data shape", .out = "reshaped",
-     .fixed = "shape", .attrs = {INT("allowzero", 0)},
-     .facts = OP_MOVES, .infer = infer_reshape, .eval = eval_copy, .emit = emit_reshape},
+     .fixed = "shape", .attrs = {INT("allowzero", 0)}, MOVES(reshape, eval_copy)},
     {.name = "Flatten", .since = 1, .in = "input", .out = "output",
-     .attrs = {INT("axis", 1)},
-     .facts = OP_MOVES, .infer = infer_flatten, .eval = eval_copy, .emit = emit_flatten},
+     .attrs = {INT("axis", 1)}, MOVES(flatten, eval_copy)},
     {.name = "Squeeze", .since = 1, .until = 12, .in = "data", .out = "squeezed",
-     .attrs = {INTS_OPT("axes")},
-     .facts = OP_MOVES, .infer = infer_squeeze, .eval = eval_copy, .emit = emit_squeeze},
+     .attrs = {INTS_OPT("axes")}, MOVES(squeeze, eval_copy)},
     {.name = "Squeeze", .since = 13, .in = "data axes?", .out = "squeezed",
-     .fixed = "axes", .facts = OP_MOVES, .infer = infer_squeeze, .eval = eval_copy, .emit = emit_squeeze},
+     .fixed = "axes", MOVES(squeeze, eval_copy)},
     {.name = "Unsqueeze", .since = 1, .until = 12, .in = "data", .out = "expanded",
-     .attrs = {INTS_REQ("axes")},
-     .facts = OP_MOVES, .infer = infer_unsqueeze, .eval = eval_copy, .emit = emit_unsqueeze},
+     .attrs = {INTS_REQ("axes")}, MOVES(unsqueeze, eval_copy)},
     {.name = "Unsqueeze", .since = 13, .in = "data axes", .out = "expanded",
-     .fixed = "axes", .facts = OP_MOVES, .infer = infer_unsqueeze, .eval = eval_copy, .emit = emit_unsqueeze},
+     .fixed = "axes", MOVES(unsqueeze, eval_copy)},
     {.name = "Transpose", .since = 1, .in = "data", .out = "transposed",
-     .attrs = {INTS_OPT("perm")},
-     .facts = OP_MOVES, .infer = infer_transpose, .eval = eval_transpose, .emit = emit_transpose},
+     .attrs = {INTS_OPT("perm")}, MOVES(transpose, eval_transpose)},
     {.name = "Expand", .since = 8, .in = "input shape", .out = "output",
-     .fixed = "shape", .facts = OP_MOVES, .infer = infer_expand, .eval = eval_expand, .emit = emit_expand},
+     .fixed = "shape", MOVES(expand, eval_expand)},
 };
 /* clang-format on */
 const OpFamily ops_shape = FAMILY(ops);

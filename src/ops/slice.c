@@ -51,7 +51,7 @@ static bool get_bounds(Model *m, const Node *n, int rank, Bounds *b) {
     return fits && get_steps(m, n, b);
 }
 
-/* ---- inference --------------------------------------------------------------------- */
+/* ---- inference ------------------------------------------------------------------- */
 
 static int64_t clamp(int64_t x, int64_t low, int64_t high) {
     return x < low ? low : x > high ? high : x;
@@ -82,8 +82,8 @@ static bool from_front(Dims *ds, Dim bound, Dim size, Dim *result) {
     return true;
 }
 
-/* Forwards: max(min(stop, size) - max(start, 0), 0) by step.  A start past the end needs
- * no clamp, as the outer max covers it; this keeps x[1:] at size - 1. */
+/* Forwards: max(min(stop, size) - max(start, 0), 0) by step.  A start past the end
+ * needs no clamp, as the outer max covers it; this keeps x[1:] at size - 1. */
 static bool forward_length(Dims *ds, Dim size, Dim start, Dim stop, int64_t step,
                            Dim *length) {
     bool to_end = (dim_is_int(stop) && stop.c >= END) || dim_eq(stop, size);
@@ -174,7 +174,7 @@ static void eval_slice(Model *m, Node *n) {
     eval_strided(m, n, 0, 0, &walk);
 }
 
-/* ---- code -------------------------------------------------------------------------- */
+/* ---- code ------------------------------------------------------------------------ */
 
 /* start:stop:step with what Python leaves out left out; NULL for the whole axis. */
 static const Expr *emit_range(Emit *e, Dim size, Dim start, Dim stop, int64_t step) {
@@ -219,16 +219,16 @@ static void emit_slice(Emit *e) {
     emit_out(e, 0, ex_subscript(a, emit_in(e, 0), items, s.rank));
 }
 
-/* ---- table ------------------------------------------------------------------------- */
+/* ---- table ----------------------------------------------------------------------- */
 
 /* clang-format off */
+#define SLICE                                                                          \
+    .facts = OP_MOVES, .infer = infer_slice, .eval = eval_slice, .emit = emit_slice
 static const OpDef ops[] = {
     {.name = "Slice", .since = 1, .until = 9, .in = "data", .out = "output",
-     .attrs = {INTS_REQ("starts"), INTS_REQ("ends"), INTS_OPT("axes")},
-     .facts = OP_MOVES, .infer = infer_slice, .eval = eval_slice, .emit = emit_slice},
+     .attrs = {INTS_REQ("starts"), INTS_REQ("ends"), INTS_OPT("axes")}, SLICE},
     {.name = "Slice", .since = 10, .in = "data starts ends axes? steps?",
-     .out = "output", .fixed = "starts ends axes steps",
-     .facts = OP_MOVES, .infer = infer_slice, .eval = eval_slice, .emit = emit_slice},
+     .out = "output", .fixed = "starts ends axes steps", SLICE},
 };
 /* clang-format on */
 const OpFamily ops_slice = FAMILY(ops);

@@ -1,12 +1,12 @@
-/* Operators that make tensors or pass them on: constants, ranges, one-hot and triangular
- * matrices, and Dropout, which does nothing at inference.
+/* Operators that make tensors or pass them on: constants, ranges, one-hot and
+ * triangular matrices, and Dropout, which does nothing at inference.
  * Source: ONNX operators Constant, ConstantOfShape, Identity, Dropout, EyeLike, Range,
  * OneHot, Trilu. */
 #include "ops/layout.h"
 
 #include <math.h>
 
-/* ---- Constant, Identity ------------------------------------------------------------ */
+/* ---- Constant, Identity ---------------------------------------------------------- */
 
 /* Import makes values of constants; a node remains only for what it cannot represent,
  * strings and sparse tensors. */
@@ -27,7 +27,7 @@ static void eval_identity(Model *m, Node *n) {
     eval_copy(m, n);
 }
 
-/* ---- ConstantOfShape --------------------------------------------------------------- */
+/* ---- ConstantOfShape ------------------------------------------------------------- */
 
 static const Tensor *fill_tensor(const Node *n) {
     const PbAttr *value = attr_get(n, "value");
@@ -114,7 +114,7 @@ static void emit_constant_of_shape(Emit *e) {
         emit_out(e, 0, EX(a, "jnp.full($0, $1, $2)", shape, fill_literal(e, t), dtype));
 }
 
-/* ---- Dropout ----------------------------------------------------------------------- */
+/* ---- Dropout --------------------------------------------------------------------- */
 
 /* Version 7 and 10 have no way to ask for training; before them is_test decides. */
 static bool dropout_trains(const Node *n) {
@@ -153,7 +153,7 @@ static void emit_dropout(Emit *e) {
                 emit_dtype(e, n->out[1]->type.dtype)));
 }
 
-/* ---- EyeLike ----------------------------------------------------------------------- */
+/* ---- EyeLike --------------------------------------------------------------------- */
 
 static void infer_eye_like(Model *m, Node *n) {
     Shape s;
@@ -183,7 +183,7 @@ static void emit_eye_like(Emit *e) {
                 columns, k, dtype));
 }
 
-/* ---- Range ------------------------------------------------------------------------- */
+/* ---- Range ----------------------------------------------------------------------- */
 
 typedef struct RangeInts {
     Dim start, limit, delta;
@@ -279,7 +279,7 @@ static void emit_range(Emit *e) {
     emit_out(e, 0, narrow ? EX(a, "$0.astype($1)", x, emit_dtype(e, dtype)) : x);
 }
 
-/* ---- OneHot ------------------------------------------------------------------------ */
+/* ---- OneHot ---------------------------------------------------------------------- */
 
 static bool one_hot_depth(const Node *n, Dim *depth) {
     int64_t value;
@@ -364,7 +364,7 @@ static void emit_one_hot(Emit *e) {
     emit_out(e, 0, y);
 }
 
-/* ---- Trilu ------------------------------------------------------------------------- */
+/* ---- Trilu ----------------------------------------------------------------------- */
 
 static void emit_trilu(Emit *e) {
     Arena *a = emit_arena(e);
@@ -382,7 +382,7 @@ static void emit_trilu(Emit *e) {
                 k ? ex_int(a, k) : NULL));
 }
 
-/* ---- table ------------------------------------------------------------------------- */
+/* ---- table ----------------------------------------------------------------------- */
 
 #define VALUE_TENSOR ANY_OPT("value", ATTR_TENSOR)
 #define VALUE_SPARSE ANY_OPT("sparse_value", ATTR_SPARSE)

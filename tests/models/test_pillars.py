@@ -110,13 +110,17 @@ def test_gradients_equal_autograd(model, tmp_path):
     floating = {k: v for k, v in params.items() if v.dtype.kind == "f"}
     fixed = {k: v for k, v in params.items() if k not in floating}
     grads = jax.grad(lambda p: loss({**p, **fixed}))(floating)
+    # Some gradients are zero in exact arithmetic (the bias of attention's keys): what
+    # both sides give there is the rounding of the whole computation.
+    total = np.sqrt(sum(np.sum(np.square(g)) for g in grads.values()))
+    noise = np.finfo(np.float32).eps * total
     checked = 0
     for name, parameter in module.named_parameters():
         if name not in grads or parameter.grad is None:
             continue
         expected = parameter.grad.numpy()
         error = np.linalg.norm(grads[name] - expected)
-        assert error < 1e-4 * np.linalg.norm(expected) + 1e-7, name
+        assert error < 1e-4 * np.linalg.norm(expected) + noise, name
         checked += 1
     assert checked == sum(p.grad is not None for p in module.parameters())
 

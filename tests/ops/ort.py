@@ -22,8 +22,9 @@ def run(model, inputs):
     return session.run(None, inputs)
 
 
-def check(op, inputs, attrs=None, *, opset, outputs=1, rtol=2e-5, atol=2e-5, **options):
-    """harness.check_node against onnxruntime."""
+def check(op, inputs, attrs=None, *, opset, outputs=1, **options):
+    """harness.check_node against onnxruntime; in 32-bit mode unless x64 says more."""
+    options = {"rtol": 2e-5, "atol": 2e-5, "x64": False, **options}
     named = harness._named_inputs(harness._schema(op, opset, ""), inputs)
     model = harness.make_model(op, named, attrs, opset=opset, outputs=outputs)
     given = {k: v for k, v in named.items() if v is not None}
@@ -34,7 +35,5 @@ def check(op, inputs, attrs=None, *, opset, outputs=1, rtol=2e-5, atol=2e-5, **o
         opset=opset,
         outputs=outputs,
         expected=run(model, given),
-        rtol=rtol,
-        atol=atol,
         **options,
     )

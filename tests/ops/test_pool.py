@@ -65,14 +65,14 @@ def test_max_pool_dilated(n, extra):
     ort.check("MaxPool", [image(n)], attrs, opset=12)
 
 
-@pytest.mark.parametrize("size", range(5, 13))
-@pytest.mark.parametrize("stride", [1, 2, 3, 4])
+@pytest.mark.parametrize("size", [5, 6, 7, 8])
+@pytest.mark.parametrize("stride", [2, 3])
 @pytest.mark.parametrize("pads", [[0, 0], [1, 0], [0, 1], [1, 1]])
 def test_max_pool_ceil_sizes(size, stride, pads):
     """Against torch's rule, also where the last window would begin in the padding."""
     x = rand(1, 1, size)
     attrs = {"kernel_shape": [3], "strides": [stride], "pads": pads, "ceil_mode": 1}
-    ort.check("MaxPool", [x], attrs, opset=12, x64=False)
+    ort.check("MaxPool", [x], attrs, opset=12)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
@@ -162,7 +162,9 @@ def test_average_pool(n, count, attrs):
 @pytest.mark.parametrize("opset", [1, 7, 10, 11, 19, 22])
 def test_average_pool_versions(opset):
     attrs = {"kernel_shape": [3, 2], "strides": [1, 2], "pads": [1, 0, 0, 1]}
-    ort.check("AveragePool", [image(2)], attrs, opset=opset, dynamic="unique")
+    check_node(
+        "AveragePool", [image(2)], attrs, opset=opset, dynamic="unique", rtol=1e-5
+    )
 
 
 TORCH_AVG = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
@@ -237,7 +239,9 @@ def test_lp_pool_dilated():
 @pytest.mark.parametrize("op", ["GlobalAveragePool", "GlobalMaxPool"])
 @pytest.mark.parametrize("opset", [1, 22])
 def test_global_pool(n, op, opset):
-    check_node(op, [image(n)], opset=opset, dynamic="unique", rtol=1e-5)
+    x, reduce = image(n), np.max if op == "GlobalMaxPool" else np.mean
+    y = reduce(x, tuple(range(2, n + 2)), keepdims=True)
+    check_node(op, [x], opset=opset, expected=[y], dynamic="unique", rtol=1e-5)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])

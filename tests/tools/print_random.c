@@ -4,7 +4,8 @@
  *     print_random SEED COUNT         a function of COUNT statements, laid out
  *     print_random SEED COUNT full    the same with every expression in parentheses
  *     print_random SEED COUNT flat    the expressions alone, each on one line, after
- *                                     its width as print_width has it */
+ *                                     its width as print_width has it
+ *     print_random SEED COUNT prose   functions with docstrings and comments */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -331,7 +332,7 @@ static void print_full(Text *t, const Expr *x) {
 
 /* ---- statements ------------------------------------------------------------------- */
 
-typedef enum Mode { LAID_OUT, FULL, FLAT } Mode;
+typedef enum Mode { LAID_OUT, FULL, FLAT, PROSE } Mode;
 
 static void full_statement(Text *t, const Str *targets, uint32_t n, bool returns,
                            const Expr *x) {
@@ -363,17 +364,67 @@ static void random_statement(Random *r, Text *t, Mode mode) {
     }
 }
 
+static Str random_text(Random *r) {
+    static const char *const parts[] = {"word",
+                                        "a",
+                                        "attention",
+                                        " ",
+                                        "  ",
+                                        "\n",
+                                        "\n\n",
+                                        "\n   ",
+                                        "\"",
+                                        "\"\"\"",
+                                        "'",
+                                        "\\",
+                                        "\\\n",
+                                        "\t",
+                                        "#",
+                                        "\r",
+                                        "\x01",
+                                        "\xff",
+                                        "\xc3\xa9",
+                                        "\xe2\x80\xae",
+                                        "\xe4\xb8\xad",
+                                        "\xe2\x80\xa8",
+                                        ".",
+                                        "\f"};
+    Text t = {.arena = r->arena};
+    for (uint32_t n = draw(r, draw(r, 3) ? 30 : 200); n > 0; n--) {
+        text_lit(&t, draw(r, 3) ? "words" : parts[draw(r, OX_COUNT(parts))]);
+        text_lit(&t, draw(r, 3) ? " " : "");
+    }
+    return text_view(&t);
+}
+
+static void random_function(Random *r, Text *t) {
+    Str params[6];
+    uint32_t n = draw(r, 6);
+    for (uint32_t i = 0; i < n; i++)
+        params[i] = draw(r, 4) || i + 1 < n ? random_word(r) : STR("p_=None");
+    print_newline(t);
+    print_newline(t);
+    print_comment(t, 0, random_text(r));
+    print_def(t, 0, random_word(r), params, n);
+    print_docstring(t, 1, random_text(r));
+    print_comment(t, 1, random_text(r));
+    print_return(t, 1, random_expr(r, 2));
+}
+
 int main(int argc, char **argv) {
     if (argc < 3)
         return 2;
     Arena arena;
     arena_init(&arena, NULL);
     Random r = {&arena, strtoull(argv[1], NULL, 10) * 2654435761u + 88172645463325252u};
-    Mode mode = argc < 4 ? LAID_OUT : argv[3][1] == 'u' ? FULL : FLAT;
+    char letter = argc < 4 ? 0 : argv[3][1];
+    Mode mode = letter == 'u' ? FULL : letter == 'l' ? FLAT : letter ? PROSE : LAID_OUT;
     Text t = {.arena = &arena};
-    text_lit(&t, mode == FLAT ? "" : "def f():\n");
+    text_lit(&t, mode == PROSE  ? "import jax\n"
+                 : mode == FLAT ? ""
+                                : "def f():\n    pass\n");
     for (long i = 0, n = atol(argv[2]); i < n; i++)
-        random_statement(&r, &t, mode);
+        mode == PROSE ? random_function(&r, &t) : random_statement(&r, &t, mode);
     fwrite(t.p, 1, t.n, stdout);
     int status = arena.failed;
     arena_free(&arena);

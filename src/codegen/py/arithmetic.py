@@ -6,7 +6,9 @@ import jax.numpy as jnp
 
 def trunc_div(x, y):
     """Divide integers with broadcasting, rounding toward zero."""
-    return jax.lax.div(*jnp.broadcast_arrays(x, y))
+    dtype = jnp.result_type(x, y)
+    x, y = jnp.broadcast_arrays(jnp.asarray(x, dtype), jnp.asarray(y, dtype))
+    return jax.lax.div(x, y)
 
 
 def cumsum(x, axis, exclusive=False, reverse=False):

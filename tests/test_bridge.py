@@ -1,0 +1,244 @@
+"""The bridge: names and values that survive, dynamic dimensions, messages, exit codes.
+
+One module serves most tests; each exporter must keep its state_dict.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+
+import fx_errors
+import fx_export
+
+pytestmark = pytest.mark.torch
+SCRIPT = Path(fx_export.__file__)
+
+MODELS = '''
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, hidden=8):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(4)
+        self.up, self.down = nn.Linear(4, hidden), nn.Linear(hidden, 4)
+    def forward(self, x, mask=None):
+        print("printed by forward")
+        y = self.down(torch.relu(self.up(self.norm(x))))
+        return y if mask is None else y * mask
+
+class Fixed(Net):
+    def forward(self, x):
+        if x.shape[0] != 2:
+            raise ValueError("two rows only")
+        return super().forward(x)
+
+class Branch(Net):
+    def forward(self, x):
+        return super().forward(x) if x.sum() > 0 else x
+
+def number():
+    return 3
+'''
+
+
+class Net(nn.Module):
+    """A BatchNorm and two equal layers, which the tracing exporter would merge."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(4)
+        self.up, self.down = nn.Linear(4, 4), nn.Linear(4, 4)
+        self.down.load_state_dict(self.up.state_dict())
+        self.norm.running_mean.fill_(0.5)
+
+    def forward(self, x, scale=None):
+        y = self.down(torch.relu(self.up(self.norm(x))))
+        return {"scaled": y if scale is None else y * scale, "plain": y}
+
+
+def run(model: onnx.ModelProto, **feeds) -> list[np.ndarray]:
+    """What onnxruntime computes."""
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    return session.run(None, {k: v.numpy() for k, v in feeds.items()})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A folder with models.py in it."""
+    path = tmp_path_factory.mktemp("bridge")
+    (path / "models.py").write_text(MODELS)
+    return path
+
+
+def call(folder: Path, *options: str) -> subprocess.CompletedProcess:
+    """Run the script beside models.py."""
+    command = [sys.executable, SCRIPT, *options]
+    return subprocess.run(command, cwd=folder, capture_output=True, check=False)
+
+
+@pytest.mark.parametrize("exporter", fx_export.EXPORTERS)
+def test_state_dict_survives(exporter):
+    """Every name with its value, BatchNorm included, equal parameters apart."""
+    module = Net().eval()
+    data = fx_export.export(module, torch.randn(2, 4), exporter=exporter, fallback=False)
+    graph = onnx.load_from_string(data).graph
+    values = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
+    for name, tensor in module.state_dict().items():
+        if not name.endswith("num_batches_tracked"):
+            np.testing.assert_array_equal(values[name], tensor.numpy())
+    assert "BatchNormalization" in {node.op_type for node in graph.node}
+
+
+@pytest.mark.parametrize("exporter", fx_export.EXPORTERS)
+def test_names_and_dynamic_batch(exporter):
+    """Inputs by forward's names, outputs by their keys, one file for every batch."""
+    module = Net().eval()
+    model = fx_export.export_model(
+        module,
+        torch.randn(1, 4),
+        {"scale": torch.randn(1, 4)},
+        dynamic_shapes="batch",
+        exporter=exporter,
+        fallback=False,
+    )
+    assert [v.name for v in model.graph.input] == ["x", "scale"]
+    assert [v.name for v in model.graph.output] == ["scaled", "plain"]
+    for batch in (1, 2, 7):
+        x, scale = torch.randn(batch, 4), torch.randn(batch, 4)
+        expected = module(x, scale)
+        got = run(model, x=x, scale=scale)
+        for name, value in zip(("scaled", "plain"), got):
+            np.testing.assert_allclose(value, expected[name].detach(), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        {"x": {0: "n"}},
+        ({0: "n"},),
+        [["n", None]],
+        {"x": {0: torch.export.Dim("n")}},
+        {"x": {-2: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.STATIC}},
+    ],
+)
+def test_forms_of_dynamic_shapes(shapes):
+    """All the forms that torch.export takes."""
+    model = fx_export.export_model(Net(), torch.randn(1, 4), dynamic_shapes=shapes)
+    dims = model.graph.input[0].type.tensor_type.shape.dim
+    assert dims[0].dim_param
+    assert dims[1].dim_value == 4
+
+
+def test_module_is_left_as_it_was():
+    """Training flags, one by one, and no trace of the exchanged forward."""
+    module = Net()
+    module.up.eval()
+    before = {name: m.training for name, m in module.named_modules()}
+    state = dict(vars(module))
+    fx_export.export(module, torch.randn(2, 4), exporter="torchscript")
+    assert {name: m.training for name, m in module.named_modules()} == before
+    assert vars(module) == state
+
+
+def test_no_source_positions():
+    """Nothing of the machine that made the file is in it."""
+    data = fx_export.export(Net(), torch.randn(2, 4))
+    assert os.path.dirname(torch.__file__).encode() not in data
+    kept = fx_export.export(Net(), torch.randn(2, 4), keep_stack_traces=True)
+    assert b"stack_trace" in kept
+
+
+def test_large_model(monkeypatch, tmp_path):
+    """Above protobuf's limit there are two files, and no bytes."""
+    monkeypatch.setattr(fx_export, "PROTOBUF_LIMIT", 4000)
+    module = nn.Linear(64, 64).eval()
+    model = fx_export.export_model(module, torch.randn(2, 64))
+    with pytest.raises(fx_errors.ModelError, match="--output"):
+        fx_export.serialize(model)
+    path = tmp_path / "big.onnx"
+    fx_export.save(model, path)
+    assert sorted(os.listdir(tmp_path)) == ["big.onnx", "big.onnx.data"]
+    assert path.stat().st_mode == (tmp_path / "big.onnx.data").stat().st_mode
+    onnx.checker.check_model(path)
+    x = torch.randn(3, 64)[:2]
+    session = onnxruntime.InferenceSession(path)
+    got = session.run(None, {session.get_inputs()[0].name: x.numpy()})[0]
+    np.testing.assert_allclose(got, module(x).detach(), atol=1e-6)
+
+
+def test_stdout_holds_the_model_only(folder):
+    """What the module prints goes to stderr."""
+    done = call(folder, "--model", "models.Net", "--input", "2x4", "--config", "hidden=3")
+    assert done.returncode == 0, done.stderr
+    onnx.checker.check_model(onnx.load_from_string(done.stdout))
+    assert b"printed by forward" in done.stderr
+
+
+@pytest.mark.parametrize("ending", ["pt", "safetensors"])
+def test_weights(folder, ending):
+    """Both kinds of file, by their names."""
+    from safetensors.torch import save_file
+
+    state = {k: v.clone() for k, v in Net().state_dict().items()}
+    path = folder / f"state.{ending}"
+    save_file(state, path) if ending == "safetensors" else torch.save(state, path)
+    options = ["--model", "models.Net", "--config", "hidden=4", "--input", "2x4"]
+    done = call(folder, *options, "--weights", str(path))
+    assert done.returncode == 0, done.stderr
+    tensors = onnx.load_from_string(done.stdout).graph.initializer
+    values = {t.name: onnx.numpy_helper.to_array(t) for t in tensors}
+    np.testing.assert_array_equal(values["up.weight"], state["up.weight"].numpy())
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "options"),
+    [
+        (1, "two rows only", ["models.Fixed", "--input=2x4", "--dynamic=batch"]),
+        (1, "branches on the values", ["models.Branch", "--input=2x4"]),
+        (1, "makes no torch.nn.Module", ["models.number", "--input=2x4"]),
+        (1, "cannot be multiplied|should contain", ["models.Net", "--input=2x5"]),
+        (1, "99 was asked for", ["models.Net", "--input=2x4", "--opset=99"]),
+        (2, "did you mean 'Net'", ["models.Nett", "--input=2x4"]),
+        (2, "no module 'nosuch'", ["nosuch.Net", "--input=2x4"]),
+        (2, "unexpected keyword", ["models.Net", "--input=2x4", "--config=a=1"]),
+        (2, "--input 1x3x224", ["models.Net"]),
+        (2, "is not .NAME", ["models.Net", "--input=2xx4"]),
+        (2, "no dtype", ["models.Net", "--input=2x4:float31"]),
+        (2, "no axis 5", ["models.Net", "--input=2x4", "--dynamic=x:5=n"]),
+        (2, "no tensor input 'z'", ["models.Net", "--input=2x4", "--dynamic=z:0=n"]),
+        (3, "no such folder", ["models.Net", "--input=2x4", "--output=no/x.onnx"]),
+        (3, "No such file", ["models.Net", "--input=2x4", "--weights=no.pt"]),
+    ],
+)
+def test_failures(folder, status, message, options):
+    """One line that says what is wrong, the status that says whose fault, no output."""
+    done = call(folder, "--model", *options)
+    assert done.returncode == status, done.stderr
+    assert done.stdout == b""
+    assert b"Traceback" not in done.stderr
+    assert re.search(message, done.stderr.decode())
+
+
+def test_fallback_says_why(monkeypatch):
+    """The second exporter is tried, and the message holds the reason of the first."""
+    messages = []
+
+    def fail(*_):
+        raise RuntimeError("no such operator")
+
+    monkeypatch.setattr(fx_export, "_export_dynamo", fail)
+    fx_export.export(Net(), torch.randn(2, 4), log=messages.append)
+    assert "dynamo" in messages[0]
+    assert "no such operator" in messages[0]
+    with pytest.raises(fx_errors.ModelError, match="no such operator"):
+        fx_export.export(Net(), torch.randn(2, 4), fallback=False)
