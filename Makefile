@@ -3,7 +3,7 @@
 # Python packages in .venv.
 .NOTPARALLEL:
 .PHONY: all build setup demo test test-unit test-asan test-fuzz test-python \
-        asan fuzz bench verify format lint clean help
+        asan fuzz bench verify docs format lint clean help
 
 PYTHON ?= python3
 FUZZ_SECONDS ?= 60
@@ -13,8 +13,7 @@ STAMPS := build/stamps
 
 all: build
 
-build: $(STAMPS)/build-tools ## build the program build/oxide_xla and the libraries
-	@cmake --preset release -Wno-dev --log-level=WARNING
+build: build/build.ninja ## build the program build/oxide_xla and the libraries
 	@cmake --build --preset release
 
 setup: $(STAMPS)/test-tools $(VENV)/test.stamp ## install what the tests need
@@ -37,8 +36,7 @@ test-python: build debug $(VENV)/test.stamp ## Python tests
 	@$(RUN) -m pytest -n 2
 
 .PHONY: debug
-debug asan fuzz: $(STAMPS)/test-tools
-	@cmake --preset $@ -Wno-dev --log-level=WARNING
+debug asan fuzz: %: build/%/build.ninja
 	@cmake --build --preset $@
 
 asan: ## build with AddressSanitizer and UBSan in build/asan
@@ -49,6 +47,10 @@ bench: build $(VENV)/test.stamp ## measure compile time, memory and weights
 
 verify: build $(VENV)/test.stamp ## compare five PyTorch models with their JAX code
 	@PYTHONPATH=tests:python $(RUN) -m models.verify
+
+docs: build ## print docs/operators.md and docs/errors.md again
+	@build/oxide_xla ops --format md > docs/operators.md
+	@build/oxide_xla errors > docs/errors.md
 
 format: $(STAMPS)/test-tools $(VENV)/test.stamp ## format C and Python
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
@@ -63,6 +65,15 @@ clean: ## remove what was built; .venv stays
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+# Ninja configures again by itself when CMakeLists.txt changes, not for the presets.
+build/build.ninja: CMakePresets.json | $(STAMPS)/build-tools
+	@cmake --preset release >/dev/null
+	@touch $@
+
+build/%/build.ninja: CMakePresets.json | $(STAMPS)/test-tools
+	@cmake --preset $* >/dev/null
+	@touch $@
 
 # Stamps make the second run fast.  Those of .venv lie in it, so that they go with it.
 $(STAMPS)/%-tools: tools/setup.sh

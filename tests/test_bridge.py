@@ -14,6 +14,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 import fx_errors
@@ -22,7 +23,7 @@ import fx_export
 pytestmark = pytest.mark.torch
 SCRIPT = Path(fx_export.__file__)
 
-MODELS = '''
+NETS = """
 import torch
 from torch import nn
 
@@ -48,7 +49,7 @@ class Branch(Net):
 
 def number():
     return 3
-'''
+"""
 
 
 class Net(nn.Module):
@@ -74,23 +75,41 @@ def run(model: onnx.ModelProto, **feeds) -> list[np.ndarray]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A folder with models.py in it."""
+    """A folder with nets.py in it: a name that no package of the tests has."""
     path = tmp_path_factory.mktemp("bridge")
-    (path / "models.py").write_text(MODELS)
+    (path / "nets.py").write_text(NETS)
     return path
 
 
 def call(folder: Path, *options: str) -> subprocess.CompletedProcess:
-    """Run the script beside models.py."""
+    """Run the script beside nets.py."""
     command = [sys.executable, SCRIPT, *options]
     return subprocess.run(command, cwd=folder, capture_output=True, check=False)
+
+
+@pytest.fixture
+def main(folder, monkeypatch, capfdbinary):
+    """The same in this process, which has PyTorch loaded: (status, stdout, stderr)."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def run_main(*options: str) -> tuple[int, bytes, bytes]:
+        try:
+            status = fx_export.main(options)
+        except SystemExit as stop:  # argparse
+            status = stop.code
+        return status, *capfdbinary.readouterr()
+
+    return run_main
 
 
 @pytest.mark.parametrize("exporter", fx_export.EXPORTERS)
 def test_state_dict_survives(exporter):
     """Every name with its value, BatchNorm included, equal parameters apart."""
     module = Net().eval()
-    data = fx_export.export(module, torch.randn(2, 4), exporter=exporter, fallback=False)
+    data = fx_export.export(
+        module, torch.randn(2, 4), exporter=exporter, fallback=False
+    )
     graph = onnx.load_from_string(data).graph
     values = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
     for name, tensor in module.state_dict().items():
@@ -178,24 +197,22 @@ def test_large_model(monkeypatch, tmp_path):
 
 def test_stdout_holds_the_model_only(folder):
     """What the module prints goes to stderr."""
-    done = call(folder, "--model", "models.Net", "--input", "2x4", "--config", "hidden=3")
+    done = call(folder, "--model", "nets.Net", "--input", "2x4", "--config", "hidden=3")
     assert done.returncode == 0, done.stderr
     onnx.checker.check_model(onnx.load_from_string(done.stdout))
     assert b"printed by forward" in done.stderr
 
 
 @pytest.mark.parametrize("ending", ["pt", "safetensors"])
-def test_weights(folder, ending):
+def test_weights(main, ending):
     """Both kinds of file, by their names."""
-    from safetensors.torch import save_file
-
     state = {k: v.clone() for k, v in Net().state_dict().items()}
-    path = folder / f"state.{ending}"
+    path = f"state.{ending}"
     save_file(state, path) if ending == "safetensors" else torch.save(state, path)
-    options = ["--model", "models.Net", "--config", "hidden=4", "--input", "2x4"]
-    done = call(folder, *options, "--weights", str(path))
-    assert done.returncode == 0, done.stderr
-    tensors = onnx.load_from_string(done.stdout).graph.initializer
+    options = ["--model=nets.Net", "--config=hidden=4", "--input=2x4"]
+    status, stdout, stderr = main(*options, f"--weights={path}")
+    assert status == 0, stderr
+    tensors = onnx.load_from_string(stdout).graph.initializer
     values = {t.name: onnx.numpy_helper.to_array(t) for t in tensors}
     np.testing.assert_array_equal(values["up.weight"], state["up.weight"].numpy())
 
@@ -203,30 +220,38 @@ def test_weights(folder, ending):
 @pytest.mark.parametrize(
     ("status", "message", "options"),
     [
-        (1, "two rows only", ["models.Fixed", "--input=2x4", "--dynamic=batch"]),
-        (1, "branches on the values", ["models.Branch", "--input=2x4"]),
-        (1, "makes no torch.nn.Module", ["models.number", "--input=2x4"]),
-        (1, "cannot be multiplied|should contain", ["models.Net", "--input=2x5"]),
-        (1, "99 was asked for", ["models.Net", "--input=2x4", "--opset=99"]),
-        (2, "did you mean 'Net'", ["models.Nett", "--input=2x4"]),
+        (1, "two rows only", ["nets.Fixed", "--input=2x4", "--dynamic=batch"]),
+        (1, "branches on the values", ["nets.Branch", "--input=2x4"]),
+        (1, "makes no torch.nn.Module", ["nets.number", "--input=2x4"]),
+        (1, "cannot be multiplied|should contain", ["nets.Net", "--input=2x5"]),
+        (1, "99 was asked for", ["nets.Net", "--input=2x4", "--opset=99"]),
+        (2, "did you mean 'Net'", ["nets.Nett", "--input=2x4"]),
         (2, "no module 'nosuch'", ["nosuch.Net", "--input=2x4"]),
-        (2, "unexpected keyword", ["models.Net", "--input=2x4", "--config=a=1"]),
-        (2, "--input 1x3x224", ["models.Net"]),
-        (2, "is not .NAME", ["models.Net", "--input=2xx4"]),
-        (2, "no dtype", ["models.Net", "--input=2x4:float31"]),
-        (2, "no axis 5", ["models.Net", "--input=2x4", "--dynamic=x:5=n"]),
-        (2, "no tensor input 'z'", ["models.Net", "--input=2x4", "--dynamic=z:0=n"]),
-        (3, "no such folder", ["models.Net", "--input=2x4", "--output=no/x.onnx"]),
-        (3, "No such file", ["models.Net", "--input=2x4", "--weights=no.pt"]),
+        (2, "unexpected keyword", ["nets.Net", "--input=2x4", "--config=a=1"]),
+        (2, "--input 1x3x224", ["nets.Net"]),
+        (2, "is not .NAME", ["nets.Net", "--input=2xx4"]),
+        (2, "no dtype", ["nets.Net", "--input=2x4:float31"]),
+        (2, "no axis 5", ["nets.Net", "--input=2x4", "--dynamic=x:5=n"]),
+        (2, "no tensor input 'z'", ["nets.Net", "--input=2x4", "--dynamic=z:0=n"]),
+        (3, "no such folder", ["nets.Net", "--input=2x4", "--output=no/x.onnx"]),
+        (3, "No such file", ["nets.Net", "--input=2x4", "--weights=no.pt"]),
     ],
 )
-def test_failures(folder, status, message, options):
+def test_failures(main, status, message, options):
     """One line that says what is wrong, the status that says whose fault, no output."""
-    done = call(folder, "--model", *options)
-    assert done.returncode == status, done.stderr
+    code, stdout, stderr = main("--model", *options)
+    assert code == status, stderr
+    assert stdout == b""
+    assert b"Traceback" not in stderr
+    assert re.search(message, stderr.decode())
+
+
+def test_failure_of_the_script(folder):
+    """The status reaches the shell."""
+    done = call(folder, "--model=nosuch.Net", "--input=2x4")
+    assert done.returncode == 2
     assert done.stdout == b""
-    assert b"Traceback" not in done.stderr
-    assert re.search(message, done.stderr.decode())
+    assert b"no module 'nosuch'" in done.stderr
 
 
 def test_fallback_says_why(monkeypatch):

@@ -159,7 +159,7 @@ static Verdict measure_line(const Printer *p, Look *l, DocOp op, const Frame *f)
     return GO_ON;
 }
 
-/* The frame inside e, where it has one; the cases that skip their content are not here. */
+/* The frame inside e. */
 static Frame inner_frame(Printer *p, const DocElem *e, Frame f) {
     DocOp op = e->op;
     f.op = op;

@@ -1,4 +1,4 @@
-/* Documents that know where they may be broken over lines, and the choice of the breaks.
+/* Documents that know where they may break over lines, and the choice of the breaks.
  *
  * The model is the one of Prettier and ruff's formatter: a group is printed on one line
  * (flat) when what comes up to the next possible line break fits, else expanded, and
@@ -17,14 +17,14 @@ typedef enum DocOp {
     D_GROUP,          /* may have an id for others to refer to */
     D_GROUP_EXPANDED, /* a group that is never flat */
     D_GROUP_IF,       /* a group only where group `id` is expanded */
-    D_INDENT,         /* */
+    D_INDENT,         /* lines inside start four columns further right */
     D_INDENT_IF,      /* indents where group `id` is expanded */
     D_IF_EXPANDED,    /* content only where group `id`, or 0: the enclosing one, is */
     D_IF_FLAT,        /* the opposite */
     D_FITS_EXPANDED,  /* measured as if expanded, where group `id` (or 0) is flat */
     D_PARENS_IF_FITS, /* "(" and ")" on lines around it, where that makes it fit */
     D_BEST,           /* variants, D_ENTRY each: the first that fits, else the last */
-    D_ENTRY,          /* */
+    D_ENTRY,          /* one variant; outside of D_BEST without effect */
     D_SKIP,           /* content that is only printed through D_REF */
     D_END,            /* of any of those above from D_GROUP */
     D_REF,            /* the elements from `id` up to `to` */

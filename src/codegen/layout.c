@@ -1,5 +1,5 @@
 /* Where expressions may break.  Line breaks outside of brackets are allowed only once
- * some parentheses surround them, so every function is told where it stands: `Place`. */
+ * some parentheses surround them, so every function is told its `Place`. */
 #include "codegen/layout.h"
 
 typedef struct Place {
@@ -339,7 +339,7 @@ static void layout_chain_link(Doc *d, const Py *e, Place at, Chain chain) {
 
 /* ---- lambda ----------------------------------------------------------------------- */
 
-/* A call or subscript: on one line, else broken in its brackets, else in parentheses. */
+/* A call or subscript: on one line, else broken in its brackets, else in (). */
 static void layout_best_body(Doc *d, const Py *body, Place at) {
     size_t skip = doc_begin(d, D_SKIP, 0);
     layout_root(d, body, at);
@@ -550,7 +550,7 @@ void layout_unpack(Doc *d, const Str *names, size_t n, const Py *e) {
 }
 
 static void layout_param_list(Doc *d, const Str *params, size_t n) {
-    /* A single one stands without a group of its own, and gets its comma when broken. */
+    /* A single one has no group of its own, and gets its comma when broken. */
     size_t group = n > 1 ? doc_begin(d, D_GROUP, 0) : 0;
     layout_names(d, params, n, true);
     if (n > 1)

@@ -281,7 +281,7 @@ bool py_is_simple_bound(const Py *x) {
     return !x || x->kind == PY_NAME || x->kind == PY_NUMBER || x->kind == PY_STRING;
 }
 
-/* What py_breaks_inside collects on its way through an expression outside of brackets. */
+/* What py_breaks_inside collects on its way through e, outside of brackets. */
 typedef struct Survey {
     PyOrder order;  /* the largest */
     uint32_t count; /* how often it occurs */

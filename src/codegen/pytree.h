@@ -1,6 +1,6 @@
-/* Python's own view of an expression: the syntax tree that a parser makes of the printed
- * text, with the parentheses that have to be there, and the questions about it that
- * decide the layout.  Against ops/expr.h: dotted names are attributes, negative numbers
+/* Python's own view of an expression: the syntax tree that a parser makes of the text,
+ * with the parentheses that have to be there, and the questions about it that decide
+ * the layout.  Against ops/expr.h: dotted names are attributes, negative numbers
  * are unary minus, and chains of `and` are one node. */
 #ifndef OX_CODEGEN_PYTREE_H
 #define OX_CODEGEN_PYTREE_H

@@ -21,7 +21,13 @@ typedef struct Symbol {
     uint32_t id; /* creation order; the sort key */
 } Symbol;
 
-typedef enum AtomKind { ATOM_SYMBOL, ATOM_FLOORDIV, ATOM_MOD, ATOM_MIN, ATOM_MAX } AtomKind;
+typedef enum AtomKind {
+    ATOM_SYMBOL,
+    ATOM_FLOORDIV,
+    ATOM_MOD,
+    ATOM_MIN,
+    ATOM_MAX
+} AtomKind;
 
 struct Poly;
 

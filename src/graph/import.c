@@ -35,9 +35,13 @@ typedef struct Nodes {
     size_t count, cap;
 } Nodes;
 
-static bool ok(const Import *im) { return diag_status(im->m->diags) == OX_OK; }
+static bool ok(const Import *im) {
+    return diag_status(im->m->diags) == OX_OK;
+}
 
-static Str domain_of(Str domain) { return str_is(domain, "ai.onnx") ? (Str){0} : domain; }
+static Str domain_of(Str domain) {
+    return str_is(domain, "ai.onnx") ? (Str){0} : domain;
+}
 
 static Value *lookup(const Scope *s, Str name) {
     for (; s; s = s->up) {
@@ -53,11 +57,15 @@ static void graph_error(Import *im, Str where, Str hint, const char *what, Str n
              name.p);
 }
 
-/* Binds name in s; an error when s has it already. */
-static void bind(Import *im, Scope *s, Str name, Value *v, Str where) {
-    if (map_get(&s->names, name))
-        graph_error(im, where, (Str){0}, "two values have the name", name);
+/* Binds name in s; false when s has it already, see name_twice. */
+static bool bind(Scope *s, Str name, Value *v) {
+    bool is_new = map_get(&s->names, name) == NULL;
     map_set(&s->names, name, v);
+    return is_new;
+}
+
+static void name_twice(Import *im, Str where, Str name) {
+    graph_error(im, where, (Str){0}, "two values have the name", name);
 }
 
 static const PbFunction *find_function(Import *im, const PbNode *pb) {
@@ -77,9 +85,9 @@ static void index_functions(Import *im) {
     for (size_t i = 0; i < im->pb->functions.count; i++) {
         const PbFunction *f = &im->pb->functions.items[i];
         Str d = domain_of(f->domain);
-        Str key = arena_printf(im->m->arena, "%.*s:%.*s:%.*s", (int)d.n, d.p,
-                               (int)f->name.n, f->name.p, (int)f->overload.n,
-                               f->overload.p);
+        Str key =
+            arena_printf(im->m->arena, "%.*s:%.*s:%.*s", (int)d.n, d.p, (int)f->name.n,
+                         f->name.p, (int)f->overload.n, f->overload.p);
         map_set(&im->functions, key, (void *)(uintptr_t)f);
     }
 }
@@ -162,8 +170,8 @@ static void import_attrs(Import *im, Node *n, const Scope *s, const Frame *frame
             a->graph_count = value->graph_count;
         }
         n->n_attrs++;
-        bool has_graph = (a->pb->type == ATTR_GRAPH && a->pb->g) ||
-                         a->pb->type == ATTR_GRAPHS;
+        bool has_graph =
+            (a->pb->type == ATTR_GRAPH && a->pb->g) || a->pb->type == ATTR_GRAPHS;
         if (has_graph && !a->graphs)
             import_subgraphs(im, a, n, s, frame, depth);
     }
@@ -223,7 +231,8 @@ static void make_outputs(Import *im, Node *n, Scope *s, const Frame *frame) {
         v->def = n;
         v->out_index = i;
         n->out[i] = v;
-        bind(im, s, name, v, node_where(im->m, n));
+        if (!bind(s, name, v))
+            name_twice(im, node_where(im->m, n), name);
     }
 }
 
@@ -247,8 +256,8 @@ static void inline_call(Import *im, const PbFunction *f, Node *call, Nodes *node
                                     call->index);
     Scope inner = {.names = {.arena = im->m->arena}};
     for (size_t i = 0; i < f->inputs.count && i < call->n_in; i++)
-        if (call->in[i])
-            bind(im, &inner, f->inputs.items[i], call->in[i], (Str){0});
+        if (call->in[i] && !bind(&inner, f->inputs.items[i], call->in[i]))
+            name_twice(im, (Str){0}, f->inputs.items[i]);
     import_nodes(im, f->nodes.items, f->nodes.count, call->graph, nodes, &inner, &frame,
                  depth + 1);
     for (size_t i = 0; i < f->outputs.count && i < call->pb->outputs.count; i++) {
@@ -261,7 +270,8 @@ static void inline_call(Import *im, const PbFunction *f, Node *call, Nodes *node
             continue;
         if (v->kind == VALUE_NODE && v->graph == call->graph && v->def->scope.n)
             v->name = prefixed(im, up, name);
-        bind(im, s, name, v, node_where(im->m, call));
+        if (!bind(s, name, v))
+            name_twice(im, node_where(im->m, call), name);
     }
 }
 
@@ -317,7 +327,8 @@ static void import_initializers(Import *im, const PbGraph *pb, Graph *g, Scope *
         Value *v = value_new(im->m, g, VALUE_PARAM, prefixed(im, frame, t->name));
         if (!v || !value_set_tensor(im->m, v, t, false))
             return;
-        bind(im, s, t->name, v, STR("initializer"));
+        if (!bind(s, t->name, v))
+            name_twice(im, STR("initializer"), t->name);
     }
     for (size_t i = 0; i < pb->sparse_initializers.count; i++)
         diag_add(im->m->diags, OX0302, STR("initializer"),
@@ -340,7 +351,8 @@ static void import_inputs(Import *im, const PbGraph *pb, Graph *g, Scope *s,
         if (!v)
             return;
         v->type = type_from_pb(im->m, &in->type, v);
-        bind(im, s, in->name, v, STR("graph input"));
+        if (!bind(s, in->name, v))
+            name_twice(im, STR("graph input"), in->name);
         g->inputs[g->n_inputs++] = v;
     }
 }
@@ -424,10 +436,8 @@ Model *graph_import(Arena *arena, Diags *diags, const PbModel *pb, Str file) {
     m->name = stem(file);
     m->dims.arena = arena;
     m->dim_names.arena = arena;
-    Import im = {.m = m,
-                 .pb = pb,
-                 .functions = {.arena = arena},
-                 .key = {.arena = arena}};
+    Import im = {
+        .m = m, .pb = pb, .functions = {.arena = arena}, .key = {.arena = arena}};
     index_functions(&im);
     m->graph = import_graph(&im, &pb->graph, NULL, NULL, NULL, 0);
     return m->graph ? m : NULL;

@@ -76,6 +76,11 @@ static const Expr *channel_slope(Emit *e) {
     return ex_index(a, slope, items, (size_t)count);
 }
 
+static void infer_same_types(Model *m, Node *n) {
+    (void)same_types(m, n, 0);
+    infer_same(m, n);
+}
+
 static void emit_prelu(Emit *e) {
     const Expr *x = emit_in_named(e, 0);
     const Expr *slope = emit_node(e)->opset < 7 ? channel_slope(e) : emit_operand(e, 1);
@@ -185,11 +190,11 @@ static const OpDef ops[] = {
     {.name = "Swish", .since = 24, .in = "X", .out = "Y", .attrs = {FLOAT("alpha", 1.0)},
      .facts = OP_ELEMENTWISE, .infer = infer_same, .emit = emit_swish},
     {.name = "SwiGLU", .since = 28, .in = "A B", .out = "Y",
-     .attrs = {FLOAT("alpha", 1.0)}, .infer = infer_same, .emit = emit_swiglu},
+     .attrs = {FLOAT("alpha", 1.0)}, .infer = infer_same_types, .emit = emit_swiglu},
     {.name = "Shrink", .since = 9, .in = "input", .out = "output",
      .attrs = {FLOAT("bias", 0.0), FLOAT("lambd", 0.5)}, .facts = OP_ELEMENTWISE,
      .infer = infer_same, .emit = emit_shrink},
-    {.name = "PRelu", .since = 1, .in = "X slope", .out = "Y", .infer = infer_same,
+    {.name = "PRelu", .since = 1, .in = "X slope", .out = "Y", .infer = infer_same_types,
      .emit = emit_prelu},
 
     OVER_AXIS("Softmax", emit_old_softmax,

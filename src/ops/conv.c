@@ -154,16 +154,18 @@ static bool read_transposed(Model *m, const Node *n, const Window *w, Transposed
 }
 
 /* Splits what the output loses in all between its ends: the larger half is at the end
- * with SAME_UPPER, else at the start. */
+ * with SAME_UPPER, else at the start.  A negative total appends, as output_padding does,
+ * and must stay below the stride. */
 static bool split_padding(Model *m, const Node *n, Window *w, int i, Dim total) {
-    if (dim_is_int(total) && total.c < 0) {
+    Dims *ds = &m->dims;
+    if (dim_is_int(total) && total.c <= -w->stride[i]) {
         node_error(m, n, OX0401, "", "output_shape is too large along axis %d", 2 + i);
         return false;
     }
-    Dim half = dim_floordiv(&m->dims, total, dim_int(2));
-    Dim rest = dim_sub(&m->dims, total, half);
-    w->lo[i] = w->mode == PAD_SAME_UPPER ? half : rest;
-    w->hi[i] = w->mode == PAD_SAME_UPPER ? rest : half;
+    Dim lost = dim_max(ds, total, dim_int(0));
+    Dim half = dim_floordiv(ds, lost, dim_int(2));
+    w->lo[i] = w->mode == PAD_SAME_UPPER ? half : dim_sub(ds, lost, half);
+    w->hi[i] = dim_sub(ds, total, w->lo[i]);
     return true;
 }
 

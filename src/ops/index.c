@@ -166,15 +166,12 @@ static void infer_gather_nd(Model *m, Node *n) {
 
 static void emit_gather_nd(Emit *e) {
     Arena *a = emit_arena(e);
-    const Node *n = emit_node(e);
-    int64_t batch = attr_int(n, "batch_dims");
-    const Expr *index = batch ? NULL : emit_index_tuple(e, 1);
-    if (index)
-        emit_out(e, 0, ex_index(a, emit_in(e, 0), &index, 1));
-    else
-        emit_out(e, 0,
-                 EX(a, "gather_nd($0, $1$(, batch_dims=$2))", emit_in(e, 0),
-                    emit_in(e, 1), batch ? ex_int(a, batch) : NULL));
+    int64_t batch = attr_int(emit_node(e), "batch_dims");
+    const Expr *x = emit_in(e, 0), *y = batch ? NULL : emit_tuple_index(e, x, 1);
+    if (!y)
+        y = EX(a, "gather_nd($0, $1$(, batch_dims=$2))", x, emit_in(e, 1),
+               batch ? ex_int(a, batch) : NULL);
+    emit_out(e, 0, y);
 }
 
 /* ---- table ----------------------------------------------------------------------- */

@@ -159,8 +159,21 @@ void infer_same(Model *m, Node *n) {
     set_type(m, n, 0, in_dtype(n, 0), &s);
 }
 
+bool same_types(Model *m, const Node *n, int first) {
+    for (int i = first + 1; i < (int)n->n_in; i++) {
+        DType a = in_dtype(n, first), b = in_dtype(n, i);
+        if (a == b || !a || !b)
+            continue;
+        node_error(m, n, OX0401, "", "inputs have different types, %s and %s",
+                   dtype_info(a)->name, dtype_info(b)->name);
+        return false;
+    }
+    return true;
+}
+
 static void infer_broadcast_as(Model *m, Node *n, DType dtype) {
     Shape s;
+    (void)same_types(m, n, 0);
     if (!broadcast_inputs(m, n, &s))
         s.rank = -1;
     set_type(m, n, 0, dtype, &s);

@@ -139,8 +139,48 @@ const Expr *ex_method_spread(Arena *a, const Expr *object, const char *name,
     return ex_method(a, object, name, &tuple, 1);
 }
 
-const Expr *ex_subscript(Arena *a, const Expr *x, const Expr *const *items, int count) {
-    const Expr *list[OX_MAX_RANK + 1];
+static bool is_name(const Expr *x, const char *text) {
+    return x->kind == EX_NAME && str_is(x->text, text);
+}
+
+/* The items of x[...] by axis when they are slices, so that x has `rank` axes as its
+ * object has; false for other expressions. */
+static bool slices_of(const Expr *x, const Expr **items, int rank) {
+    int n = x->kind == EX_INDEX ? (int)x->n - 1 : 0, skipped = 0;
+    if (n < 1 || n > rank)
+        return false;
+    for (int i = 0; i < rank; i++)
+        items[i] = NULL;
+    for (int i = 0; i < n; i++) {
+        const Expr *item = x->kids[i + 1];
+        if (is_name(item, "..."))
+            skipped = rank - n;
+        else if (item->kind == EX_SLICE)
+            items[i + skipped] =
+                item->kids[0] || item->kids[1] || item->kids[2] ? item : NULL;
+        else
+            return false;
+    }
+    return true;
+}
+
+/* x[:, 1:][..., 2:] is x[:, 1:, 2:]: takes the slices of x over when no axis has two. */
+static const Expr *merge_slices(const Expr *x, const Expr **items, int count) {
+    const Expr *old[OX_MAX_RANK];
+    if (!slices_of(x, old, count))
+        return x;
+    for (int i = 0; i < count; i++)
+        if (items[i] && (old[i] || is_name(items[i], "None")))
+            return x;
+    for (int i = 0; i < count; i++)
+        items[i] = items[i] ? items[i] : old[i];
+    return x->kids[0];
+}
+
+const Expr *ex_subscript(Arena *a, const Expr *x, const Expr *const *given, int count) {
+    const Expr *list[OX_MAX_RANK + 1], *items[OX_MAX_RANK];
+    memcpy(items, given, (size_t)count * sizeof *items);
+    x = merge_slices(x, items, count);
     int first = 0, end = count;
     while (first < count && !items[first])
         first++;
@@ -169,18 +209,18 @@ const Expr *ex_axes(Arena *a, const int64_t *axes, size_t n) {
     return n == 1 ? ex_int(a, axes[0]) : ex_ints(a, EX_TUPLE, axes, n);
 }
 
-const Expr *emit_index_tuple(Emit *e, int i) {
+const Expr *emit_tuple_index(Emit *e, const Expr *x, int in) {
     enum { TUPLE_MAX = 4 };
     Arena *a = emit_arena(e);
     const Node *n = emit_node(e);
     const Expr *items[TUPLE_MAX];
-    int rank = in_rank(n, i);
-    Dim length = rank > 0 ? in_dim(n, i, rank - 1) : dim_int(0);
+    int rank = in_rank(n, in);
+    Dim length = rank > 0 ? in_dim(n, in, rank - 1) : dim_int(0);
     if (!dim_is_int(length) || length.c < 1 || length.c > TUPLE_MAX)
         return NULL;
-    const Expr *index = length.c == 1 ? emit_in(e, i) : emit_in_named(e, i);
+    const Expr *index = length.c == 1 ? emit_in(e, in) : emit_in_named(e, in);
     for (int64_t k = 0; k < length.c; k++)
         items[k] = rank == 1 ? EX(a, "$0[$1]", index, ex_int(a, k))
                              : EX(a, "$0[..., $1]", index, ex_int(a, k));
-    return length.c == 1 ? items[0] : ex_seq(a, EX_TUPLE, items, (size_t)length.c);
+    return ex_index(a, x, items, (size_t)length.c);
 }

@@ -43,9 +43,9 @@ const Expr *ex_method_spread(Arena *a, const Expr *object, const char *name,
 const Expr *ex_subscript(Arena *a, const Expr *x, const Expr *const *items, int count);
 /* The dimensions as a tuple. */
 const Expr *emit_dims(Emit *e, const Dim *dims, int rank);
-/* What to put in a subscript to use the last axis of input i as index tuples:
- * `i[..., 0], i[..., 1]` as one item; NULL when its length is not known or large. */
-const Expr *emit_index_tuple(Emit *e, int i);
+/* x[i[..., 0], i[..., 1]]: the last axis of input `in` holds index tuples.  NULL when
+ * their length is not known or large. */
+const Expr *emit_tuple_index(Emit *e, const Expr *x, int in);
 /* An int for one axis, else a tuple. */
 const Expr *ex_axes(Arena *a, const int64_t *axes, size_t n);
 

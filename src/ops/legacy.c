@@ -19,6 +19,7 @@ static int trailing_axes(Model *m, const Node *n) {
 
 static void infer_as(Model *m, Node *n, DType dtype) {
     Shape s, t;
+    (void)same_types(m, n, 0);
     in_shape(n, 0, &s);
     in_shape(n, 1, &t);
     int trailing = trailing_axes(m, n);

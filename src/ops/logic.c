@@ -142,6 +142,7 @@ static void legacy_xor(Emit *e) {
 
 static void infer_where(Model *m, Node *n) {
     Shape s;
+    (void)same_types(m, n, 1);
     if (!broadcast_inputs(m, n, &s))
         s.rank = -1;
     set_type(m, n, 0, in_dtype(n, 1), &s);

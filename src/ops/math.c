@@ -329,6 +329,14 @@ static void emit_pow(Emit *e) {
                  EX(a, "($0**$1).astype($2)", x, emit_in(e, 1), emit_dtype(e, base)));
 }
 
+/* Base and exponent of Pow may have different types. */
+static void infer_pow(Model *m, Node *n) {
+    Shape s;
+    if (!broadcast_inputs(m, n, &s))
+        s.rank = -1;
+    set_type(m, n, 0, in_dtype(n, 0), &s);
+}
+
 static void emit_mod(Emit *e) {
     bool fmod = attr_int(emit_node(e), "fmod") != 0;
     emit_out(e, 0,
@@ -406,6 +414,11 @@ static const Expr *clip_bound(Emit *e, const char *name, double *value) {
         return NULL;
     (void)get_float(n, name, value);
     return input >= 0 ? emit_operand(e, input) : emit_float(e, *value, in_dtype(n, 0));
+}
+
+static void infer_clip(Model *m, Node *n) {
+    (void)same_types(m, n, 0);
+    infer_same(m, n);
 }
 
 static void emit_clip(Emit *e) {
@@ -535,7 +548,8 @@ static const OpDef ops[] = {
     LEGACY("Div",          "A B",    "C",    legacy_div),
     BINARY_CALL("Div", 7,  "A B",    "C",    eval_div, emit_div),
     LEGACY("Pow",          "X Y",    "Z",    legacy_pow),
-    BINARY_CALL("Pow", 7,  "X Y",    "Z",    eval_pow, emit_pow),
+    {.name = "Pow", .since = 7, .in = "X Y", .out = "Z", .facts = OP_BROADCAST,
+     .infer = infer_pow, .eval = eval_pow, .emit = emit_pow},
     BINARY("BitwiseAnd", 18, "A B",  "C",    OP_COMMUTATIVE, NULL, "$A & $B"),
     BINARY("BitwiseOr",  18, "A B",  "C",    OP_COMMUTATIVE, NULL, "$A | $B"),
     BINARY("BitwiseXor", 18, "A B",  "C",    OP_COMMUTATIVE, NULL, "$A ^ $B"),
@@ -584,7 +598,7 @@ static const OpDef ops[] = {
      .attrs = {FLOAT_OPT("min"), FLOAT_OPT("max")}, .facts = OP_ELEMENTWISE,
      .infer = infer_same, .emit = emit_clip},
     {.name = "Clip", .since = 11, .in = "input min? max?", .out = "output",
-     .infer = infer_same, .eval = eval_clip, .emit = emit_clip},
+     .infer = infer_clip, .eval = eval_clip, .emit = emit_clip},
 
     {.name = "CumSum", .since = 11, .in = "x axis", .out = "y", .fixed = "axis",
      .attrs = {INT("exclusive", 0), INT("reverse", 0)}, .infer = infer_cumulative,

@@ -186,6 +186,8 @@ bool broadcast_shape(Model *m, Node *n, Shape *s, const Shape *t);
 bool broadcast_onto(Model *m, Node *n, int i, const Shape *s);
 /* The shape that all inputs broadcast to; rank -1 when one has none.  false as above. */
 bool broadcast_inputs(Model *m, Node *n, Shape *s);
+/* Reports OX0401 unless the inputs from the first-th on have one type. */
+bool same_types(Model *m, const Node *n, int first);
 void node_error(Model *m, const Node *n, DiagCode code, const char *hint,
                 const char *fmt, ...) OX_PRINTF(5, 6);
 /* Stock rules. */

@@ -170,7 +170,7 @@ static void emit_pad(Emit *e) {
     }
     const Expr *x = emit_cuts(e, &p), *widths = emit_widths(e, &p);
     if (widths)
-        x = EX(a, "jnp.pad($0, $1$(, $2)$(, constant_values=$3))", x, widths,
+        x = EX(a, "jnp.pad($0, $1$(, mode=$2)$(, constant_values=$3))", x, widths,
                emit_mode(e), emit_pad_value(e));
     emit_out(e, 0, x);
 }

@@ -57,6 +57,9 @@ static void infer_unknown_axes(Model *m, Node *n) {
 static void infer_reduce(Model *m, Node *n) {
     Shape s;
     uint64_t mask;
+    Ints axes;
+    if (!is_absent(n, "axes") && !axes_at_run_time(n) && !get_ints(n, "axes", &axes))
+        node_error(m, n, OX0401, "", "axes are no integers");
     if (!in_shape(n, 0, &s)) {
         set_unranked(m, n, 0, in_dtype(n, 0));
     } else if (!reduced_axes(m, n, &mask)) {

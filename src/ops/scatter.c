@@ -43,12 +43,12 @@ static void emit_scatter_nd(Emit *e) {
     const char *method = checked_method(e);
     if (!method)
         return;
-    const Expr *index = emit_index_tuple(e, 1);
-    if (!index)
-        index = EX(a, "tuple(jnp.moveaxis($0, -1, 0))", emit_in(e, 1));
     const Expr *at = ex_attribute(a, emit_in(e, 0), STR("at"));
+    const Expr *place = emit_tuple_index(e, at, 1);
+    if (!place)
+        place = EX(a, "$0[tuple(jnp.moveaxis($1, -1, 0))]", at, emit_in(e, 1));
     const Expr *updates = emit_in(e, 2);
-    emit_out(e, 0, ex_method(a, ex_index(a, at, &index, 1), method, &updates, 1));
+    emit_out(e, 0, ex_method(a, place, method, &updates, 1));
 }
 
 /* clang-format off */

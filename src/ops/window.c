@@ -121,43 +121,57 @@ bool window_read(Model *m, const Node *n, Window *w) {
 
 /* ---- sizes ------------------------------------------------------------------------- */
 
-/* What the input lacks for `out` windows along axis i: (out - 1) stride + extent - in */
-static Dim missing(Dims *ds, const Window *w, int i) {
-    Dim steps = dim_sub(ds, w->out[i], dim_int(1));
-    Dim reach = dim_add(ds, dim_mul(ds, steps, dim_int(w->stride[i])), w->extent[i]);
-    return dim_sub(ds, reach, w->in[i]);
+/* What the last of the windows that begin on every stride-th of `size` elements reaches
+ * past their end: extent - stride + (-size mod stride), and never less than nothing. */
+static Dim overhang(Dims *ds, const Window *w, int i, Dim size) {
+    Dim stride = dim_int(w->stride[i]);
+    Dim gap = dim_mod(ds, dim_sub(ds, dim_int(0), size), stride);
+    Dim more = dim_sub(ds, w->extent[i], stride);
+    int64_t least;
+    bool inside = !dim_lower_bound(more, &least) || least < 0;
+    Dim over = dim_add(ds, more, gap);
+    return inside ? dim_max(ds, over, dim_int(0)) : over;
 }
 
 /* out = ceil(in / stride).  With stride 1 the padding is a constant. */
 static void slide_same(Dims *ds, Window *w, int i) {
     w->out[i] = dim_ceildiv(ds, w->in[i], dim_int(w->stride[i]));
-    Dim pad = dim_max(ds, missing(ds, w, i), dim_int(0));
-    Dim half = dim_floordiv(ds, pad, dim_int(2));
-    Dim rest = dim_sub(ds, pad, half);
-    w->lo[i] = w->mode == PAD_SAME_UPPER ? half : rest;
-    w->hi[i] = w->mode == PAD_SAME_UPPER ? rest : half;
+    Dim pad = overhang(ds, w, i, w->in[i]);
+    Dim less = dim_floordiv(ds, pad, dim_int(2));
+    Dim more = dim_floordiv(ds, dim_add(ds, pad, dim_int(1)), dim_int(2));
+    w->lo[i] = w->mode == PAD_SAME_UPPER ? less : more;
+    w->hi[i] = w->mode == PAD_SAME_UPPER ? more : less;
     w->asked[i] = w->hi[i];
+}
+
+/* Elements past the first window, with padding. */
+static Dim room(Dims *ds, const Window *w, int i) {
+    Dim padded = dim_add(ds, w->in[i], dim_add(ds, w->lo[i], w->hi[i]));
+    return dim_sub(ds, padded, w->extent[i]);
 }
 
 static void slide_floor(Dims *ds, Window *w, int i) {
-    Dim padded = dim_add(ds, w->in[i], dim_add(ds, w->lo[i], w->hi[i]));
-    Dim room = dim_sub(ds, padded, w->extent[i]);
-    w->out[i] = dim_add(ds, dim_floordiv(ds, room, dim_int(w->stride[i])), dim_int(1));
+    Dim steps = dim_floordiv(ds, room(ds, w, i), dim_int(w->stride[i]));
+    w->out[i] = dim_add(ds, steps, dim_int(1));
     w->asked[i] = w->hi[i];
 }
 
-/* Windows count while they start inside in + lo, and at most until they cover the
- * padding: out = ceil((in + lo + min(0, hi - extent + stride)) / stride). */
+/* Windows count until they cover the padding, but only those that begin before it: with
+ * extent - stride < hi the latter decides. */
 static void slide_ceil(Dims *ds, Window *w, int i) {
-    Dim stride = dim_int(w->stride[i]);
-    Dim tail = dim_sub(ds, dim_add(ds, w->hi[i], stride), w->extent[i]);
+    Dim stride = dim_int(w->stride[i]), asked = w->hi[i];
     Dim starts = dim_add(ds, w->in[i], w->lo[i]);
-    starts = dim_add(ds, starts, dim_min(ds, tail, dim_int(0)));
-    w->out[i] = dim_ceildiv(ds, starts, stride);
-    Dim asked = w->hi[i];
-    Dim needed = dim_sub(ds, missing(ds, w, i), w->lo[i]);
-    w->hi[i] = dim_max(ds, needed, dim_int(0));
-    w->asked[i] = dim_min(ds, asked, w->hi[i]);
+    if (dim_known_less(ds, dim_sub(ds, w->extent[i], stride), asked) == 1) {
+        w->out[i] = dim_ceildiv(ds, starts, stride);
+        w->hi[i] = overhang(ds, w, i, starts);
+        w->asked[i] = dim_min(ds, asked, w->hi[i]);
+        return;
+    }
+    Dim steps = room(ds, w, i);
+    w->out[i] = dim_add(ds, dim_ceildiv(ds, steps, stride), dim_int(1));
+    Dim rest = dim_mod(ds, dim_sub(ds, dim_int(0), steps), stride);
+    w->hi[i] = dim_add(ds, asked, rest);
+    w->asked[i] = asked;
 }
 
 bool window_slide(Model *m, const Node *n, Window *w) {

@@ -75,7 +75,8 @@ static bool report_size(Decoder *d, const Tensor *t, size_t need, uint64_t have)
     return report(d, t, what.p);
 }
 
-/* Number of elements of a shape; NULL `problem` when it is one. */
+/* Number of elements of a shape, or what is wrong with it.  A product that overflows
+ * does not matter beside a zero, which makes it zero. */
 static const char *count_elements(const int64_t *dims, size_t rank, int64_t *count) {
     bool empty = false, overflow = false;
     *count = 1;
@@ -87,8 +88,6 @@ static const char *count_elements(const int64_t *dims, size_t rank, int64_t *cou
         empty |= dims[i] == 0;
         overflow |= __builtin_mul_overflow(*count, dims[i], count);
     }
-    if (empty)
-        *count = 0;
     return overflow && !empty ? "the number of elements does not fit in 64 bits" : NULL;
 }
 

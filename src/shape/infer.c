@@ -82,9 +82,10 @@ void infer_node(Model *m, Node *n) {
         n->out[i]->type = (Type){.rank = -1};
         n->out[i]->known = n->out[i]->splat = NULL;
     }
-    if (n->op && n->op->infer)
+    bool sound = n->op && node_check(m, n);
+    if (sound && n->op->infer)
         n->op->infer(m, n);
-    if (n->op && n->op->eval && !dims_take_overflow(&m->dims))
+    if (sound && n->op->eval && !dims_take_overflow(&m->dims))
         n->op->eval(m, n);
     infer_splat(m, n);
     bool overflow = dims_take_overflow(&m->dims);

@@ -29,7 +29,7 @@ enum { GAP = 0 };
 /* A chunk is as large as all before it together, within these limits: few chunks for
  * large models, little waste at the end of the last. */
 #ifndef ARENA_CHUNK_MIN /* a test wants every allocation to reach the hook */
-#define ARENA_CHUNK_MIN (16 << 10)
+#define ARENA_CHUNK_MIN (2 << 10)
 #define ARENA_CHUNK_MAX (16 << 20)
 #endif
 enum { CHUNK_MIN = ARENA_CHUNK_MIN, CHUNK_MAX = ARENA_CHUNK_MAX };

@@ -39,7 +39,7 @@ void *arena_grow(Arena *a, void *array, size_t count, size_t *cap, size_t need,
 /* Copies with a NUL added; the empty string when refused. */
 Str arena_str(Arena *a, Str s);
 Str arena_printf(Arena *a, const char *fmt, ...) OX_PRINTF(2, 3);
-Str arena_vprintf(Arena *a, const char *fmt, va_list args);
+Str arena_vprintf(Arena *a, const char *fmt, va_list args) OX_PRINTF(2, 0);
 
 /* An append to a growing array {T *items; size_t count, cap;}; false when refused. */
 #define ARENA_PUSH(a, list, value)                                                     \

@@ -39,26 +39,95 @@ static void expand(uint32_t w[64], const uint8_t *block) {
     }
 }
 
-static void compress(uint32_t state[8], const uint8_t *block) {
+/* One round; the caller renames the variables instead of moving their values. */
+#define ROUND(a, b, c, d, e, f, g, h, i)                                               \
+    do {                                                                               \
+        uint32_t s1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25);                    \
+        uint32_t t1 = h + s1 + (g ^ (e & (f ^ g))) + round_constants[i] + w[i];        \
+        uint32_t s0 = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22);                    \
+        d += t1;                                                                       \
+        h = t1 + s0 + ((a & b) | (c & (a | b)));                                       \
+    } while (0)
+
+static void compress_portable(uint32_t state[8], const uint8_t *block) {
     uint32_t w[64];
     expand(w, block);
     uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
     uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
-    for (int i = 0; i < 64; i++) {
-        uint32_t s1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25);
-        uint32_t t1 = h + s1 + ((e & f) ^ (~e & g)) + round_constants[i] + w[i];
-        uint32_t s0 = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22);
-        uint32_t t2 = s0 + ((a & b) ^ (a & c) ^ (b & c));
-        h = g, g = f, f = e, e = d + t1;
-        d = c, c = b, b = a, a = t1 + t2;
+    for (int i = 0; i < 64; i += 8) {
+        ROUND(a, b, c, d, e, f, g, h, i);
+        ROUND(h, a, b, c, d, e, f, g, i + 1);
+        ROUND(g, h, a, b, c, d, e, f, i + 2);
+        ROUND(f, g, h, a, b, c, d, e, i + 3);
+        ROUND(e, f, g, h, a, b, c, d, i + 4);
+        ROUND(d, e, f, g, h, a, b, c, i + 5);
+        ROUND(c, d, e, f, g, h, a, b, i + 6);
+        ROUND(b, c, d, e, f, g, h, a, i + 7);
     }
     const uint32_t sum[8] = {a, b, c, d, e, f, g, h};
     for (int i = 0; i < 8; i++)
         state[i] += sum[i];
 }
 
+/* ---- x86 with the SHA extensions: eight times faster ------------------------------- */
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <cpuid.h>
+#include <immintrin.h>
+
+static bool has_hardware(void) {
+    unsigned a, b, c, d;
+    bool sse41 = __get_cpuid(1, &a, &b, &c, &d) && (c & bit_SSE4_1);
+    return sse41 && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_SHA);
+}
+
+/* The instructions want the state as ABEF and CDGH.  Source: Intel, "SHA Extensions". */
+__attribute__((target("sha,sse4.1"))) static void
+compress_hardware(uint32_t state[8], const uint8_t *block) {
+    const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
+    __m128i *words = (__m128i *)(void *)state, w[4];
+    __m128i badc = _mm_shuffle_epi32(_mm_loadu_si128(words), 0xB1);
+    __m128i hgfe = _mm_shuffle_epi32(_mm_loadu_si128(words + 1), 0x1B);
+    __m128i abef = _mm_alignr_epi8(badc, hgfe, 8);
+    __m128i cdgh = _mm_blend_epi16(hgfe, badc, 0xF0);
+    const __m128i abef_before = abef, cdgh_before = cdgh;
+    for (int i = 0; i < 4; i++)
+        w[i] = _mm_shuffle_epi8(
+            _mm_loadu_si128((const __m128i *)(const void *)(block + 16 * i)), swap);
+    for (int i = 0; i < 16; i++) { /* four rounds each */
+        const void *k = &round_constants[4 * i];
+        __m128i *oldest = &w[i % 4], newest = w[(i + 3) % 4];
+        __m128i wk = _mm_add_epi32(*oldest, _mm_loadu_si128(k));
+        cdgh = _mm_sha256rnds2_epu32(cdgh, abef, wk);
+        abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(wk, 0x0E));
+        __m128i next = _mm_sha256msg1_epu32(*oldest, w[(i + 1) % 4]);
+        next = _mm_add_epi32(next, _mm_alignr_epi8(newest, w[(i + 2) % 4], 4));
+        *oldest = _mm_sha256msg2_epu32(next, newest);
+    }
+    __m128i feba = _mm_shuffle_epi32(_mm_add_epi32(abef, abef_before), 0x1B);
+    __m128i dchg = _mm_shuffle_epi32(_mm_add_epi32(cdgh, cdgh_before), 0xB1);
+    _mm_storeu_si128(words, _mm_blend_epi16(feba, dchg, 0xF0));
+    _mm_storeu_si128(words + 1, _mm_alignr_epi8(dchg, feba, 8));
+}
+#else
+static bool has_hardware(void) {
+    return false;
+}
+#define compress_hardware compress_portable
+#endif
+
+/* ---- streaming --------------------------------------------------------------------- */
+
+static void compress(Sha256 *h, const uint8_t *block) {
+    if (h->hardware)
+        compress_hardware(h->state, block);
+    else
+        compress_portable(h->state, block);
+}
+
 void sha256_init(Sha256 *h) {
-    *h = (Sha256){.state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f,
+    *h = (Sha256){.hardware = has_hardware(),
+                  .state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f,
                             0x9b05688c, 0x1f83d9ab, 0x5be0cd19}};
 }
 
@@ -74,11 +143,11 @@ void sha256_add(Sha256 *h, Str bytes) {
     if (filled) {
         size_t take = 64 - filled;
         memcpy(h->block + filled, p, take);
-        compress(h->state, h->block);
+        compress(h, h->block);
         p += take, n -= take;
     }
     for (; n >= 64; p += 64, n -= 64)
-        compress(h->state, p);
+        compress(h, p);
     if (n)
         memcpy(h->block, p, n);
 }

@@ -10,6 +10,7 @@ enum { SHA256_SIZE = 32 };
 typedef struct Sha256 {
     uint32_t state[8];
     uint64_t length; /* bytes taken so far */
+    bool hardware;   /* the processor has instructions for it */
     uint8_t block[64];
 } Sha256;
 

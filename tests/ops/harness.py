@@ -301,18 +301,30 @@ def _mode(x64, strict):
 
 
 def check_model(
-    model, inputs, expected, *, names=None, rtol=None, atol=None, x64=False, infer=True
+    model,
+    inputs,
+    expected,
+    *,
+    names=None,
+    rtol=None,
+    atol=None,
+    x64=(False,),
+    infer=True,
 ):
-    """Compiles and runs a model on positional inputs; returns the generated source."""
+    """Compiles a model and runs it on positional inputs, with and without 64-bit types
+    as `x64` lists; returns the generated source."""
     with tempfile.TemporaryDirectory() as folder:
         path = compile_model(model, folder)
         if infer:
             compare_types(inferred_outputs(folder), expected, names)
-        with _mode(x64, strict=not x64):
-            module = load_module(path)
-            actual = run_module(module, [jax.tree.map(_as_jax, v) for v in inputs])
-            for i, (a, e) in enumerate(zip(actual, expected, strict=True)):
-                compare(a, e, rtol, atol, f"output {i}")
+        for mode in x64:
+            with _mode(mode, strict=not mode):
+                module = load_module(path)
+                arrays = [jax.tree.map(_as_jax, v) for v in inputs]
+                actual = run_module(module, arrays)
+                assert len(actual) == len(expected), f"{len(actual)} outputs"
+                for i, (a, e) in enumerate(zip(actual, expected, strict=True)):
+                    compare(a, e, rtol, atol, f"output {i}, x64={mode}")
         return path.read_text()
 
 
@@ -349,7 +361,8 @@ def check_node(
     params    names of inputs that are initializers: entries of params
     dynamic   also with symbolic dims: True (one symbol a size), "unique" (one a
               dimension), False (static only)
-    x64       True: only in 64-bit mode, False: only in 32-bit mode, None: both
+    x64       True: only in 64-bit mode, False: only in 32-bit mode, None: both (with
+              symbolic dims only the latter)
     contains  text that the source must hold
     """
     if opset is None:
@@ -378,20 +391,20 @@ def check_node(
         make = _unique_shapes if dynamic == "unique" else _sized_shapes
         variants.append(make(inputs, fixed))
     sources = []
-    for names, shapes in variants:
+    for i, (names, shapes) in enumerate(variants):
         model = build(shapes=shapes, output_types=types)
-        for mode in (False, True) if x64 is None else (x64,):
-            source = check_model(
-                model,
-                list(given.values()),
-                expected,
-                names=names,
-                rtol=rtol,
-                atol=atol,
-                x64=mode,
-                infer=infer,
-            )
-            sources.append(source)
+        modes = ((False,) if i else (False, True)) if x64 is None else (x64,)
+        source = check_model(
+            model,
+            list(given.values()),
+            expected,
+            names=names,
+            rtol=rtol,
+            atol=atol,
+            x64=modes,
+            infer=infer,
+        )
+        sources.append(source)
     if contains is not None:
         assert contains in sources[0], f"{contains!r} is not in\n{sources[0]}"
     return sources[0]
@@ -459,7 +472,7 @@ def run_case(case):
             [_to_array(v) for v in outputs],
             rtol=case.rtol,
             atol=case.atol,
-            x64=True,
+            x64=(True,),
             infer=False,
         )
 

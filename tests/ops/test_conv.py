@@ -57,7 +57,7 @@ def test_conv_versions(opset):
 
 @pytest.mark.parametrize("auto_pad", ["SAME_UPPER", "SAME_LOWER"])
 @pytest.mark.parametrize("kernel, stride", [(1, 1), (1, 3), (2, 1), (4, 3), (5, 2)])
-@pytest.mark.parametrize("size", [7, 8, 9])
+@pytest.mark.parametrize("size", [7, 8])
 def test_conv_same(auto_pad, kernel, stride, size):
     inputs = [rand(1, 2, size), rand(3, 2, kernel, seed=1)]
     attrs = {"auto_pad": auto_pad, "strides": [stride]}
@@ -155,7 +155,7 @@ def test_conv_transpose(n, attrs):
 
 
 @pytest.mark.parametrize("auto_pad", ["NOTSET", "SAME_UPPER", "SAME_LOWER"])
-@pytest.mark.parametrize("size", [8, 9, 10, 11])
+@pytest.mark.parametrize("size", [9, 10, 11, 12])
 def test_conv_transpose_output_shape(auto_pad, size):
     """5 elements with stride 2 and kernel 3 give 11 when none is cut off."""
     x, w, b = transpose_inputs(1)
@@ -187,7 +187,7 @@ def test_conv_transpose_errors():
     fails("ConvTranspose", [x, w], {"pads": [9, 9]}, message="larger than the output")
     attrs = {"output_shape": [1, 2]}
     fails("ConvTranspose", [x, w], attrs, message="output_shape has 2 entries")
-    attrs = {"output_shape": [8]}
+    attrs = {"output_shape": [13]}
     fails("ConvTranspose", [x, w], attrs, message="output_shape is too large")
     attrs = {"output_padding": [-1]}
     fails("ConvTranspose", [x, w], attrs, message="out of range")

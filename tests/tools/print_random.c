@@ -90,6 +90,8 @@ static const Expr *random_call(Random *r, int depth) {
         args[i] = random_item(r, depth);
     for (uint32_t i = 0; i < keywords; i++, n++)
         args[n] = ex_keyword(r->arena, random_word(r), random_expr(r, depth));
+    if (draw(r, 12) == 0)
+        args[n++] = ex_unary(r->arena, "**", random_expr(r, depth));
     return ex_call(r->arena, random_object(r, depth), args, n);
 }
 
@@ -302,8 +304,8 @@ static void print_full(Text *t, const Expr *x) {
         text_char(t, ']');
         return;
     case EX_UNARY:
-        if (str_is(x->text, "*")) {
-            text_char(t, '*');
+        if (x->text.p[0] == '*') {
+            text_str(t, x->text);
             print_full(t, x->kids[0]);
             return;
         }

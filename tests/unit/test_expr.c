@@ -244,8 +244,8 @@ static void test_depth(void **state) {
 /* ---- refused memory ---------------------------------------------------------------
  */
 
-/* One chunk and no more. */
-static void *one_chunk(void *user, void *block, size_t old_size, size_t new_size) {
+/* Refuses everything once the budget is spent. */
+static void *limited(void *user, void *block, size_t old_size, size_t new_size) {
     int *left = user;
     (void)old_size;
     if (new_size > 0)
@@ -254,28 +254,33 @@ static void *one_chunk(void *user, void *block, size_t old_size, size_t new_size
     return NULL;
 }
 
+/* false when memory was refused, after `used` bytes and in the chunk `chunks` */
+static bool parses_within(int chunks, size_t used) {
+    OxAllocator hook = {limited, &chunks};
+    Arena a;
+    arena_init(&a, &hook);
+    arena_alloc(&a, used);
+    ExprScope scope = {look_up, &a};
+    const char *error = NULL;
+    const Expr *x = ex_template(&a,
+                                "f(*$list, 'a', b=$x.y[1:, ...] + {1: (2,)}[1])"
+                                "$( if $y else lambda z: -1.5)",
+                                &scope, &error);
+    ex_size(x, 1000);
+    bool whole = !a.failed;
+    arena_free(&a);
+    return whole;
+}
+
 /* Whatever allocation is refused first, the parser still gives a tree that can be
  * walked, and the arena says that it failed. */
 static void test_refused_memory(void **state) {
     (void)state;
-    bool refused = false, done = false;
-    for (size_t used = 8; used < 16000; used += 16) {
-        int chunks = 1;
-        OxAllocator hook = {one_chunk, &chunks};
-        Arena a;
-        arena_init(&a, &hook);
-        arena_alloc(&a, used);
-        ExprScope scope = {look_up, &a};
-        const char *error = NULL;
-        const Expr *x = ex_template(&a,
-                                    "f(*$list, 'a', b=$x.y[1:, ...] + {1: (2,)}[1])"
-                                    "$( if $y else lambda z: -1.5)",
-                                    &scope, &error);
-        ex_size(x, 1000);
-        *(a.failed ? &refused : &done) = true;
-        arena_free(&a);
-    }
-    assert_true(refused && done);
+    for (int chunks = 0; chunks < 4; chunks++)
+        for (size_t used = 8; used < 2000; used += 8)
+            (void)parses_within(chunks, used);
+    assert_false(parses_within(0, 8));
+    assert_true(parses_within(100, 8));
 }
 
 int main(void) {

@@ -76,6 +76,7 @@ static void node_metadata_is_read_on_demand(void **state) {
     put_entry(&n, 9, "scope", "encoder");
     put_str(&n, 4, "Relu");
     put_str(&n, 9, "\x0a\x7f"); /* malformed: left out */
+    put_entry(&n, 99, "x", "no metadata");
     put_entry(&n, 9, "class", "ReLU");
     const PbNode *node = parse_node(f, text_view(&n));
     PbEntries entries = onnx_node_metadata(&f->arena, node);
@@ -395,6 +396,17 @@ static Str nested_graphs(Arena *a, int levels) {
     return graph;
 }
 
+static void siblings_are_not_nested(void **state) {
+    Fixture *f = *state;
+    Text graph = {.arena = &f->arena}, value = {.arena = &f->arena};
+    put_bytes(&value, 2, nested_sequences(&f->arena, 2));
+    for (int i = 0; i < 2 * PB_DEPTH_MAX; i++) {
+        put_bytes(&graph, 11, text_view(&value));
+        put_bytes(&graph, 1, STR("\x2a\x02\x32\x00")); /* a node with a graph */
+    }
+    parse_ok(f, model_around(&f->arena, text_view(&graph)));
+}
+
 static void nesting_is_limited(void **state) {
     Fixture *f = *state;
     Arena *a = &f->arena;
@@ -435,6 +447,13 @@ static void what_is_no_model_says_so(void **state) {
         assert_true(str_starts(f->diags.items[0].hint, str_from(cases[i].hint)));
     }
     parse_ok(f, STR("\x08\x02\x3a\x00") /* IR version 2 knew no operator sets */);
+}
+
+static void a_model_that_breaks_off_is_malformed(void **state) {
+    Fixture *f = *state;
+    assert_rejected(f, STR("\x08\x0a\x3a\x7f"), OX0102,
+                    "a field runs past the end of its message");
+    assert_string_equal(f->diags.items[0].where.p, "byte 4, in a ModelProto");
 }
 
 static void malformed_bytes_are_placed(void **state) {
@@ -618,8 +637,10 @@ int main(void) {
         IN_ARENA(unknown_dimensions_in_disguise),
         IN_ARENA(a_scalar_is_not_an_unknown_shape),
         IN_ARENA(nested_types),
+        IN_ARENA(siblings_are_not_nested),
         IN_ARENA(nesting_is_limited),
         IN_ARENA(what_is_no_model_says_so),
+        IN_ARENA(a_model_that_breaks_off_is_malformed),
         IN_ARENA(malformed_bytes_are_placed),
         IN_ARENA(every_truncation_is_an_error),
         IN_ARENA(every_failing_allocation_is_survived),

@@ -161,6 +161,8 @@ static void malformed_tensors_are_errors(void **state) {
         {1, {0, 1}, 9, {"1", 1}, "0 bytes of data are needed but there are 1"},
         {1, {1, 1}, 99, {"", 0}, "4 bytes of data are needed but there are 0"},
         {1, {1, 1}, 5, {"\x01", 1}, "4 bytes of data are needed but there are 0"},
+        {1, {1, 1}, 4, {"12345678", 8}, "4 bytes of data are needed but there are 8"},
+        {7, {1, 1}, 7, {"12", 2}, "8 bytes of data are needed but there are 16"},
         {1, {1, 2}, 4, {"123456", 6}, "packed values end within an element"},
         {1, {1, 2}, 4, {"1234", 4}, "8 bytes of data are needed but there are 4"},
         {7, {1, 2}, 7, {"\x01", 1}, "16 bytes of data are needed but there are 8"},
@@ -299,14 +301,15 @@ static void integers_are_exact_and_floats_truncate(void **state) {
     put_int(&bytes, 7, INT64_MAX);
     put_int(&bytes, 7, INT64_MAX - 1);
     assert_true(tensor_i64(parse_tensor(f, text_view(&bytes)), 1) == INT64_MAX - 1);
-    bytes = tensor_of(&f->arena, DT_FLOAT, 5);
-    const float values[] = {-2.9f, 1e30f, -1e30f, NAN, 2.9f};
-    const int64_t expected[] = {-2, INT64_MAX, INT64_MIN, 0, 2};
+    const float values[] = {-2.9f, 1e30f, -1e30f, NAN, 2.9f, 0x1p63f, -0x1p63f};
+    const int64_t expected[] = {-2, INT64_MAX, INT64_MIN, 0, 2, INT64_MAX, INT64_MIN};
+    bytes = tensor_of(&f->arena, DT_FLOAT, OX_COUNT(values));
     put_bytes(&bytes, 9, (Str){(const char *)values, sizeof values});
     const Tensor *t = parse_tensor(f, text_view(&bytes));
-    for (int i = 0; i < 5; i++)
-        assert_true(tensor_i64(t, i) == expected[i]);
-    assert_true(tensor_i64(t, 5) == 0 && tensor_f64(t, -1) == 0); /* out of range */
+    for (size_t i = 0; i < OX_COUNT(values); i++)
+        assert_true(tensor_i64(t, (int64_t)i) == expected[i]);
+    assert_true(tensor_i64(t, t->count) == 0 &&
+                tensor_f64(t, -1) == 0); /* out of range */
 }
 
 /* --- external data -------------------------------------------------------------- */

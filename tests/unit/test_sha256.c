@@ -7,11 +7,12 @@
 
 #include <cmocka.h>
 
-static void assert_digest(Str bytes, const char *expected) {
+static void assert_digest_by(bool hardware, Str bytes, const char *expected) {
     Sha256 h;
     uint8_t digest[SHA256_SIZE];
     char hex[2 * SHA256_SIZE + 1];
     sha256_init(&h);
+    h.hardware &= hardware;
     sha256_add(&h, bytes);
     sha256_finish(&h, digest);
     for (int i = 0; i < SHA256_SIZE; i++) {
@@ -20,6 +21,11 @@ static void assert_digest(Str bytes, const char *expected) {
     }
     hex[2 * SHA256_SIZE] = '\0';
     assert_string_equal(hex, expected);
+}
+
+static void assert_digest(Str bytes, const char *expected) {
+    assert_digest_by(false, bytes, expected);
+    assert_digest_by(true, bytes, expected);
 }
 
 static void known_digests(void **state) {

@@ -34,7 +34,7 @@ def cumprod(x, axis, exclusive=False, reverse=False):
 
 
 def top_k(x, k, axis=-1, largest=True):
-    """The k largest or smallest elements along an axis, best first, and their indices."""
+    """The k largest or smallest along an axis, best first, and their indices."""
     if largest:
         values, indices = jax.lax.top_k(x, k, axis=axis)
     elif jnp.issubdtype(x.dtype, jnp.integer):
