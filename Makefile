@@ -26,10 +26,10 @@ test: test-unit test-asan test-fuzz test-python ## run every test
 test-unit: debug ## C unit tests
 	@ctest --preset debug --parallel 2
 
-test-asan: asan
+test-asan: asan ## C unit tests under AddressSanitizer and UBSan
 	@ctest --preset asan --parallel 2
 
-test-fuzz: fuzz
+test-fuzz: fuzz ## libFuzzer targets for FUZZ_SECONDS (60)
 	@tools/run_fuzz.sh $(FUZZ_SECONDS)
 
 test-python: build debug $(VENV)/test.stamp ## Python tests

@@ -31,6 +31,7 @@ uint32_t doc_new_id(Doc *d) {
 }
 
 size_t doc_begin(Doc *d, DocOp op, uint32_t id) {
+    d->has_best = d->has_best || op == D_BEST;
     push(d, (DocElem){.op = op, .id = id});
     return d->count - 1;
 }
@@ -88,6 +89,8 @@ typedef struct Printer {
     size_t pending; /* indentation due before the next text */
     bool fits;      /* the enclosing group was measured to fit, up to a line break */
     bool *expanded; /* of the groups with an id */
+    bool *forced;   /* of each element: a group that is not flat, see force_groups */
+    bool *commas;   /* of each D_COMMA: it was written */
     Frames frames;
     Ranges queue;
     Frames ahead; /* the copies that `fits` works on */
@@ -159,11 +162,18 @@ static Verdict measure_line(const Printer *p, Look *l, DocOp op, const Frame *f)
     return GO_ON;
 }
 
+/* A group that cannot be flat. */
+static bool is_forced(const Printer *p, const DocElem *e) {
+    bool forced = p->forced[e - p->doc->items];
+    return e->op == D_GROUP_EXPANDED || (forced && e->op == D_GROUP) ||
+           (forced && e->op == D_GROUP_IF && p->expanded[e->id]);
+}
+
 /* The frame inside e. */
 static Frame inner_frame(Printer *p, const DocElem *e, Frame f) {
     DocOp op = e->op;
     f.op = op;
-    if (op == D_GROUP_EXPANDED)
+    if (is_forced(p, e))
         f.expanded = true;
     if (op == D_INDENT || (op == D_INDENT_IF && p->expanded[e->id]))
         f.indent += PRINT_INDENT;
@@ -196,14 +206,17 @@ static Verdict measure_end(Printer *p, Look *l) {
     return GO_ON;
 }
 
-static void measure_fits_expanded(Printer *p, const DocElem *e, Frame f) {
+static Verdict measure_fits_expanded(Printer *p, const DocElem *e, Frame f) {
     bool holds = e->id ? !p->expanded[e->id] : !f.expanded;
     if (!f.expanded && holds) {
         f.measure = ALL_OVERFLOWS;
         f.expanded = true;
+    } else if (!f.expanded && p->forced[e - p->doc->items]) {
+        return TOO_WIDE;
     }
     f.op = D_FITS_EXPANDED;
     push_frame(p, &p->ahead, f);
+    return GO_ON;
 }
 
 static Verdict measure(Printer *p, Look *l, const DocElem *e) {
@@ -211,6 +224,8 @@ static Verdict measure(Printer *p, Look *l, const DocElem *e) {
     switch (e->op) {
     case D_TEXT:
         return measure_text(p, l, e->text.n, f.measure);
+    case D_COMMA:
+        return measure_text(p, l, f.expanded, f.measure);
     case D_SOFT:
     case D_SOFT_SPACE:
     case D_HARD:
@@ -225,7 +240,7 @@ static Verdict measure(Printer *p, Look *l, const DocElem *e) {
     case D_GROUP:
     case D_PARENS_IF_FITS:
         if (e->id)
-            p->expanded[e->id] = f.expanded;
+            p->expanded[e->id] = f.expanded || is_forced(p, e);
         break;
     case D_GROUP_EXPANDED:
     case D_GROUP_IF:
@@ -234,8 +249,7 @@ static Verdict measure(Printer *p, Look *l, const DocElem *e) {
     case D_ENTRY:
         break;
     case D_FITS_EXPANDED:
-        measure_fits_expanded(p, e, f);
-        return GO_ON;
+        return measure_fits_expanded(p, e, f);
     case D_BEST:
         measure_best(p, e, f);
         return GO_ON;
@@ -310,7 +324,7 @@ static bool choose(Printer *p, const DocElem *e, Frame f) {
 
 static void print_group(Printer *p, const DocElem *e, Frame f) {
     bool is_group = e->op != D_GROUP_IF || p->expanded[e->id];
-    if (e->op == D_GROUP_EXPANDED)
+    if (is_forced(p, e))
         f.expanded = true;
     else if (is_group) /* the id of D_GROUP_IF is that of another group */
         f.expanded = choose(p, e->op == D_GROUP ? e : &(DocElem){.op = e->op}, f);
@@ -397,6 +411,11 @@ static void print_element(Printer *p, const DocElem *e) {
     case D_TEXT:
         print_text(p, e->text);
         return;
+    case D_COMMA:
+        p->commas[e - p->doc->items] = f.expanded;
+        if (f.expanded)
+            print_text(p, STR(","));
+        return;
     case D_SOFT:
     case D_SOFT_SPACE:
     case D_HARD:
@@ -441,16 +460,90 @@ static void print_element(Printer *p, const DocElem *e) {
     push_frame(p, &p->frames, inner_frame(p, e, f));
 }
 
+static void print_once(Printer *p, Text *out, size_t indent) {
+    p->out = out;
+    p->column = 0;
+    p->pending = indent;
+    p->fits = false;
+    p->frames.count = p->queue.count = 0;
+    push_frame(p, &p->frames, (Frame){.op = D_END, .expanded = true, .indent = indent});
+    push_range(p, &p->queue, 0, p->doc->count);
+    for (const DocElem *e; (e = next(p, &p->queue)) != NULL;)
+        print_element(p, e);
+}
+
+/* ---- trailing commas -------------------------------------------------------------- */
+
+/* Whoever formats the result again finds trailing commas in it, and will not join the
+ * lines before one.  That can change which variant of a D_BEST fits, so such documents
+ * are printed until nothing changes. */
+enum { PASSES_MAX = 6 };
+
+typedef struct Open {
+    uint32_t begin;
+    bool expands; /* it holds what cannot be flat */
+    bool breaks;  /* there is a line break somewhere in it */
+} Open;
+
+typedef struct OpenList {
+    Open *items;
+    size_t count, cap;
+} OpenList;
+
+/* At the end of o: whether what is around it must expand too. */
+static bool close_element(Printer *p, Open o) {
+    const DocElem *e = &p->doc->items[o.begin];
+    p->forced[o.begin] = e->op == D_SKIP ? o.breaks : o.expands;
+    switch (e->op) {
+    case D_GROUP_EXPANDED:
+        return true;
+    case D_BEST:
+        return e->id && p->forced[e->id - 1];
+    case D_FITS_EXPANDED:
+    case D_PARENS_IF_FITS:
+    case D_SKIP:
+        return false;
+    default:
+        return o.expands;
+    }
+}
+
+/* Forces the groups around each trailing comma that was written. */
+static void force_groups(Printer *p) {
+    OpenList open = {0};
+    ARENA_PUSH(p->doc->arena, &open, ((Open){0, false, false}));
+    for (uint32_t i = 0; i < p->doc->count && !p->doc->arena->failed; i++) {
+        const DocElem *e = &p->doc->items[i];
+        bool breaks = e->op == D_COMMA && p->commas[i], expands = breaks;
+        if (e->op == D_END) {
+            Open o = open.items[--open.count];
+            expands = close_element(p, o);
+            breaks = o.breaks;
+        } else if (e->op >= D_GROUP && e->op < D_END) {
+            ARENA_PUSH(p->doc->arena, &open, ((Open){i, false, false}));
+        }
+        Open *around = &open.items[open.count - 1];
+        around->expands = around->expands || expands;
+        around->breaks = around->breaks || breaks;
+    }
+}
+
 void doc_print(Doc *d, Text *out, size_t indent, size_t width) {
-    Printer p = {.doc = d, .out = out, .width = width, .pending = indent};
+    Printer p = {.doc = d, .width = width};
     p.expanded = ARENA_ARRAY(d->arena, (size_t)d->groups + 1, bool);
-    push_frame(
-        &p, &p.frames,
-        (Frame){
-            .op = D_END, .expanded = true, .measure = FIRST_LINE, .indent = indent});
-    push_range(&p, &p.queue, 0, d->count);
-    if (d->arena->failed)
-        return;
-    for (const DocElem *e; (e = next(&p, &p.queue)) != NULL;)
-        print_element(&p, e);
+    p.forced = ARENA_ARRAY(d->arena, d->count + 1, bool);
+    p.commas = ARENA_ARRAY(d->arena, d->count + 1, bool);
+    Text text = {.arena = d->arena}, before = {.arena = d->arena};
+    for (int pass = 0; pass < PASSES_MAX && !d->arena->failed; pass++) {
+        text.n = 0;
+        print_once(&p, &text, indent);
+        bool stable = pass && str_eq(text_view(&text), text_view(&before));
+        if (stable || !d->has_best || !memchr(text.p, '\n', text.n))
+            break;
+        force_groups(&p);
+        memset(p.commas, 0, d->count);
+        before.n = 0;
+        text_str(&before, text_view(&text));
+    }
+    text_str(out, text_view(&text));
 }

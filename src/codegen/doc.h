@@ -14,6 +14,7 @@ typedef enum DocOp {
     D_SOFT,           /* line break when expanded, else nothing */
     D_SOFT_SPACE,     /* line break when expanded, else a space */
     D_HARD,           /* line break */
+    D_COMMA,          /* "," when expanded, else nothing: a trailing comma */
     D_GROUP,          /* may have an id for others to refer to */
     D_GROUP_EXPANDED, /* a group that is never flat */
     D_GROUP_IF,       /* a group only where group `id` is expanded */
@@ -23,7 +24,8 @@ typedef enum DocOp {
     D_IF_FLAT,        /* the opposite */
     D_FITS_EXPANDED,  /* measured as if expanded, where group `id` (or 0) is flat */
     D_PARENS_IF_FITS, /* "(" and ")" on lines around it, where that makes it fit */
-    D_BEST,           /* variants, D_ENTRY each: the first that fits, else the last */
+    D_BEST,           /* variants, D_ENTRY each: the first that fits, else the last;
+                       * `id` - 1 is a D_SKIP that breaks what is around when it must */
     D_ENTRY,          /* one variant; outside of D_BEST without effect */
     D_SKIP,           /* content that is only printed through D_REF */
     D_END,            /* of any of those above from D_GROUP */
@@ -42,6 +44,7 @@ typedef struct Doc {
     DocElem *items;
     size_t count, cap;
     uint32_t groups; /* ids given out; they start at 1 */
+    bool has_best;   /* there is a D_BEST */
 } Doc;
 
 void doc_text(Doc *d, Str text);
@@ -55,7 +58,8 @@ void doc_end(Doc *d, size_t begin);
 void doc_ref(Doc *d, size_t begin);
 
 /* Appends the document, lines not wider than `width` where that is possible.  The first
- * line starts at the column `indent`, without a newline at the end. */
+ * line starts at the column `indent`, without a newline at the end.  Formatted again,
+ * the result stays as it is: a trailing comma keeps what it ends expanded. */
 void doc_print(Doc *d, Text *out, size_t indent, size_t width);
 
 #endif

@@ -379,12 +379,12 @@ static void run_emit(Emit *e, bool splice) {
 static bool reads_well(const Expr *x) {
     size_t line = PRINT_WIDTH - PRINT_INDENT - 12; /* 12: a usual "name = " */
     size_t part = PRINT_WIDTH - 2 * PRINT_INDENT - 4;
-    if (print_width(x, line) <= line)
+    if (gen_width(x, line) <= line)
         return true;
     if (x->kind != EX_CALL && x->kind != EX_BINARY)
         return false;
     for (uint32_t i = 0; i < x->n; i++)
-        if (print_width(x->kids[i], part) > part)
+        if (gen_width(x->kids[i], part) > part)
             return false;
     return x->kind == EX_BINARY || x->n <= 4;
 }
@@ -437,7 +437,7 @@ static void finish_output(Emit *e, Value *v, const Expr *x) {
     if (is_free(x) && (!c->keep || x->kind == EX_NAME))
         return;
     if (c->reads == 1 && !c->keep && c->ops <= LINE_OPS_MAX &&
-        print_width(x, PENDING_WIDTH_MAX) <= PENDING_WIDTH_MAX)
+        gen_width(x, PENDING_WIDTH_MAX) <= PENDING_WIDTH_MAX)
         c->state = VS_PENDING;
     else
         (void)give_name(e->g, v);

@@ -72,6 +72,11 @@ Str gen_name_hint(Gen *g, const Value *v);
 /* An identifier from arbitrary text; fallback when nothing of it can be kept. */
 Str gen_identifier(Arena *a, Str text, const char *fallback);
 
+/* ---- width.c ------------------------------------------------------------------------- */
+
+/* About how many columns x takes on one line; limit + 1 when it needs more. */
+size_t gen_width(const Expr *x, size_t limit);
+
 /* ---- literal.c ----------------------------------------------------------------------- */
 
 /* A literal value as an array expression: jnp.array([1, 2], jnp.float32). */

@@ -71,6 +71,13 @@ static void brackets(Doc *d, const char *open, Content *content, const Py *e,
     doc_lit(d, close);
 }
 
+/* A group, though it cannot break: whether it fits is asked, and the answer kept. */
+static void empty_brackets(Doc *d, const char *both) {
+    size_t group = doc_begin(d, D_GROUP, 0);
+    doc_lit(d, both);
+    doc_end(d, group);
+}
+
 /* Parentheses only when the content takes several lines. */
 static void parens_if_expanded(Doc *d, Content *content, const Py *e) {
     size_t group = doc_begin(d, D_GROUP, 0);
@@ -122,7 +129,7 @@ static void layout_items(Doc *d, const Py *e, uint32_t first, Place at) {
         layout(d, e->kids[i], at);
     }
     if (e->n - first > 1)
-        lit_if_expanded(d, ",");
+        doc_line(d, D_COMMA);
 }
 
 static void layout_all_items(Doc *d, const Py *e, Place at) {
@@ -136,7 +143,7 @@ static void layout_single(Doc *d, const Py *e, Place at) {
 
 static void layout_tuple(Doc *d, const Py *e, Place at) {
     if (e->n == 0)
-        doc_lit(d, "()");
+        empty_brackets(d, "()");
     else if (e->n == 1)
         brackets(d, "(", layout_single, e, ")", at);
     else if (!e->bare)
@@ -160,7 +167,7 @@ static void layout_pairs(Doc *d, const Py *e, Place at) {
         doc_end(d, group);
     }
     if (e->n > 2)
-        lit_if_expanded(d, ",");
+        doc_line(d, D_COMMA);
 }
 
 static void layout_slice(Doc *d, const Py *e, Place at) {
@@ -319,7 +326,7 @@ static void layout_link(Doc *d, const Py *e, Place at, Chain chain) {
     } else if (e->kind == PY_INDEX) {
         brackets(d, "[", layout_indices, e, "]", at);
     } else if (e->n == 1) {
-        doc_lit(d, "()");
+        empty_brackets(d, "()");
     } else {
         brackets(d, "(", layout_arguments, e, ")", at);
     }
@@ -344,7 +351,7 @@ static void layout_best_body(Doc *d, const Py *body, Place at) {
     size_t skip = doc_begin(d, D_SKIP, 0);
     layout_root(d, body, at);
     doc_end(d, skip);
-    size_t best = doc_begin(d, D_BEST, 0);
+    size_t best = doc_begin(d, D_BEST, (uint32_t)skip + 1);
     size_t flat = doc_begin(d, D_ENTRY, 0);
     doc_ref(d, skip);
     doc_end(d, flat);
@@ -430,13 +437,13 @@ static void layout_bare(Doc *d, const Py *e, Place at, Chain chain) {
         if (e->n)
             brackets(d, "[", layout_all_items, e, "]", at);
         else
-            doc_lit(d, "[]");
+            empty_brackets(d, "[]");
         break;
     case PY_DICT:
         if (e->n)
             brackets(d, "{", layout_pairs, e, "}", at);
         else
-            doc_lit(d, "{}");
+            empty_brackets(d, "{}");
         break;
     case PY_LAMBDA:
         layout_lambda(d, e, at, false);
@@ -488,7 +495,7 @@ static void layout_names(Doc *d, const Str *names, size_t n, bool always) {
         doc_text(d, names[i]);
     }
     if (n > 1 || always)
-        lit_if_expanded(d, ",");
+        doc_line(d, D_COMMA);
 }
 
 /* a, b, broken in parentheses of its own */

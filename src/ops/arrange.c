@@ -334,7 +334,8 @@ static void infer_tile(Model *m, Node *n) {
     }
     for (int i = 0; i < s.rank; i++)
         s.d[i] = dim_mul(&m->dims, s.d[i], reps.d[i]);
-    set_type(m, n, 0, in_dtype(n, 0), &s);
+    if (sizes_are_valid(m, n, &reps))
+        set_type(m, n, 0, in_dtype(n, 0), &s);
 }
 
 /* Each axis becomes two: the repeats, which do not move, and the elements. */

@@ -79,12 +79,26 @@ bool known_int(const Node *n, int in, size_t i, int64_t *value) {
     return true;
 }
 
-bool shapes_equal(const Shape *a, const Shape *b) {
-    if (a->rank < 0 || a->rank != b->rank)
+bool lists_are_short(Model *m, const Node *n) {
+    for (uint32_t i = 0; i < n->n_attrs; i++) {
+        const PbAttr *a = n->attrs[i].pb;
+        if (a->type != ATTR_INTS || a->ints.count <= 2 * OX_MAX_RANK)
+            continue;
+        node_error(m, n, OX0401, "", "attribute %.*s has %zu entries", (int)a->name.n,
+                   a->name.p, a->ints.count);
         return false;
-    for (int i = 0; i < a->rank; i++)
-        if (!dim_eq(a->d[i], b->d[i]))
-            return false;
+    }
+    return true;
+}
+
+bool sizes_are_valid(Model *m, const Node *n, const Shape *s) {
+    for (int i = 0; i < s->rank; i++) {
+        if (!dim_is_int(s->d[i]) || s->d[i].c >= 0)
+            continue;
+        node_error(m, n, OX0401, "", "axis %d has the size %lld", i,
+                   (long long)s->d[i].c);
+        return false;
+    }
     return true;
 }
 

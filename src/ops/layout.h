@@ -23,8 +23,11 @@ void infer_identity(Model *m, Node *n);
 
 /* Known element i of input `in` as an integer, also from float types. */
 bool known_int(const Node *n, int in, size_t i, int64_t *value);
-/* Every dimension equal. */
-bool shapes_equal(const Shape *a, const Shape *b);
+/* Reports OX0401 and returns false when a list attribute is longer than any valid one;
+ * the readers of op.h stop at 64 entries. */
+bool lists_are_short(Model *m, const Node *n);
+/* Reports OX0401 and returns false when a size is a negative integer. */
+bool sizes_are_valid(Model *m, const Node *n, const Shape *s);
 /* Output `out` is ranked and has the shape of input 0. */
 bool is_unchanged(const Node *n, int out);
 /* d is to be read from the shape of an output of n itself. */

@@ -50,7 +50,7 @@ static bool get_padding(Model *m, const Node *n, int rank, Padding *p) {
 static void infer_pad(Model *m, Node *n) {
     Shape s;
     Padding p;
-    if (!in_shape(n, 0, &s)) {
+    if (!lists_are_short(m, n) || !in_shape(n, 0, &s)) {
         set_unranked(m, n, 0, in_dtype(n, 0));
         return;
     }
@@ -58,12 +58,10 @@ static void infer_pad(Model *m, Node *n) {
         set_rank(m, n, 0, in_dtype(n, 0), s.rank);
         return;
     }
-    for (int i = 0; i < s.rank; i++) {
+    for (int i = 0; i < s.rank; i++)
         s.d[i] = dim_add(&m->dims, s.d[i], dim_add(&m->dims, p.low[i], p.high[i]));
-        if (dim_is_int(s.d[i]) && s.d[i].c < 0)
-            node_error(m, n, OX0401, "", "axis %d is cut to less than nothing", i);
-    }
-    set_type(m, n, 0, in_dtype(n, 0), &s);
+    if (sizes_are_valid(m, n, &s))
+        set_type(m, n, 0, in_dtype(n, 0), &s);
 }
 
 /* 1: d is never negative, -1: never positive, 0: depends on the symbols. */
@@ -180,7 +178,7 @@ static void emit_pad(Emit *e) {
 static void infer_center_crop_pad(Model *m, Node *n) {
     Shape s, sizes;
     Ints axes = {0};
-    if (!in_shape(n, 0, &s)) {
+    if (!lists_are_short(m, n) || !in_shape(n, 0, &s)) {
         set_unranked(m, n, 0, in_dtype(n, 0));
         return;
     }
@@ -197,7 +195,8 @@ static void infer_center_crop_pad(Model *m, Node *n) {
             return;
         s.d[axis] = known ? sizes.d[i] : fresh_dim(m, n, 0, axis);
     }
-    set_type(m, n, 0, in_dtype(n, 0), &s);
+    if (sizes_are_valid(m, n, &s))
+        set_type(m, n, 0, in_dtype(n, 0), &s);
 }
 
 static void emit_center_crop_pad(Emit *e) {

@@ -20,8 +20,7 @@ static bool is_default_domain(Str domain) {
 }
 
 static bool same_name(const char *name, Str s) {
-    return s.n > 0 && name[0] == s.p[0] && strncmp(name, s.p, s.n) == 0 &&
-           name[s.n] == '\0';
+    return s.n > 0 && name[0] == s.p[0] && str_is(s, name);
 }
 
 static bool names(const OpDef *op, Str domain, Str op_type) {

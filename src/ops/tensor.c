@@ -44,7 +44,8 @@ static void infer_constant_of_shape(Model *m, Node *n) {
     if (attr_has(n, "value") && !fill_tensor(n))
         node_error(m, n, OX0303, "", "attribute value is not one element");
     if (get_dims(n, "input", &s)) {
-        set_type(m, n, 0, fill_dtype(n), &s);
+        if (sizes_are_valid(m, n, &s))
+            set_type(m, n, 0, fill_dtype(n), &s);
         return;
     }
     const Type *t = &n->in[0]->type;
@@ -221,8 +222,9 @@ static bool range_float_count(const Node *n, Dim *count) {
         !get_float(n, "delta", &delta))
         return false;
     double steps = ceil((limit - start) / delta);
-    *count = dim_int(steps > 0 ? (int64_t)steps : 0);
-    return delta != 0 && steps < 9e15;
+    bool finite = delta != 0 && steps < 9e15;
+    *count = dim_int(finite && steps > 0 ? (int64_t)steps : 0);
+    return finite;
 }
 
 static void infer_range(Model *m, Node *n) {
@@ -304,7 +306,8 @@ static void infer_one_hot(Model *m, Node *n) {
             out.d[i] = s.d[i - (i > axis)];
         else if (!one_hot_depth(n, &out.d[i]))
             out.d[i] = fresh_dim(m, n, 0, i);
-    set_type(m, n, 0, in_dtype(n, 2), &out);
+    if (sizes_are_valid(m, n, &out))
+        set_type(m, n, 0, in_dtype(n, 2), &out);
 }
 
 /* [off, on] as literals; false when they are not known. */

@@ -238,7 +238,7 @@ const Expr *window_kernel(Emit *e, const Window *w) {
     return window_ints(e, kernel, w->n, 0);
 }
 
-/* pairs[at...] = (lo, hi) for each axis */
+/* (lo, hi) for each axis */
 static void make_pairs(Emit *e, const Dim *lo, const Dim *hi, int n,
                        const Expr **pairs) {
     for (int i = 0; i < n; i++) {
@@ -253,6 +253,10 @@ const Expr *window_padding(Emit *e, const Dim *lo, const Dim *hi, int n) {
         equal = equal && dim_is(lo[i], lo[0].c) && dim_is(hi[i], lo[0].c);
     if (equal)
         return lo[0].c ? ex_int(emit_arena(e), lo[0].c) : NULL;
+    return window_pairs(e, lo, hi, n);
+}
+
+const Expr *window_pairs(Emit *e, const Dim *lo, const Dim *hi, int n) {
     const Expr *pairs[OX_MAX_RANK];
     make_pairs(e, lo, hi, n, pairs);
     return ex_seq(emit_arena(e), EX_TUPLE, pairs, (size_t)n);

@@ -47,6 +47,8 @@ const Expr *window_ints(Emit *e, const int64_t *v, int n, int64_t absent);
 const Expr *window_kernel(Emit *e, const Window *w);
 /* Padding as an int, or a (low, high) pair for each axis; NULL when it is all zero. */
 const Expr *window_padding(Emit *e, const Dim *lo, const Dim *hi, int n);
+/* The pairs, also where an int would do. */
+const Expr *window_pairs(Emit *e, const Dim *lo, const Dim *hi, int n);
 /* Pairs for all axes of X, as jnp.pad wants them. */
 const Expr *window_pad_width(Emit *e, const Dim *lo, const Dim *hi, int n);
 bool window_is_padded(const Window *w);

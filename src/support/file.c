@@ -1,6 +1,6 @@
 /* POSIX files.  Two rules make this longer than open and write: a model may name other
  * files but must not reach outside its folder, and an output file is never half there.
- * Linux copies between files in the kernel; elsewhere the mapped bytes are written. */
+ * Large runs of bytes go from file to file in the kernel, without a buffer of ours. */
 #define _GNU_SOURCE /* copy_file_range */
 #define _FILE_OFFSET_BITS 64
 #include "support/file.h"
@@ -21,8 +21,12 @@ typedef int nothing_here; /* ISO C wants one declaration */
 #ifndef O_CLOEXEC
 #define O_CLOEXEC 0
 #endif
-#if defined(__linux__) && !defined(MADV_POPULATE_READ)
+#ifndef MADV_POPULATE_READ
+#ifdef __linux__
 #define MADV_POPULATE_READ 22 /* since Linux 5.14; older ones refuse it */
+#else
+#define MADV_POPULATE_READ MADV_WILLNEED
+#endif
 #endif
 
 enum {

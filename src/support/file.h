@@ -50,7 +50,7 @@ typedef struct OutFile {
 /* Must be followed by out_commit or out_abort, even when it fails. */
 bool out_open(OutFile *out, const char *path);
 bool out_write(OutFile *out, const void *data, size_t n);
-/* Appends src->bytes[offset, offset + n), in the kernel where that is possible. */
+/* Appends src->bytes[offset, offset + n); large runs are copied by the kernel. */
 bool out_copy(OutFile *out, const FileMap *src, uint64_t offset, size_t n);
 /* Writes out and closes, so that only the rename is left for out_commit to fail at. */
 bool out_finish(OutFile *out);

@@ -40,9 +40,9 @@ def load_params(path=None, dtype=None):
     data = np.memmap(path, mode="r", offset=8 + size)
     packed = json.loads(header.pop("__metadata__", {}).get("oxide_xla.packed", "{}"))
     names = (
-        "BOOL=bool U8=uint8 U16=uint16 U32=uint32 U64=uint64 I8=int8 I16=int16 I32=int32 "
-        "I64=int64 F16=float16 BF16=bfloat16 F32=float32 F64=float64 C64=complex64 "
-        "F8_E4M3=float8_e4m3fn F8_E5M2=float8_e5m2 F8_E8M0=float8_e8m0fnu"
+        "BOOL=bool U8=uint8 U16=uint16 U32=uint32 U64=uint64 I8=int8 I16=int16 "
+        "I32=int32 I64=int64 F16=float16 BF16=bfloat16 F32=float32 F64=float64 "
+        "C64=complex64 F8_E4M3=float8_e4m3fn F8_E5M2=float8_e5m2 F8_E8M0=float8_e8m0fnu"
     )
     names = dict(pair.split("=") for pair in names.split())
     params = {}

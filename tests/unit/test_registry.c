@@ -232,6 +232,32 @@ static void shapes_broadcast(void **state) {
     assert_error(f, OX0401, "dimensions 3 and 4 do not broadcast");
 }
 
+static void assert_refused(Fixture *f, const char *op, const char *in,
+                           const char *message) {
+    infer_model(one_node(f, op, in, "2,3", NULL));
+    assert_error(f, OX0401, message);
+}
+
+static void types_must_agree(void **state) {
+    Fixture *f = *state;
+    assert_refused(f, "Add", "x,two", "different types, float32 and int64");
+    assert_refused(f, "Clip", "x,two", "different types, float32 and int64");
+    assert_refused(f, "Max", "x,x,two", "different types, float32 and int64");
+    assert_refused(f, "PRelu", "x,two", "different types, float32 and int64");
+    Model *m = one_node(f, "Pow", "x,two", "2,3", NULL);
+    infer_model(m);
+    assert_no_errors(f);
+    assert_type(f, value_of(m, "y"), "float32[2,3]");
+}
+
+static void malformed_nodes_are_not_inferred(void **state) {
+    Fixture *f = *state;
+    infer_model(one_node(f, "Add", "two", "2", NULL));
+    assert_error(f, OX0303, "required input B is missing");
+    infer_model(one_node(f, "Max", "", "2", NULL));
+    assert_error(f, OX0303, "at least one input is needed");
+}
+
 static void assert_reduced(Fixture *f, const char *op, const char *in, int64_t keepdims,
                            const char *expected) {
     Str attr = int_attr(&f->arena, "keepdims", keepdims);
@@ -312,8 +338,6 @@ static void what_cannot_be_computed_stays_unknown(void **state) {
 
 static const char *floats_of(Fixture *f, const char *op, float a, float b) {
     Text g = graph_text(f);
-    Text constant = {.arena = &f->arena};
-    (void)constant;
     Str va = float_attr(&f->arena, "value_float", a);
     Str vb = float_attr(&f->arena, "value_float", b);
     add_node(&g, "Constant", "", "a", &va);
@@ -457,6 +481,8 @@ int main(void) {
         IN_ARENA(an_axis_out_of_range_is_an_error),
         IN_ARENA(nodes_are_checked_against_the_table),
         IN_ARENA(shapes_broadcast),
+        IN_ARENA(types_must_agree),
+        IN_ARENA(malformed_nodes_are_not_inferred),
         IN_ARENA(reductions_drop_axes),
         IN_ARENA(integers_are_computed),
         IN_ARENA(what_cannot_be_computed_stays_unknown),

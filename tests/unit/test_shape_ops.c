@@ -121,6 +121,8 @@ static void bad_shapes_are_errors(void **state) {
          ""},
         {"Pad", "2,3", "x,a", NULL, 0, {INTS(0, 0, 0)}, ""},
         {"Pad", "2,3", "x,a", NULL, 0, {INTS(-2, 0, -2, 0)}, ""},
+        {"Tile", "2,3", "x,a", NULL, 0, {INTS(1, -1)}, ""},
+        {"ConstantOfShape", "1", "a", NULL, 0, {INTS(2, -1)}, ""},
         {"DepthToSpace", "1,6,2,2", "x", "blocksize", 2, {{0}}, ""},
         {"Split", "5,2", "x", "num_outputs", 0, {{0}}, ""},
     };

@@ -1,0 +1,69 @@
+"""Scaled dot product attention with ONNX's masks; heads come before positions."""
+
+import jax
+import jax.numpy as jnp
+
+
+def split_heads(x, heads):
+    """(B, T, H * D) to (B, H, T, D)."""
+    return x.reshape(*x.shape[:2], heads, -1).swapaxes(1, 2)
+
+
+def merge_heads(x):
+    """(B, H, T, D) to (B, T, H * D)."""
+    return x.swapaxes(1, 2).reshape(x.shape[0], x.shape[2], -1)
+
+
+def attention_window(queries, keys, offset=0, left=None, right=0):
+    """Bias (queries, keys): 0 where i - left <= j <= i + right, -inf elsewhere.
+
+    i is the position of a query plus offset, j that of a key; None sets no bound.
+    """
+    gap = jnp.arange(keys) - jnp.arange(queries)[:, None] - offset
+    seen = True if right is None else gap <= right
+    seen = seen if left is None else seen & (gap >= -left)
+    return jnp.where(seen, 0.0, -jnp.inf)
+
+
+def attention_scores(q, k, scale=None, softcap=None):
+    """Scaled products (B, H, T, S) of q (B, H, T, D) and k (B, G, S, D)."""
+    root = (q.shape[-1] ** -0.5 if scale is None else scale) ** 0.5
+    k = jnp.repeat(k, q.shape[1] // k.shape[1], axis=1)
+    wide = jnp.promote_types(q.dtype, jnp.float32)
+    scores = jnp.einsum(
+        "bhtd,bhsd->bhts", q * root, k * root, preferred_element_type=wide
+    )
+    return scores if softcap is None else softcap * jnp.tanh(scores / softcap)
+
+
+def attention_weights(scores, bias=None):
+    """Softmax of scores + bias; zeros for a query whose bias is -inf everywhere."""
+    if bias is None:
+        return jax.nn.softmax(scores)
+    hidden = jnp.max(bias, -1, keepdims=True) == -jnp.inf
+    weights = jax.nn.softmax(jnp.where(hidden, 0.0, scores + bias))
+    return jnp.where(hidden, 0.0, weights)
+
+
+def attention(q, k, v, bias=None, scale=None, softcap=None):
+    """Attention of q (B, H, T, D) to k (B, G, S, D), v (B, G, S, E): (B, H, T, E)."""
+    weights = attention_weights(attention_scores(q, k, scale, softcap), bias)
+    v = jnp.repeat(v, q.shape[1] // v.shape[1], axis=1)
+    return jnp.einsum("bhts,bhse->bhte", weights.astype(q.dtype), v)
+
+
+def rotary_embedding(x, cos, sin, interleaved=False):
+    """Rotates pairs of the last axis of x (B, H, T, D); cos, sin are (B, T, R / 2).
+
+    Elements from R on stay as they are.
+    """
+    half = cos.shape[-1]
+    cos, sin = cos[:, None], sin[:, None]
+    if interleaved:
+        a, b = x[..., : 2 * half : 2], x[..., 1 : 2 * half : 2]
+    else:
+        a, b = x[..., :half], x[..., half : 2 * half]
+    pairs = [a * cos - b * sin, a * sin + b * cos]
+    if interleaved:
+        pairs = [jnp.stack(pairs, -1).reshape(*x.shape[:-1], -1)]
+    return jnp.concatenate([*pairs, x[..., 2 * half :]], -1)

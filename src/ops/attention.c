@@ -1,0 +1,330 @@
+/* Attention and RotaryEmbedding.  Inputs of rank 3 hold the heads in their last axis and
+ * are split; masks of every kind become one bias that is added to the scores.
+ * Source: ONNX operators Attention 23 to 25 and RotaryEmbedding 23. */
+#include "ops/window.h"
+
+#include <math.h>
+
+/* ---- reading ----------------------------------------------------------------------- */
+
+/* q (b, h, t, d), k (b, g, s, d), v (b, g, s, e); s without what the cache holds */
+typedef struct Heads {
+    Dim b, h, t, d, g, s, e;
+    Dim past; /* positions in the cache */
+} Heads;
+
+static bool has_input(const Node *n, const char *name) {
+    return node_input(n, name) != NULL;
+}
+
+static int64_t attr_or(const Node *n, const char *name, int64_t otherwise) {
+    bool declared = op_attr(n->op, str_from(name));
+    return declared && attr_has(n, name) ? attr_int(n, name) : otherwise;
+}
+
+/* The size of one head, of input i. */
+static bool head_size(Model *m, Node *n, int i, int64_t heads, Dim *size) {
+    Dim hidden = in_dim(n, i, in_rank(n, i) - 1);
+    *size = hidden;
+    if (in_rank(n, i) == 4)
+        return true;
+    if (heads < 1 || (dim_is_int(hidden) && hidden.c % heads != 0)) {
+        node_error(m, n, OX0401, "", "%lld heads do not divide the hidden size",
+                   (long long)heads);
+        return false;
+    }
+    *size = dim_floordiv(&m->dims, hidden, dim_int(heads));
+    return true;
+}
+
+static bool check_heads(Model *m, Node *n, const Heads *a) {
+    bool ok =
+        !dim_is_int(a->h) || !dim_is_int(a->g) || (a->g.c > 0 && a->h.c % a->g.c == 0);
+    if (!ok)
+        node_error(m, n, OX0401, "", "the heads of Q are no multiple of those of K");
+    return ok;
+}
+
+static bool check_ranks(Model *m, Node *n) {
+    int rank = in_rank(n, 0);
+    if (rank < 0 || in_rank(n, 1) < 0 || in_rank(n, 2) < 0)
+        return false;
+    if ((rank == 3 || rank == 4) && in_rank(n, 1) == rank && in_rank(n, 2) == rank)
+        return true;
+    node_error(m, n, OX0401, "", "Q, K and V must all have rank 3 or all rank 4");
+    return false;
+}
+
+/* false when a rank is not known, or after an error. */
+static bool read_heads(Model *m, Node *n, Heads *a) {
+    if (!check_ranks(m, n))
+        return false;
+    bool split = in_rank(n, 0) == 3;
+    int64_t h = attr_or(n, "q_num_heads", 0), g = attr_or(n, "kv_num_heads", 0);
+    *a = (Heads){.b = in_dim(n, 0, 0)};
+    a->h = split ? dim_int(h) : in_dim(n, 0, 1);
+    a->g = split ? dim_int(g) : in_dim(n, 1, 1);
+    a->t = in_dim(n, 0, split ? 1 : 2);
+    a->s = in_dim(n, 1, split ? 1 : 2);
+    a->past = dim_int(0);
+    if (has_input(n, "past_key")) {
+        if (in_rank(n, 4) != 4)
+            return false;
+        a->past = in_dim(n, 4, 2);
+    }
+    return head_size(m, n, 0, h, &a->d) && head_size(m, n, 2, g, &a->e) &&
+           check_heads(m, n, a);
+}
+
+static void set_four(Model *m, Node *n, int out, DType dtype, Dim a, Dim b, Dim c,
+                     Dim d) {
+    set_type(m, n, out, dtype, &(Shape){.rank = 4, .d = {a, b, c, d}});
+}
+
+static void infer_attention(Model *m, Node *n) {
+    Heads a;
+    DType q = in_dtype(n, 0), v = in_dtype(n, 2);
+    if (!read_heads(m, n, &a)) {
+        set_unranked(m, n, 0, q);
+        set_unranked(m, n, 1, in_dtype(n, 1));
+        set_unranked(m, n, 2, v);
+        set_unranked(m, n, 3, q);
+        return;
+    }
+    Dim total = dim_add(&m->dims, a.past, a.s);
+    Dim merged = dim_mul(&m->dims, a.h, a.e);
+    if (in_rank(n, 0) == 3)
+        set_type(m, n, 0, q, &(Shape){.rank = 3, .d = {a.b, a.t, merged}});
+    else
+        set_four(m, n, 0, q, a.b, a.h, a.t, a.e);
+    set_four(m, n, 1, in_dtype(n, 1), a.b, a.g, total, a.d);
+    set_four(m, n, 2, v, a.b, a.g, total, a.e);
+    set_four(m, n, 3, q, a.b, a.h, a.t, total);
+}
+
+/* ---- bias -------------------------------------------------------------------------- */
+
+static const Expr *added(Emit *e, const Expr *sum, const Expr *term) {
+    return sum ? EX(emit_arena(e), "$0 + $1", sum, term) : term;
+}
+
+/* attn_mask may end before the keys do: what it lacks is hidden. */
+static const Expr *mask_bias(Emit *e, const Heads *a) {
+    Arena *arena = emit_arena(e);
+    Model *m = emit_model(e);
+    const Value *v = node_input(emit_node(e), "attn_mask");
+    bool boolean = v->type.dtype == DT_BOOL;
+    const Expr *mask = emit_in(e, 3);
+    int rank = v->type.rank;
+    Dim keys = dim_add(&m->dims, a->past, a->s);
+    if (rank > 0 && rank <= 4 &&
+        dim_known_less(&m->dims, v->type.dims[rank - 1], keys) == 1) {
+        Dim zero[4] = {{0}}, lacks[4] = {{0}};
+        lacks[rank - 1] = dim_sub(&m->dims, keys, v->type.dims[rank - 1]);
+        mask = EX(arena, "jnp.pad($0, $1, constant_values=$2)", mask,
+                  window_pairs(e, zero, lacks, rank),
+                  boolean ? ex_bool(arena, false)
+                          : emit_float(e, (double)-INFINITY, DT_FLOAT));
+    }
+    return boolean ? EX(arena, "jnp.where($0, 0.0, -jnp.inf)", mask) : mask;
+}
+
+/* is_causal is a right bound of 0. */
+static const Expr *window_bias(Emit *e, const Heads *a, const Expr *lengths) {
+    Arena *arena = emit_arena(e);
+    Node *n = emit_node(e);
+    int64_t left = attr_or(n, "left_window_size", -1);
+    int64_t right = attr_or(n, "right_window_size", -1);
+    if (attr_int(n, "is_causal") != 0)
+        right = 0;
+    if (left < 0 && right < 0)
+        return NULL;
+    Dim keys = dim_add(&emit_model(e)->dims, a->past, a->s);
+    const Expr *t = emit_dim(e, a->t);
+    const Expr *call = EX(arena, "attention_window($0, $1)", t, emit_dim(e, keys));
+    if (lengths)
+        call = call_with(e, call, "offset", EX(arena, "$0 - $1", lengths, t));
+    else if (!dim_is(a->past, 0))
+        call = call_with(e, call, "offset", emit_dim(e, a->past));
+    if (left >= 0)
+        call = call_with(e, call, "left", ex_int(arena, left));
+    if (right != 0)
+        call =
+            call_with(e, call, "right", right < 0 ? ex_none() : ex_int(arena, right));
+    return call;
+}
+
+/* NULL when nothing is hidden. */
+static const Expr *bias_of(Emit *e, const Heads *a) {
+    Arena *arena = emit_arena(e);
+    Node *n = emit_node(e);
+    const Expr *bias = has_input(n, "attn_mask") ? mask_bias(e, a) : NULL;
+    const Expr *lengths = NULL;
+    if (has_input(n, "nonpad_kv_seqlen"))
+        lengths = EX(arena, "$0[:, None, None, None]", emit_in_named(e, 6));
+    const Expr *window = window_bias(e, a, lengths);
+    if (window)
+        bias = added(e, bias, window);
+    if (lengths)
+        bias = added(e, bias,
+                     EX(arena, "jnp.where(jnp.arange($0) < $1, 0.0, -jnp.inf)",
+                        emit_dim(e, a->s), lengths));
+    return bias;
+}
+
+/* ---- emission ---------------------------------------------------------------------- */
+
+/* Input i with its heads apart; named when it is written more than once. */
+static const Expr *with_heads(Emit *e, int i, Dim heads, bool named) {
+    const Expr *x = named ? emit_in_named(e, i) : emit_in(e, i);
+    if (in_rank(emit_node(e), i) == 4)
+        return x;
+    return EX(emit_arena(e), "split_heads($0, $1)", x, emit_dim(e, heads));
+}
+
+static const Expr *with_past(Emit *e, int past, const Expr *x) {
+    if (!node_in(emit_node(e), past))
+        return x;
+    return EX(emit_arena(e), "jnp.concatenate([$0, $1], axis=2)",
+              emit_in_named(e, past), x);
+}
+
+/* scale=..., softcap=... of the scores. */
+static const Expr *with_score_options(Emit *e, const Expr *call, bool cap) {
+    Node *n = emit_node(e);
+    if (attr_has(n, "scale"))
+        call = call_with(e, call, "scale",
+                         emit_float(e, attr_float(n, "scale"), DT_FLOAT));
+    double softcap = attr_float(n, "softcap");
+    if (cap && softcap > 0)
+        call = call_with(e, call, "softcap", emit_float(e, softcap, DT_FLOAT));
+    return call;
+}
+
+/* The optional output of scores at one of four stages. */
+static const Expr *scores_output(Emit *e, const Expr *q, const Expr *k,
+                                 const Expr *bias) {
+    Arena *a = emit_arena(e);
+    int64_t mode = attr_int(emit_node(e), "qk_matmul_output_mode");
+    const Expr *x = EX(a, "attention_scores($0, $1)", q, k);
+    x = with_score_options(e, x, mode > 0);
+    if (mode == 2 && bias)
+        x = EX(a, "$0 + $1", x, bias);
+    if (mode == 3)
+        x = EX(a, "attention_weights($0$(, $1))", x, bias);
+    DType dtype = in_dtype(emit_node(e), 0);
+    if (dtype == DT_FLOAT || dtype == DT_DOUBLE)
+        return x;
+    return EX(a, "($0).astype($1)", x, emit_dtype(e, dtype));
+}
+
+static bool bad_options(Emit *e) {
+    Node *n = emit_node(e);
+    if (attr_or(n, "scale", 1) && attr_has(n, "scale") && attr_float(n, "scale") < 0)
+        emit_fail(e, OX0302, "", "a negative scale is not supported");
+    else if (has_input(n, "past_key") != has_input(n, "past_value"))
+        emit_fail(e, OX0303, "", "past_key and past_value must be given together");
+    else
+        return false;
+    return true;
+}
+
+static void emit_attention(Emit *e) {
+    Heads h;
+    Arena *a = emit_arena(e);
+    Node *n = emit_node(e);
+    if (bad_options(e))
+        return;
+    if (!read_heads(emit_model(e), n, &h)) {
+        emit_fail(e, OX0403, "", "the ranks of Q, K and V are not known");
+        return;
+    }
+    bool scores = emit_wants(e, 3);
+    const Expr *q = with_heads(e, 0, h.h, scores);
+    const Expr *k = with_heads(e, 1, h.g, scores || emit_wants(e, 1));
+    const Expr *v = with_heads(e, 2, h.g, emit_wants(e, 2));
+    k = with_past(e, 4, k);
+    v = with_past(e, 5, v);
+    const Expr *bias = bias_of(e, &h);
+    const Expr *y = EX(a, "attention($0, $1, $2$(, $3))", q, k, v, bias);
+    y = with_score_options(e, y, true);
+    if (in_rank(n, 0) == 3)
+        y = EX(a, "merge_heads($0)", y);
+    if (in_dtype(n, 2) != in_dtype(n, 0))
+        y = EX(a, "$0.astype($1)", y, emit_dtype(e, in_dtype(n, 0)));
+    emit_out(e, 0, y);
+    if (emit_wants(e, 1))
+        emit_out(e, 1, k);
+    if (emit_wants(e, 2))
+        emit_out(e, 2, v);
+    if (scores)
+        emit_out(e, 3, scores_output(e, q, k, bias));
+}
+
+/* ---- RotaryEmbedding --------------------------------------------------------------- */
+
+static void infer_rotary(Model *m, Node *n) {
+    infer_same(m, n);
+    int rank = in_rank(n, 0);
+    if (rank >= 0 && rank != 3 && rank != 4)
+        node_error(m, n, OX0401, "", "X has rank %d, but 3 or 4 is needed", rank);
+    if (rank == 3 && attr_or(n, "num_heads", 0) < 1)
+        node_error(m, n, OX0303, "", "num_heads is needed for X of rank 3");
+}
+
+/* Rows of the tables for the positions of X. */
+static const Expr *at_positions(Emit *e, int table) {
+    const Expr *x = emit_in(e, table);
+    if (!node_in(emit_node(e), 3))
+        return x;
+    return EX(emit_arena(e), "$0[$1]", x, emit_in_named(e, 3));
+}
+
+static void emit_rotary(Emit *e) {
+    Arena *a = emit_arena(e);
+    Node *n = emit_node(e);
+    int rank = in_rank(n, 0);
+    if (rank < 0) {
+        emit_fail(e, OX0403, "", "the rank of X is not known");
+        return;
+    }
+    const Expr *x = with_heads(e, 0, dim_int(attr_or(n, "num_heads", 0)), false);
+    const Expr *cos = at_positions(e, 1), *sin = at_positions(e, 2);
+    const Expr *y = EX(a, "rotary_embedding($0, $1, $2)", x, cos, sin);
+    if (attr_int(n, "interleaved") != 0)
+        y = call_with(e, y, "interleaved", ex_bool(a, true));
+    emit_out(e, 0, rank == 3 ? EX(a, "merge_heads($0)", y) : y);
+}
+
+/* clang-format off */
+#define ATTENTION_ATTRS                                                                \
+    INT("is_causal", 0), INT_OPT("kv_num_heads"), INT_OPT("q_num_heads"),              \
+    INT("qk_matmul_output_mode", 0), FLOAT_OPT("scale"), FLOAT("softcap", 0.0),        \
+    INT_OPT("softmax_precision")
+
+static const OpDef ops[] = {
+    {.name = "Attention", .since = 23, .until = 23,
+     .in = "Q K V attn_mask? past_key? past_value?",
+     .out = "Y present_key? present_value? qk_matmul_output?",
+     .attrs = {ATTENTION_ATTRS},
+     .infer = infer_attention, .emit = emit_attention},
+    {.name = "Attention", .since = 24, .until = 24,
+     .in = "Q K V attn_mask? past_key? past_value? nonpad_kv_seqlen?",
+     .out = "Y present_key? present_value? qk_matmul_output?",
+     .attrs = {ATTENTION_ATTRS},
+     .infer = infer_attention, .emit = emit_attention},
+    {.name = "Attention", .since = 25,
+     .in = "Q K V attn_mask? past_key? past_value? nonpad_kv_seqlen?",
+     .out = "Y present_key? present_value? qk_matmul_output?",
+     .attrs = {ATTENTION_ATTRS, INT("left_window_size", -1),
+               INT("right_window_size", -1)},
+     .infer = infer_attention, .emit = emit_attention},
+    {.name = "RotaryEmbedding", .since = 23,
+     .in = "X cos_cache sin_cache position_ids?", .out = "Y",
+     .attrs = {INT("interleaved", 0), INT_OPT("num_heads"),
+               INT("rotary_embedding_dim", 0)},
+     .infer = infer_rotary, .emit = emit_rotary},
+};
+/* clang-format on */
+
+const OpFamily ops_attention = FAMILY(ops);

@@ -1,0 +1,28 @@
+"""ONNX's own node tests, for every operator that the program knows.
+
+What cannot be compiled is listed here, by the message that says why.
+"""
+
+import json
+import subprocess
+
+import pytest
+from harness import PROGRAM, run_backend_cases
+
+REFUSED = {
+    "Dropout": "training mode is not supported",
+    "Equal": "no arrays of strings",
+}
+
+
+def operators():
+    command = [PROGRAM, "ops", "--format", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return sorted({op["name"] for op in json.loads(done.stdout)})
+
+
+@pytest.mark.parametrize("op", operators())
+def test_official_cases(op):
+    failures = [case for case in run_backend_cases([op]) if case.error]
+    refused = REFUSED.get(op)
+    assert [c for c in failures if not refused or refused not in c.error] == []
