@@ -80,14 +80,14 @@ typedef enum OxWeightFormat { OX_SAFETENSORS, OX_NPZ } OxWeightFormat;
 
 /* Zero-initialise for the defaults. */
 typedef struct OxOptions {
-    OxParamStyle params;        /* how params is keyed: flat names or nested dicts */
-    const char *const *shapes;  /* "x=8,3,h,w": overrides of input shapes */
+    OxParamStyle params;       /* how params is keyed: flat names or nested dicts */
+    const char *const *shapes; /* "x=8,3,h,w": overrides of input shapes */
     size_t shape_count;
     const char *const *outputs; /* names of values to return instead of the outputs */
     size_t output_count;
-    const char *dump;           /* name of a pass to print the graph after, or NULL */
-    bool no_load_params;        /* leave load_params out (no weights file is written) */
-    OxWeightFormat weights;     /* what load_params reads */
+    const char *dump;       /* name of a pass to print the graph after, or NULL */
+    bool no_load_params;    /* leave load_params out (no weights file is written) */
+    OxWeightFormat weights; /* what load_params reads */
 } OxOptions;
 
 /* Compiles the loaded model to a Python module.  NULL options mean the defaults.
@@ -106,7 +106,7 @@ typedef struct OxParam {
     const char *dtype;    /* "float32", "bfloat16", "int4", ... */
     const int64_t *shape; /* rank sizes */
     int rank;
-    const void *data;     /* little-endian ONNX raw layout, borrowed from the input */
+    const void *data; /* little-endian ONNX raw layout, borrowed from the input */
     size_t nbytes;
 } OxParam;
 

@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from load_params import load_params
 from load_params_npz import load_params_npz
+from load_params_packed import load_params_packed
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -29,7 +30,7 @@ NUMPY = set(
     "BOOL INT8 INT16 INT32 INT64 UINT8 UINT16 UINT32 UINT64 "
     "FLOAT16 FLOAT DOUBLE COMPLEX64 COMPLEX128".split()
 )
-LOADERS = {"safetensors": load_params, "npz": load_params_npz}
+LOADERS = {"safetensors": load_params_packed, "npz": load_params_npz}
 HOSTILE = [
     "a'];import os#",
     'q"\n\\',
@@ -102,6 +103,19 @@ def test_64_bit_types_are_exact_under_x64(tmp_path, dtype, weights):
     path = write(tmp_path, [tensor], weights)
     with jax.enable_x64(True):
         assert_same_bits(LOADERS[weights](path)["x"], numpy_helper.to_array(tensor))
+
+
+# The types that most models have, for which generated files carry the shorter loader.
+PLAIN = "FLOAT DOUBLE FLOAT16 BFLOAT16 BOOL".split()
+PLAIN += [f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)]
+
+
+@pytest.mark.parametrize("dtype", PLAIN)
+def test_the_short_loader_reads_plain_types(tmp_path, dtype):
+    tensor = random_tensor("x", dtype, (3, 5))
+    path = write(tmp_path, [tensor], "safetensors")
+    with jax.enable_x64(True):
+        assert_same_bits(load_params(path)["x"], numpy_helper.to_array(tensor))
 
 
 def test_safetensors_reads_the_file(tmp_path):

@@ -18,6 +18,8 @@ struct Emit {
     uint32_t ops;      /* operators in the spliced inputs */
     const Expr **outs; /* by output index */
     const Expr *tuple; /* one expression for all outputs */
+    const int *groups; /* how its items nest */
+    size_t n_groups;   /* 0: not at all */
     bool failed;
 };
 
@@ -45,18 +47,31 @@ Stmts *gen_body_of(Gen *g, const Value *v) {
     return &g->scope->body;
 }
 
+/* The name of the initializer.  Subgraphs side by side may use one name twice. */
+static Str param_key(Gen *g, const Value *v) {
+    Str key = v->name;
+    for (int i = 2; !g->arena->failed; i++) {
+        const size_t *index = map_get(&g->param_keys, key);
+        if (!index || g->params.items[*index - 1].tensor == v->tensor)
+            break;
+        key = arena_printf(g->arena, "%.*s_%d", (int)v->name.n, v->name.p, i);
+    }
+    return key;
+}
+
 const Expr *gen_param(Gen *g, Value *v) {
-    size_t *index = map_get(&g->param_keys, v->name);
+    Str key = param_key(g, v);
+    size_t *index = map_get(&g->param_keys, key);
     if (!index) {
-        ModuleParam p = {v->name, v->tensor};
+        ModuleParam p = {key, v->tensor};
         index = ARENA_NEW(g->arena, size_t);
         if (!index || !ARENA_PUSH(g->arena, &g->params, p))
             return ex_none();
         *index = g->params.count;
-        map_set(&g->param_keys, v->name, index);
+        map_set(&g->param_keys, key, index);
     }
     const Expr *x = ex_name(g->arena, STR("params"));
-    Str rest = v->name;
+    Str rest = key;
     while (g->options->params == OX_PARAMS_NESTED) {
         const char *dot = rest.n ? memchr(rest.p, '.', rest.n) : NULL;
         if (!dot)
@@ -95,9 +110,15 @@ const Expr *gen_value(Gen *g, Value *v, bool inline_ok) {
 
 /* ---- services: inputs -------------------------------------------------------------- */
 
-Arena *emit_arena(Emit *e) { return e->g->arena; }
-Model *emit_model(Emit *e) { return e->g->m; }
-Node *emit_node(Emit *e) { return e->node; }
+Arena *emit_arena(Emit *e) {
+    return e->g->arena;
+}
+Model *emit_model(Emit *e) {
+    return e->g->m;
+}
+Node *emit_node(Emit *e) {
+    return e->node;
+}
 
 /* Strings and other constants without elements have no code. */
 static bool has_code(Emit *e, const Value *v) {
@@ -116,6 +137,7 @@ const Expr *emit_in(Emit *e, int i) {
         return ex_none();
     ValueCode *c = &e->g->code[v->id];
     bool splice = e->splice && v->kind == VALUE_NODE && c->state == VS_PENDING &&
+                  v->graph == e->node->graph && /* not into a loop's body */
                   e->n_spliced < SPLICE_MAX && e->ops + c->ops < LINE_OPS_MAX;
     if (splice) {
         e->spliced[e->n_spliced++] = v;
@@ -173,6 +195,10 @@ const Expr *emit_operand(Emit *e, int i) {
 }
 
 void emit_not_jittable(Emit *e, const char *why) {
+    if (e->g->traced) {
+        emit_fail(e, OX0302, "", "inside a loop or branch that JAX traces, %s", why);
+        return;
+    }
     Str where = node_where(e->g->m, e->node);
     Str text = arena_printf(e->g->arena, "%.*s %s", (int)where.n, where.p, why);
     size_t n = e->g->run_time.count;
@@ -207,7 +233,9 @@ const Expr *emit_ints(Emit *e, const char *name) {
 
 /* ---- services: shapes, types, literals --------------------------------------------- */
 
-const Expr *emit_dim(Emit *e, Dim d) { return gen_dim(e->g, d); }
+const Expr *emit_dim(Emit *e, Dim d) {
+    return gen_dim(e->g, d);
+}
 
 const Expr *emit_shape(Emit *e, const Value *v) {
     if (v->type.rank >= 0)
@@ -235,7 +263,25 @@ void emit_out(Emit *e, int k, const Expr *x) {
         e->outs[k] = x;
 }
 
-void emit_outs(Emit *e, const Expr *tuple) { e->tuple = tuple; }
+void emit_outs(Emit *e, const Expr *tuple) {
+    e->tuple = tuple;
+}
+
+void emit_groups(Emit *e, const Expr *call, const int *counts, size_t n) {
+    e->tuple = call;
+    e->groups = counts;
+    e->n_groups = n;
+}
+
+const Expr *emit_let(Emit *e, const char *hint, const Expr *x) {
+    Str name = gen_unique_name(e->g, str_from(hint));
+    gen_statement(e->g, &e->g->scope->body, &name, 1, x);
+    return ex_name(e->g->arena, name);
+}
+
+const Expr *emit_key(Emit *e) {
+    return gen_key(e->g, e->node);
+}
 
 bool emit_wants(Emit *e, int k) {
     const Value *v = node_out(e->node, k);
@@ -443,11 +489,42 @@ static void finish_output(Emit *e, Value *v, const Expr *x) {
         (void)give_name(e->g, v);
 }
 
+/* (a, b) */
+static Str group_names(Arena *a, const Str *names, int count) {
+    Text t = {.arena = a};
+    bool wanted = false;
+    for (int i = 0; i < count; i++) {
+        text_lit(&t, i ? ", " : "(");
+        text_str(&t, names[i]);
+        wanted |= !str_is(names[i], "_");
+    }
+    text_char(&t, ')');
+    return !wanted ? STR("_") : count == 1 ? names[0] : text_view(&t);
+}
+
+/* One name for each group. */
+static void nest_targets(const Emit *e, const Str *names, Str *nested) {
+    size_t next = 0;
+    for (size_t i = 0; i < e->n_groups; next += (size_t)e->groups[i++])
+        nested[i] = group_names(e->g->arena, names + next, e->groups[i]);
+}
+
+static size_t count_results(const Emit *e) {
+    size_t count = e->n_groups ? 0 : e->node->n_out;
+    for (size_t i = 0; i < e->n_groups; i++)
+        count += (size_t)e->groups[i];
+    return count;
+}
+
 /* a, _, c = x */
 static void finish_tuple(Emit *e) {
-    Str *names = ARENA_ARRAY(e->g->arena, e->node->n_out, Str);
-    for (uint32_t k = 0; names && k < e->node->n_out; k++) {
-        Value *v = e->node->out[k];
+    size_t n = count_results(e);
+    Str *nested = ARENA_ARRAY(e->g->arena, e->n_groups + n, Str);
+    if (!nested)
+        return;
+    Str *names = nested + e->n_groups;
+    for (size_t k = 0; k < n; k++) {
+        Value *v = node_out(e->node, (int)k);
         names[k] = STR("_");
         if (!v || !emit_wants(e, (int)k))
             continue;
@@ -455,8 +532,9 @@ static void finish_tuple(Emit *e) {
         e->g->code[v->id].state = VS_DONE;
         e->g->code[v->id].expr = ex_name(e->g->arena, names[k]);
     }
-    if (names)
-        gen_statement(e->g, &e->g->scope->body, names, e->node->n_out, e->tuple);
+    nest_targets(e, names, nested);
+    gen_statement(e->g, &e->g->scope->body, e->n_groups ? nested : names,
+                  e->n_groups ? e->n_groups : n, e->tuple);
 }
 
 static bool has_subgraphs(const Node *n) {
@@ -491,41 +569,20 @@ void gen_nodes(Gen *g, const Graph *graph) {
 
 /* ---- subgraphs --------------------------------------------------------------------- */
 
-static void name_parameters(Gen *g, Scope *s) {
-    s->params = ARENA_ARRAY(g->arena, s->graph->n_inputs, Str);
-    for (size_t i = 0; s->params && i < s->graph->n_inputs; i++) {
-        Value *v = s->graph->inputs[i];
-        s->params[i] = gen_unique_name(g, gen_name_hint(g, v));
-        g->code[v->id].expr = ex_name(g->arena, s->params[i]);
-        g->code[v->id].state = VS_DONE;
-        s->n_params = i + 1;
-    }
+const Expr *emit_function(Emit *e, const Graph *graph, const char *hint, bool traced,
+                          const EmitPart *in, size_t n_in, const EmitPart *out,
+                          size_t n_out) {
+    e->g->traced += traced;
+    const Expr *f = gen_function(e->g, graph, hint, in, n_in, out, n_out);
+    e->g->traced -= traced;
+    return f;
 }
 
-static const Expr *results(Gen *g, const Graph *graph, bool tuple) {
-    if (graph->n_outputs == 1 && !tuple)
-        return gen_value(g, graph->outputs[0], true);
-    const Expr **items = ARENA_ARRAY(g->arena, graph->n_outputs, const Expr *);
-    for (size_t i = 0; items && i < graph->n_outputs; i++)
-        items[i] = gen_value(g, graph->outputs[i], false);
-    return ex_seq(g->arena, EX_TUPLE, items, items ? graph->n_outputs : 0);
-}
-
-const Expr *emit_subgraph(Emit *e, const Graph *graph, const char *hint, bool tuple) {
-    Gen *g = e->g;
-    Scope *s = ARENA_NEW(g->arena, Scope);
-    if (!s)
-        return ex_none();
-    s->graph = graph;
-    s->up = g->scope;
-    s->name = gen_unique_name(g, str_from(hint));
-    g->scope = s;
-    name_parameters(g, s);
-    gen_nodes(g, graph);
-    s->result = results(g, graph, tuple);
-    gen_use_helpers(g, s->result);
-    g->scope = s->up;
-    Stmt definition = {.function = s};
-    (void)ARENA_PUSH(g->arena, &g->scope->body, definition);
-    return ex_name(g->arena, s->name);
+const Expr *emit_subgraph(Emit *e, const Graph *graph, const char *hint, bool traced) {
+    EmitPart *in = ARENA_ARRAY(e->g->arena, graph->n_inputs, EmitPart);
+    size_t n = in ? graph->n_inputs : 0;
+    for (size_t i = 0; i < n; i++)
+        in[i] = (EmitPart){.first = (int)i, .count = 1};
+    EmitPart out = {.count = (int)graph->n_outputs};
+    return emit_function(e, graph, hint, traced, in, n, &out, 1);
 }

@@ -15,9 +15,11 @@ typedef enum ValueState {
 typedef struct ValueCode {
     ValueState state;
     const Expr *expr;
-    uint32_t reads; /* array reads by live nodes and outputs; fixed inputs not counted */
-    uint32_t ops;   /* operators in a pending expression */
-    bool keep;      /* must have a name: its shape is read */
+    const Expr *number; /* a Python int for shapes; NULL where expr is all there is */
+    /* Array reads by live nodes and outputs; fixed inputs are not counted. */
+    uint32_t reads;
+    uint32_t ops; /* operators in a pending expression */
+    bool keep;    /* must have a name: its shape is read */
 } ValueCode;
 
 /* One statement: an assignment, or a local function that stands for a subgraph. */
@@ -42,23 +44,44 @@ typedef struct Scope {
     size_t n_params;
     Stmts body;
     const Expr *result;
+    const Expr *index; /* of the iteration; NULL when the function is no loop's body */
 } Scope;
+
+/* What a random node draws from. */
+typedef struct NodeKey {
+    const Node *node;
+    const Expr *key;
+} NodeKey;
 
 typedef struct Gen {
     Model *m;
     Arena *arena;
     const CodegenOptions *options;
     ValueCode *code; /* by value id */
-    Map used_names;  /* identifiers of the module -> how often each base was asked for */
-    Map symbols;     /* named dimension -> EX_NAME of its variable */
+    Map used_names; /* identifiers of the module -> how often each base was asked for */
+    Map symbols;    /* named dimension -> EX_NAME of its variable */
     Map helper_index; /* every helper there is: name -> Str text */
     Map helpers;      /* those in use: name -> text */
-    struct { Str *items; size_t count, cap; } helper_order;
-    struct { ModuleParam *items; size_t count, cap; } params;
-    Map param_keys;  /* key -> index + 1 into params */
-    Stmts prelude;   /* batch = x.shape[0] */
-    Scope *scope;    /* of the graph whose nodes are being generated */
-    struct { Str *items; size_t count, cap; } run_time; /* why forward is not jitted */
+    struct {
+        Str *items;
+        size_t count, cap;
+    } helper_order;
+    struct {
+        ModuleParam *items;
+        size_t count, cap;
+    } params;
+    Map param_keys; /* key -> index + 1 into params */
+    Stmts prelude;  /* batch = x.shape[0] */
+    Scope *scope;   /* of the graph whose nodes are being generated */
+    struct {
+        NodeKey *items;
+        size_t count, cap;
+    } keys;
+    int traced; /* functions around this point that JAX traces */
+    struct {
+        Str *items;
+        size_t count, cap;
+    } run_time; /* why forward is not jitted */
 } Gen;
 
 /* ---- names.c ------------------------------------------------------------------------- */
@@ -88,6 +111,17 @@ const Expr *gen_dtype(Gen *g, DType dtype);
 const Expr *gen_dim(Gen *g, Dim d);
 /* A tuple of dimensions. */
 const Expr *gen_dims(Gen *g, const Dim *dims, size_t n);
+
+/* ---- function.c ---------------------------------------------------------------------- */
+
+/* A local function, or a lambda when short: see emit_function. */
+const Expr *gen_function(Gen *g, const Graph *graph, const char *hint,
+                         const EmitPart *in, size_t n_in, const EmitPart *out,
+                         size_t n_out);
+/* The random key of a node; inside a loop it differs from one iteration to the next. */
+const Expr *gen_key(Gen *g, const Node *n);
+/* Splits forward's key among the nodes that asked for one, when all have. */
+void gen_keys(Gen *g);
 
 /* ---- emit.c -------------------------------------------------------------------------- */
 

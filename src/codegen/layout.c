@@ -393,7 +393,8 @@ static void layout_lambda(Doc *d, const Py *e, Place at, bool is_value) {
 }
 
 static void layout_value_lambda(Doc *d, const Py *e, Place at) {
-    layout_lambda(d, e, at, true);
+    (void)at; /* its body has its own parentheses, whatever stands around the lambda */
+    layout_lambda(d, e, inside, true);
 }
 
 /* ---- expressions ------------------------------------------------------------------ */

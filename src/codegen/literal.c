@@ -84,8 +84,7 @@ static const Expr *named_symbol(Gen *g, const Symbol *s) {
     const Expr *origin = gen_value(g, s->value, false);
     Str name = gen_unique_name(g, gen_identifier(g->arena, s->name, "n"));
     const Expr *x = ex_name(g->arena, name);
-    const Expr *read =
-        EX(g->arena, "$0.shape[$1]", origin, ex_int(g->arena, s->axis));
+    const Expr *read = EX(g->arena, "$0.shape[$1]", origin, ex_int(g->arena, s->axis));
     bool at_top = s->value->kind == VALUE_INPUT && !s->value->graph->parent;
     Stmts *body = at_top ? &g->prelude : gen_body_of(g, s->value);
     gen_statement(g, body, &name, 1, read);
@@ -93,9 +92,21 @@ static const Expr *named_symbol(Gen *g, const Symbol *s) {
     return x;
 }
 
+/* A number that is no size: see SYMBOL_SELF. */
+static const Expr *own_number(Gen *g, Value *v) {
+    const Expr *x = gen_value(g, v, false);
+    if (v->type.kind == TYPE_SEQUENCE)
+        return EX(g->arena, "len($0)", x);
+    if (v->type.kind == TYPE_OPTIONAL)
+        return EX(g->arena, "$0 is not None", x);
+    return g->code[v->id].number ? g->code[v->id].number : x;
+}
+
 static const Expr *symbol(Gen *g, const Symbol *s) {
     if (!s->value)
         return ex_int(g->arena, 0);
+    if (s->axis == SYMBOL_SELF)
+        return own_number(g, value_final(s->value));
     if (s->name.n)
         return named_symbol(g, s);
     const Expr *origin = gen_value(g, s->value, false);
@@ -151,7 +162,9 @@ static const Expr *dim_at(Gen *g, Dim d, int depth) {
     return sum(g, d.poly, depth);
 }
 
-const Expr *gen_dim(Gen *g, Dim d) { return dim_at(g, d, 0); }
+const Expr *gen_dim(Gen *g, Dim d) {
+    return dim_at(g, d, 0);
+}
 
 const Expr *gen_dims(Gen *g, const Dim *dims, size_t n) {
     const Expr *items[KNOWN_MAX];

@@ -2,6 +2,7 @@
  * only then it is known which helpers, imports and parameters the file uses. */
 #include "codegen/gen.h"
 #include "codegen/helpers.h"
+#include "ops/nested.h"
 
 #include <ctype.h>
 
@@ -63,11 +64,18 @@ static void count_reads(void *user, Graph *graph) {
         g->code[graph->outputs[i]->id].reads++;
 }
 
+/* The parameters of forward; those behind the inputs are there when it is random. */
 static Str *name_inputs(Gen *g, const Graph *graph) {
-    Str *names = ARENA_ARRAY(g->arena, graph->n_inputs + 1, Str);
+    Str *names = ARENA_ARRAY(g->arena, graph->n_inputs + 3, Str);
     if (!names)
         return NULL;
+    if (graph_is_random(graph)) {
+        gen_reserve_name(g, STR("key"));
+        gen_reserve_name(g, STR("keys"));
+    }
     names[0] = STR("params");
+    names[graph->n_inputs + 1] = STR("*");
+    names[graph->n_inputs + 2] = STR("key");
     for (size_t i = 0; i < graph->n_inputs; i++) {
         Value *v = graph->inputs[i];
         names[i + 1] = gen_unique_name(g, gen_identifier(g->arena, v->name, "x"));
@@ -106,11 +114,30 @@ static void check_nested_keys(Gen *g) {
 
 static void use_helper(Gen *g, Str name);
 
-/* Helpers call each other: every word of the text that names one is taken along. */
+/* The end of a comment or docstring that begins at i; i when there is none. */
+static size_t skip_prose(Str text, size_t i) {
+    bool comment = text.p[i] == '#';
+    Str quotes = STR("\"\"\""), rest = {text.p + i, text.n - i};
+    if (!comment && !str_starts(rest, quotes))
+        return i;
+    i += comment ? 1 : quotes.n;
+    for (; i < text.n; i++) {
+        rest = (Str){text.p + i, text.n - i};
+        if (comment ? text.p[i] == '\n' : str_starts(rest, quotes))
+            return i + (comment ? 1 : quotes.n);
+    }
+    return i;
+}
+
+/* Helpers call each other: every word of the code that names one is taken along. */
 static void use_named_in(Gen *g, Str text) {
     size_t i = 0;
     while (i < text.n) {
-        size_t start = i;
+        size_t start = skip_prose(text, i);
+        if (start > i) {
+            i = start;
+            continue;
+        }
         while (i < text.n && (isalnum((unsigned char)text.p[i]) || text.p[i] == '_'))
             i++;
         bool attribute = start > 0 && text.p[start - 1] == '.';
@@ -134,9 +161,13 @@ static void use_helper(Gen *g, Str name) {
     (void)ARENA_PUSH(g->arena, &g->helper_order, *text);
 }
 
-static void visit_name(void *user, Str name) { use_helper(user, name); }
+static void visit_name(void *user, Str name) {
+    use_helper(user, name);
+}
 
-void gen_use_helpers(Gen *g, const Expr *x) { ex_each_name(x, visit_name, g); }
+void gen_use_helpers(Gen *g, const Expr *x) {
+    ex_each_name(x, visit_name, g);
+}
 
 /* ---- imports ----------------------------------------------------------------------- */
 
@@ -187,20 +218,24 @@ static void print_imports(Text *t, Str body) {
 
 /* ---- the parts of the file --------------------------------------------------------- */
 
-static void print_statements(Text *t, int level, const Stmts *list) {
+/* Functions are set off by empty lines; `first`: nothing of the block is above. */
+static void print_statements(Text *t, int level, const Stmts *list, bool first) {
+    bool after_function = first;
     for (size_t i = 0; i < list->count; i++) {
         const Stmt *s = &list->items[i];
         if (!s->function) {
             print_assign(t, level, s->targets, s->n_targets, s->expr);
+            after_function = false;
             continue;
         }
-        if (i > 0)
+        if (!after_function)
             text_char(t, '\n');
         print_def(t, level, s->function->name, s->function->params,
                   s->function->n_params);
-        print_statements(t, level + 1, &s->function->body);
+        print_statements(t, level + 1, &s->function->body, true);
         print_return(t, level + 1, s->function->result);
         text_char(t, '\n');
+        after_function = true;
     }
 }
 
@@ -218,7 +253,8 @@ static const Expr *return_expr(Gen *g, const Graph *graph) {
         return ex_none();
     for (size_t i = 0; i < graph->n_outputs; i++)
         items[i] = gen_value(g, graph->outputs[i], false);
-    return ex_call(g->arena, ex_name(g->arena, STR("Outputs")), items, graph->n_outputs);
+    return ex_call(g->arena, ex_name(g->arena, STR("Outputs")), items,
+                   graph->n_outputs);
 }
 
 static void describe(Text *t, const char *title, Value *const *values, const Str *names,
@@ -240,7 +276,9 @@ static void print_module_docstring(Gen *g, Text *t, const Str *inputs,
     text_printf(&doc, "%.*s in JAX: forward(params", (int)g->m->name.n, g->m->name.p);
     for (size_t i = 0; i < graph->n_inputs; i++)
         text_printf(&doc, ", %.*s", (int)inputs[i].n, inputs[i].p);
-    text_lit(&doc, ")\n");
+    text_lit(&doc, g->keys.count ? ", *, key)\n" : ")\n");
+    if (g->keys.count)
+        text_lit(&doc, "\nRandom numbers come from key, which jax.random.key makes.\n");
     describe(&doc, "Inputs:", graph->inputs, inputs, graph->n_inputs);
     describe(&doc, "Outputs:", graph->outputs, outputs, graph->n_outputs);
     if (g->m->graph->doc.n)
@@ -253,15 +291,15 @@ static void print_forward(Gen *g, Text *t, const Str *inputs) {
     const Expr *result = return_expr(g, graph);
     gen_use_helpers(g, result);
     text_lit(t, g->run_time.count ? "\n\n" : "\n\n@jax.jit\n");
-    print_def(t, 0, STR("forward"), inputs, graph->n_inputs + 1);
+    print_def(t, 0, STR("forward"), inputs, graph->n_inputs + (g->keys.count ? 3 : 1));
     for (size_t i = 0; i < g->run_time.count; i++) {
         Text why = {.arena = g->arena};
         text_lit(&why, "Not jitted: ");
         text_str(&why, g->run_time.items[i]);
         print_comment(t, 1, text_view(&why));
     }
-    print_statements(t, 1, &g->prelude);
-    print_statements(t, 1, &g->scope->body);
+    print_statements(t, 1, &g->prelude, true);
+    print_statements(t, 1, &g->scope->body, !g->prelude.count && !g->run_time.count);
     print_return(t, 1, result);
 }
 
@@ -280,11 +318,28 @@ static bool has_untrainable(const Gen *g) {
     return false;
 }
 
-/* The reader of the chosen format under the name load_params. */
+/* The shorter loader knows the types that safetensors has and most models use. */
+static bool has_rare_types(const Gen *g) {
+    for (size_t i = 0; i < g->params.count; i++) {
+        const DTypeInfo *info = dtype_info(g->params.items[i].tensor->dtype);
+        if (!info->safetensors || info->cls == DC_COMPLEX ||
+            (info->cls == DC_FLOAT && info->bits == 8))
+            return true;
+    }
+    return false;
+}
+
+static const char *loader_name(const Gen *g) {
+    if (g->options->weights == OX_NPZ)
+        return "load_params_npz";
+    return has_rare_types(g) ? "load_params_packed" : "load_params";
+}
+
+/* The loader for this module's weights under the name load_params. */
 static void print_load_params(Gen *g, Text *t) {
-    bool npz = g->options->weights == OX_NPZ;
-    Str reader = gen_helper_text(g, npz ? STR("load_params_npz") : STR("load_params"));
-    Str head = npz ? STR("def load_params_npz(") : STR("def load_params(");
+    const char *name = loader_name(g);
+    Str reader = gen_helper_text(g, str_from(name));
+    Str head = arena_printf(g->arena, "def %s(", name);
     Str tail = STR("    return params");
     bool nested = g->options->params == OX_PARAMS_NESTED;
     if (!str_starts(reader, head) || !str_ends(reader, tail)) {
@@ -370,6 +425,7 @@ void codegen_module(Model *m, const CodegenOptions *options, Module *module) {
     Scope top = {.graph = m->graph};
     g.scope = &top;
     gen_nodes(&g, m->graph);
+    gen_keys(&g);
     if (g.options->params == OX_PARAMS_NESTED)
         check_nested_keys(&g);
     Text t = {.arena = m->arena};

@@ -8,20 +8,25 @@ enum { NAME_MAX_LENGTH = 40 };
 
 /* Keywords, and builtins that the generated code or its reader relies on. */
 static const char *const taken[] = {
-    "False",  "None",   "True",     "and",    "as",     "assert", "async",  "await",
-    "break",  "class",  "continue", "def",    "del",    "elif",   "else",   "except",
-    "finally", "for",   "from",     "global", "if",     "import", "in",     "is",
-    "lambda", "nonlocal", "not",    "or",     "pass",   "raise",  "return", "try",
-    "while",  "with",   "yield",    "match",  "case",   "type",   "print",  "int",
-    "float",  "bool",   "complex",  "str",    "tuple",  "list",   "dict",   "set",
-    "len",    "min",    "max",      "range",  "zip",    "sum",    "any",    "all",
-    "map",    "slice",  "object",   "super",  "repr",   "open",   "isinstance",
-    "jax",    "jnp",    "np",       "json",   "math",   "Path",   "NamedTuple",
-    "params", "forward", "load_params", "trainable",    "Outputs", "functools",
-    "l",      "O",      "I",        "self",   "round",  "abs",    "reversed",
+    "False",       "None",      "True",       "and",        "as",       "assert",
+    "async",       "await",     "break",      "class",      "continue", "def",
+    "del",         "elif",      "else",       "except",     "finally",  "for",
+    "from",        "global",    "if",         "import",     "in",       "is",
+    "lambda",      "nonlocal",  "not",        "or",         "pass",     "raise",
+    "return",      "try",       "while",      "with",       "yield",    "match",
+    "case",        "type",      "print",      "int",        "float",    "bool",
+    "complex",     "str",       "tuple",      "list",       "dict",     "set",
+    "len",         "min",       "max",        "range",      "zip",      "sum",
+    "any",         "all",       "map",        "slice",      "object",   "super",
+    "repr",        "open",      "isinstance", "jax",        "jnp",      "np",
+    "json",        "math",      "Path",       "NamedTuple", "params",   "forward",
+    "load_params", "trainable", "Outputs",    "functools",  "l",        "O",
+    "I",           "self",      "round",      "abs",        "reversed",
 };
 
-static bool is_word(char c) { return isalnum((unsigned char)c) || c == '_'; }
+static bool is_word(char c) {
+    return isalnum((unsigned char)c) || c == '_';
+}
 
 Str gen_identifier(Arena *a, Str text, const char *fallback) {
     Text t = {.arena = a};
@@ -39,7 +44,7 @@ Str gen_identifier(Arena *a, Str text, const char *fallback) {
     return name.n ? name : str_from(fallback);
 }
 
-void gen_reserve_name(Gen *g, Str name) {
+static void reserve(Gen *g, Str name) {
     size_t *count = ARENA_NEW(g->arena, size_t);
     if (count && !map_get(&g->used_names, name))
         map_set(&g->used_names, name, count);
@@ -49,7 +54,12 @@ static void reserve_taken(Gen *g) {
     if (g->used_names.count)
         return;
     for (size_t i = 0; i < OX_COUNT(taken); i++)
-        gen_reserve_name(g, str_from(taken[i]));
+        reserve(g, str_from(taken[i]));
+}
+
+void gen_reserve_name(Gen *g, Str name) {
+    reserve_taken(g);
+    reserve(g, name);
 }
 
 Str gen_unique_name(Gen *g, Str wanted) {

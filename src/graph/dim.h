@@ -17,9 +17,13 @@ struct Value;
 typedef struct Symbol {
     Str name;            /* dim_param, or empty for a symbol of our own */
     struct Value *value; /* where it is read: value.shape[axis] */
-    int axis;
-    uint32_t id; /* creation order; the sort key */
+    int axis;            /* SYMBOL_SELF: the value itself is the number */
+    uint32_t id;         /* creation order; the sort key */
 } Symbol;
+
+/* The length of a sequence, 1 for an optional that is there, or the number that a Python
+ * loop counts. */
+enum { SYMBOL_SELF = -1 };
 
 typedef enum AtomKind {
     ATOM_SYMBOL,
@@ -64,10 +68,16 @@ typedef struct Dims {
     bool overflow;    /* sticky until dims_take_overflow */
 } Dims;
 
-static inline Dim dim_int(int64_t c) { return (Dim){c, NULL}; }
-static inline bool dim_is_int(Dim d) { return d.poly == NULL; }
+static inline Dim dim_int(int64_t c) {
+    return (Dim){c, NULL};
+}
+static inline bool dim_is_int(Dim d) {
+    return d.poly == NULL;
+}
 /* d is the integer c */
-static inline bool dim_is(Dim d, int64_t c) { return d.poly == NULL && d.c == c; }
+static inline bool dim_is(Dim d, int64_t c) {
+    return d.poly == NULL && d.c == c;
+}
 
 /* A new symbol; name may be empty. */
 Dim dim_symbol(Dims *ds, Str name, struct Value *value, int axis);

@@ -30,12 +30,11 @@ static void print_operand(Text *t, Dim d, bool divisor) {
 }
 
 static void print_symbol(Text *t, const Symbol *s) {
-    if (s->name.n) {
-        text_str(t, s->name);
-    } else {
-        text_str(t, s->value ? s->value->name : STR("?"));
+    Str name = s->name.n ? s->name : s->value ? s->value->name : STR("?");
+    bool counted = s->axis == SYMBOL_SELF && s->value->type.kind == TYPE_SEQUENCE;
+    text_printf(t, counted ? "len(%.*s)" : "%.*s", (int)name.n, name.p);
+    if (!s->name.n && s->axis != SYMBOL_SELF)
         text_printf(t, "[%d]", s->axis);
-    }
 }
 
 static void print_atom(Text *t, const Atom *atom) {

@@ -49,7 +49,7 @@ typedef enum ValueKind {
 
 typedef struct Value {
     ValueKind kind;
-    Str name;             /* unique in its graph and those around it */
+    Str name; /* unique in its graph and those around it */
     Type type;
     const Tensor *tensor; /* VALUE_PARAM, and VALUE_CONST that came from the file */
     const Known *known;   /* NULL when not known */
@@ -68,8 +68,8 @@ typedef struct Value {
 } Value;
 
 typedef struct Attr {
-    const PbAttr *pb;     /* the attribute; ref resolved */
-    Graph **graphs;       /* imported subgraphs: 1 for ATTR_GRAPH */
+    const PbAttr *pb; /* the attribute; ref resolved */
+    Graph **graphs;   /* imported subgraphs: 1 for ATTR_GRAPH */
     size_t graph_count;
 } Attr;
 
@@ -77,29 +77,30 @@ struct Node {
     const struct OpDef *op; /* NULL: unsupported; reported, never emitted */
     const PbNode *pb;       /* the message it came from, also for rewritten nodes */
     Str name, op_type, domain;
-    int64_t opset;          /* version of `domain` that governs it */
-    Value **in;             /* NULL entries: absent optional inputs */
-    Value **out;            /* NULL entries: outputs the file leaves unnamed */
+    int64_t opset; /* version of `domain` that governs it */
+    Value **in;    /* NULL entries: absent optional inputs */
+    Value **out;   /* NULL entries: outputs the file leaves unnamed */
     uint32_t n_in, n_out;
     Attr *attrs;
     uint32_t n_attrs;
-    uint32_t index;         /* position in the file, for messages */
+    uint32_t index; /* position in the file, for messages */
+    bool concrete;  /* control flow that Python must run: JAX cannot trace it */
     Graph *graph;
-    Str scope;              /* of the inlined function it came from; "" at top level */
+    Str scope; /* of the inlined function it came from; "" at top level */
 };
 
 struct Graph {
     Str name, doc;
-    Graph *parent;  /* NULL at top level */
-    Node *owner;    /* node that holds this subgraph */
+    Graph *parent; /* NULL at top level */
+    Node *owner;   /* node that holds this subgraph */
     Value **inputs;
     size_t n_inputs;
     Value **outputs; /* may repeat, may be inputs or parameters */
     size_t n_outputs;
     Str *output_names; /* names to present; equal to the file's */
-    Node **nodes;    /* topological order */
+    Node **nodes;      /* topological order */
     size_t n_nodes;
-    Value **params;  /* initializers and constants, in file order */
+    Value **params; /* initializers and constants, in file order */
     size_t n_params, cap_params;
 };
 
@@ -115,7 +116,7 @@ typedef struct Model {
     Arena *arena;
     Diags *diags;
     const PbModel *pb;
-    Str name;      /* stem of the file name, "model" when there is none */
+    Str name; /* stem of the file name, "model" when there is none */
     Dims dims;
     Map dim_names; /* dim_param -> Dim */
     Graph *graph;

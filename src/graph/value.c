@@ -150,8 +150,8 @@ Known *known_new(Model *m, DType dtype, size_t n) {
     if (n > KNOWN_MAX || cls == DC_STRING || cls == DC_COMPLEX || cls == DC_NONE)
         return NULL;
     Known *k = ARENA_NEW(m->arena, Known);
-    void *elements = arena_array(
-        m->arena, n ? n : 1, cls == DC_FLOAT ? sizeof(double) : sizeof(Dim));
+    void *elements = arena_array(m->arena, n ? n : 1,
+                                 cls == DC_FLOAT ? sizeof(double) : sizeof(Dim));
     if (!k || !elements)
         return NULL;
     k->n = n;
@@ -162,8 +162,12 @@ Known *known_new(Model *m, DType dtype, size_t n) {
     return k;
 }
 
-Dim *known_ints(Known *k) { return (Dim *)(uintptr_t)k->ints; }
-double *known_floats(Known *k) { return (double *)(uintptr_t)k->floats; }
+Dim *known_ints(Known *k) {
+    return (Dim *)(uintptr_t)k->ints;
+}
+double *known_floats(Known *k) {
+    return (double *)(uintptr_t)k->floats;
+}
 
 const Known *known_from_tensor(Model *m, const Tensor *t) {
     if (t->count > KNOWN_MAX)
@@ -236,7 +240,8 @@ ValueKind value_kind_of(const Tensor *t, Str name, bool constant_node) {
 
 static bool graph_add_param(Model *m, Graph *g, Value *v) {
     size_t cap = g->cap_params;
-    Value **room = arena_push_room(m->arena, g->params, g->n_params, &cap, sizeof *room);
+    Value **room =
+        arena_push_room(m->arena, g->params, g->n_params, &cap, sizeof *room);
     g->params = room;
     g->cap_params = cap;
     if (g->n_params >= cap)

@@ -44,8 +44,8 @@ Str node_where(Model *m, const Node *n) {
     Text t = {.arena = m->arena};
     text_printf(&t, "node #%u \"%.*s\" (%.*s, %.*s %lld)", n->index, (int)n->name.n,
                 n->name.p, (int)n->op_type.n, n->op_type.p,
-                n->domain.n ? (int)n->domain.n : 7, n->domain.n ? n->domain.p : "ai.onnx",
-                (long long)n->opset);
+                n->domain.n ? (int)n->domain.n : 7,
+                n->domain.n ? n->domain.p : "ai.onnx", (long long)n->opset);
     for (uint32_t i = 0; i < n->n_in && i < 8; i++) {
         if (!n->in[i])
             continue;
@@ -102,7 +102,9 @@ static void dump_graph(void *user, Graph *g) {
     text_lit(t, "\n");
 }
 
-void graph_dump(Text *t, const Model *m) { graph_each(m->graph, dump_graph, t); }
+void graph_dump(Text *t, const Model *m) {
+    graph_each(m->graph, dump_graph, t);
+}
 
 /* ---- verification ------------------------------------------------------------------ */
 

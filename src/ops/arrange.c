@@ -324,7 +324,8 @@ static bool tile_repeats(Model *m, const Node *n, int rank, Shape *reps) {
 
 static void infer_tile(Model *m, Node *n) {
     Shape s, reps;
-    if (!in_shape(n, 0, &s)) {
+    bool list = op_input_index(n->op, STR("repeats")) >= 0;
+    if ((list && !lists_are_valid(m, n)) || !in_shape(n, 0, &s)) {
         set_unranked(m, n, 0, in_dtype(n, 0));
         return;
     }

@@ -108,25 +108,32 @@ static const Expr *added(Emit *e, const Expr *sum, const Expr *term) {
     return sum ? EX(emit_arena(e), "$0 + $1", sum, term) : term;
 }
 
-/* attn_mask may end before the keys do: what it lacks is hidden. */
+/* From version 24 on attn_mask may end before the keys do, and a size of 1 is no sign of
+ * broadcasting. */
+static bool is_mask_short(Emit *e, Dim mask, Dim keys) {
+    Dims *ds = &emit_model(e)->dims;
+    if (emit_node(e)->op->since >= 24)
+        return dim_known_eq(ds, mask, keys) != 1;
+    return !dim_is(mask, 1) && dim_known_less(ds, mask, keys) == 1;
+}
+
 static const Expr *mask_bias(Emit *e, const Heads *a) {
     Arena *arena = emit_arena(e);
-    Model *m = emit_model(e);
-    const Value *v = node_input(emit_node(e), "attn_mask");
-    bool boolean = v->type.dtype == DT_BOOL;
+    Dims *ds = &emit_model(e)->dims;
+    const Type *t = &node_input(emit_node(e), "attn_mask")->type;
     const Expr *mask = emit_in(e, 3);
-    int rank = v->type.rank;
-    Dim keys = dim_add(&m->dims, a->past, a->s);
-    if (rank > 0 && rank <= 4 &&
-        dim_known_less(&m->dims, v->type.dims[rank - 1], keys) == 1) {
+    Dim keys = dim_add(ds, a->past, a->s);
+    int last = t->rank - 1;
+    if (last >= 0 && last < 4 && is_mask_short(e, t->dims[last], keys)) {
         Dim zero[4] = {{0}}, lacks[4] = {{0}};
-        lacks[rank - 1] = dim_sub(&m->dims, keys, v->type.dims[rank - 1]);
+        lacks[last] = dim_sub(ds, keys, t->dims[last]);
+        const Expr *hidden = t->dtype == DT_BOOL
+                                 ? ex_bool(arena, false)
+                                 : emit_float(e, (double)-INFINITY, DT_FLOAT);
         mask = EX(arena, "jnp.pad($0, $1, constant_values=$2)", mask,
-                  window_pairs(e, zero, lacks, rank),
-                  boolean ? ex_bool(arena, false)
-                          : emit_float(e, (double)-INFINITY, DT_FLOAT));
+                  window_pairs(e, zero, lacks, t->rank), hidden);
     }
-    return boolean ? EX(arena, "jnp.where($0, 0.0, -jnp.inf)", mask) : mask;
+    return t->dtype == DT_BOOL ? EX(arena, "jnp.where($0, 0.0, -jnp.inf)", mask) : mask;
 }
 
 /* is_causal is a right bound of 0. */

@@ -6,14 +6,29 @@
 
 /* ---- Gather ---------------------------------------------------------------------- */
 
+/* Known indices outside of [-size, size). */
+static void check_indices(Model *m, const Node *n, Dim size) {
+    const Known *k = in_known(n, 1);
+    for (size_t i = 0; k && k->ints && dim_is_int(size) && i < k->n; i++) {
+        Dim at = k->ints[i];
+        if (!dim_is_int(at) || (at.c < size.c && at.c >= -size.c))
+            continue;
+        node_error(m, n, OX0401, "", "index %lld is out of bounds for size %lld",
+                   (long long)at.c, (long long)size.c);
+        return;
+    }
+}
+
 static void infer_gather(Model *m, Node *n) {
-    Shape data, index, out;
+    Shape data, index, out = {.rank = -1};
     int axis = 0;
-    bool ranked = in_shape(n, 0, &data) && in_shape(n, 1, &index);
-    out.rank = ranked ? data.rank - 1 + index.rank : -1;
-    if (ranked && (!fix_axis(m, n, attr_int(n, "axis"), data.rank, &axis) ||
-                   out.rank > OX_MAX_RANK))
-        out.rank = -1;
+    bool ranked = in_shape(n, 0, &data);
+    if (ranked && !fix_axis(m, n, attr_int(n, "axis"), data.rank, &axis))
+        return;
+    if (ranked)
+        check_indices(m, n, data.d[axis]);
+    if (in_shape(n, 1, &index) && ranked && data.rank - 1 + index.rank <= OX_MAX_RANK)
+        out.rank = data.rank - 1 + index.rank;
     for (int i = 0; i < out.rank; i++) {
         if (i < axis)
             out.d[i] = data.d[i];
@@ -21,13 +36,6 @@ static void infer_gather(Model *m, Node *n) {
             out.d[i] = index.d[i - axis];
         else
             out.d[i] = data.d[i - index.rank + 1];
-    }
-    const Known *k = in_known(n, 1);
-    for (size_t i = 0; ranked && k && k->ints && i < k->n && out.rank >= 0; i++) {
-        Dim at = k->ints[i], size = data.d[axis];
-        if (dim_is_int(at) && dim_is_int(size) && (at.c >= size.c || at.c < -size.c))
-            node_error(m, n, OX0401, "", "index %lld is out of bounds for size %lld",
-                       (long long)at.c, (long long)size.c);
     }
     set_type(m, n, 0, in_dtype(n, 0), &out);
 }
@@ -105,13 +113,16 @@ static void emit_gather(Emit *e) {
 
 static void infer_gather_elements(Model *m, Node *n) {
     Shape s;
-    if (!in_shape(n, 1, &s) && in_shape(n, 0, &s))
-        set_rank(m, n, 0, in_dtype(n, 0), s.rank);
+    int data = in_rank(n, 0), indices = in_rank(n, 1), axis;
+    if (data >= 0 && indices >= 0 && data != indices)
+        node_error(m, n, OX0401, "", "data has rank %d and indices rank %d", data,
+                   indices);
+    else if (data >= 0)
+        fix_axis(m, n, attr_int(n, "axis"), data, &axis);
+    if (!in_shape(n, 1, &s) && data >= 0)
+        set_rank(m, n, 0, in_dtype(n, 0), data);
     else
         set_type(m, n, 0, in_dtype(n, 0), &s);
-    if (in_rank(n, 0) >= 0 && in_rank(n, 1) >= 0 && in_rank(n, 0) != in_rank(n, 1))
-        node_error(m, n, OX0401, "", "data has rank %d and indices rank %d",
-                   in_rank(n, 0), in_rank(n, 1));
 }
 
 /* The other axes of data may be longer than those of indices; the rest is not read. */

@@ -79,7 +79,21 @@ bool known_int(const Node *n, int in, size_t i, int64_t *value) {
     return true;
 }
 
-bool lists_are_short(Model *m, const Node *n) {
+static bool fixed_are_ints(Model *m, const Node *n) {
+    const char *at = n->op->fixed;
+    OpSlot slot;
+    while (op_spec_next(&at, &slot)) {
+        DType dtype = in_dtype(n, op_input_index(n->op, slot.name));
+        if (!dtype || dtype_is_int(dtype))
+            continue;
+        node_error(m, n, OX0401, "", "%.*s holds %s, not integers", (int)slot.name.n,
+                   slot.name.p, dtype_info(dtype)->name);
+        return false;
+    }
+    return true;
+}
+
+bool lists_are_valid(Model *m, const Node *n) {
     for (uint32_t i = 0; i < n->n_attrs; i++) {
         const PbAttr *a = n->attrs[i].pb;
         if (a->type != ATTR_INTS || a->ints.count <= 2 * OX_MAX_RANK)
@@ -88,7 +102,7 @@ bool lists_are_short(Model *m, const Node *n) {
                    a->name.p, a->ints.count);
         return false;
     }
-    return true;
+    return fixed_are_ints(m, n);
 }
 
 bool sizes_are_valid(Model *m, const Node *n, const Shape *s) {

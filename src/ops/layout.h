@@ -23,9 +23,10 @@ void infer_identity(Model *m, Node *n);
 
 /* Known element i of input `in` as an integer, also from float types. */
 bool known_int(const Node *n, int in, size_t i, int64_t *value);
-/* Reports OX0401 and returns false when a list attribute is longer than any valid one;
- * the readers of op.h stop at 64 entries. */
-bool lists_are_short(Model *m, const Node *n);
+/* Checks what the operators with lists of integers rely on: fixed inputs are integers,
+ * and no attribute is longer than any valid one, since the readers of op.h stop at 64
+ * entries.  Reports OX0401 and returns false otherwise. */
+bool lists_are_valid(Model *m, const Node *n);
 /* Reports OX0401 and returns false when a size is a negative integer. */
 bool sizes_are_valid(Model *m, const Node *n, const Shape *s);
 /* Output `out` is ranked and has the shape of input 0. */

@@ -298,7 +298,8 @@ static void emit_div(Emit *e) {
 static const Expr *scalar_exponent(Emit *e) {
     const Node *n = emit_node(e);
     const Known *k = in_known(n, 1);
-    if (!k || k->n != 1 || in_rank(n, 0) < in_rank(n, 1))
+    int rank = in_rank(n, 1);
+    if (!k || k->n != 1 || (rank > 0 && in_rank(n, 0) < rank))
         return NULL;
     bool negative_int = k->ints && (!dim_is_int(k->ints[0]) || k->ints[0].c < 0);
     if (negative_int && dtype_is_int(in_dtype(n, 0)))

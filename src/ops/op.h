@@ -44,19 +44,32 @@ typedef struct OpAttr {
 } OpAttr;
 
 /* Rows of OpDef.attrs: with a default, optional, or required. */
-#define INT(n, v) {.name = (n), .type = ATTR_INT, .has_default = true, .i = (v)}
-#define INT_OPT(n) {.name = (n), .type = ATTR_INT}
-#define INT_REQ(n) {.name = (n), .type = ATTR_INT, .required = true}
-#define FLOAT(n, v) {.name = (n), .type = ATTR_FLOAT, .has_default = true, .f = (v)}
-#define FLOAT_OPT(n) {.name = (n), .type = ATTR_FLOAT}
-#define FLOAT_REQ(n) {.name = (n), .type = ATTR_FLOAT, .required = true}
-#define STRING(n, v) {.name = (n), .type = ATTR_STRING, .has_default = true, .s = (v)}
-#define STRING_OPT(n) {.name = (n), .type = ATTR_STRING}
-#define STRING_REQ(n) {.name = (n), .type = ATTR_STRING, .required = true}
-#define INTS_OPT(n) {.name = (n), .type = ATTR_INTS}
-#define INTS_REQ(n) {.name = (n), .type = ATTR_INTS, .required = true}
-#define ANY_OPT(n, t) {.name = (n), .type = (t)}
-#define ANY_REQ(n, t) {.name = (n), .type = (t), .required = true}
+#define INT(n, v)                                                                      \
+    { .name = (n), .type = ATTR_INT, .has_default = true, .i = (v) }
+#define INT_OPT(n)                                                                     \
+    { .name = (n), .type = ATTR_INT }
+#define INT_REQ(n)                                                                     \
+    { .name = (n), .type = ATTR_INT, .required = true }
+#define FLOAT(n, v)                                                                    \
+    { .name = (n), .type = ATTR_FLOAT, .has_default = true, .f = (v) }
+#define FLOAT_OPT(n)                                                                   \
+    { .name = (n), .type = ATTR_FLOAT }
+#define FLOAT_REQ(n)                                                                   \
+    { .name = (n), .type = ATTR_FLOAT, .required = true }
+#define STRING(n, v)                                                                   \
+    { .name = (n), .type = ATTR_STRING, .has_default = true, .s = (v) }
+#define STRING_OPT(n)                                                                  \
+    { .name = (n), .type = ATTR_STRING }
+#define STRING_REQ(n)                                                                  \
+    { .name = (n), .type = ATTR_STRING, .required = true }
+#define INTS_OPT(n)                                                                    \
+    { .name = (n), .type = ATTR_INTS }
+#define INTS_REQ(n)                                                                    \
+    { .name = (n), .type = ATTR_INTS, .required = true }
+#define ANY_OPT(n, t)                                                                  \
+    { .name = (n), .type = (t) }
+#define ANY_REQ(n, t)                                                                  \
+    { .name = (n), .type = (t), .required = true }
 
 typedef struct Emit Emit;
 
@@ -66,7 +79,7 @@ typedef struct OpDef {
     int since, until;   /* opset range, both included; until 0: still current */
     const char *in;     /* "X W B?": `?` optional, `*` after the last: any number */
     const char *out;
-    const char *fixed;  /* inputs that must be known at compile time to jit: "shape" */
+    const char *fixed; /* inputs that must be known at compile time to jit: "shape" */
     OpAttr attrs[OP_MAX_ATTRS];
     unsigned facts; /* OpFact */
     /* Sets the types of all outputs with set_type and its relatives. */
@@ -77,13 +90,16 @@ typedef struct OpDef {
     const char *jax;       /* expression template over input and attribute names, plus
                               $out.shape, $out.dtype, $out.rank of output 0 */
     void (*emit)(Emit *e); /* where a template cannot say it */
+    /* The subgraph without inputs that the node is known to stand for; NULL: none. */
+    Graph *(*inlined)(const Node *n);
 } OpDef;
 
 typedef struct OpFamily {
     const OpDef *ops;
     size_t count;
 } OpFamily;
-#define FAMILY(table) {(table), sizeof(table) / sizeof((table)[0])}
+#define FAMILY(table)                                                                  \
+    { (table), sizeof(table) / sizeof((table)[0]) }
 
 /* Gives every node of the model its definition and turns constants into values;
  * operators that are not in the registry are listed in m->unsupported. Idempotent. */
@@ -254,10 +270,31 @@ void emit_fail(Emit *e, DiagCode code, const char *hint, const char *fmt, ...)
     OX_PRINTF(4, 5);
 /* Turns jit off; `why` completes "node ... " in a comment of the file. */
 void emit_not_jittable(Emit *e, const char *why);
-/* Defines a local function for a subgraph of this node: its parameters are the graph's
- * inputs, it returns the outputs (a tuple when there are several or `tuple` asks for
- * one).  Returns its name, made from `hint`.  Call it once for each graph. */
-const Expr *emit_subgraph(Emit *e, const Graph *graph, const char *hint, bool tuple);
+/* A parameter or result of a local function: consecutive inputs or outputs of its
+ * graph.  One is passed as it is (unless `tuple`), several as a tuple, none as None. */
+typedef struct EmitPart {
+    int first, count;
+    const char *hint; /* name of the parameter; NULL: the input's own */
+    bool tuple;
+    bool index;       /* the parameter numbers the iterations of a loop */
+} EmitPart;
+/* Defines a local function for a subgraph of this node and returns its name, made from
+ * `hint`, or a lambda when that is short.  `traced`: JAX runs it, so that no node in it
+ * may need numbers at run time.  Call it once for each graph; inputs that are part of no
+ * parameter must be known. */
+const Expr *emit_function(Emit *e, const Graph *graph, const char *hint, bool traced,
+                          const EmitPart *in, size_t n_in, const EmitPart *out,
+                          size_t n_out);
+/* The same with a parameter for each input; it returns the outputs, a tuple when there
+ * are several. */
+const Expr *emit_subgraph(Emit *e, const Graph *graph, const char *hint, bool traced);
+/* Several outputs of one call that come in groups: counts[i] of them each, as in
+ * (a, b), c = call.  A count of 0 is a result that nobody wants. */
+void emit_groups(Emit *e, const Expr *call, const int *counts, size_t n);
+/* Assigns x to a new variable and returns its name. */
+const Expr *emit_let(Emit *e, const char *hint, const Expr *x);
+/* What a random operator draws from: a part of forward's keyword `key`. */
+const Expr *emit_key(Emit *e);
 /* Expands a template in this node's scope ($inputs, $attributes, $out.*). */
 const Expr *emit_template(Emit *e, const char *text);
 

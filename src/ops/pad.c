@@ -50,7 +50,7 @@ static bool get_padding(Model *m, const Node *n, int rank, Padding *p) {
 static void infer_pad(Model *m, Node *n) {
     Shape s;
     Padding p;
-    if (!lists_are_short(m, n) || !in_shape(n, 0, &s)) {
+    if (!lists_are_valid(m, n) || !in_shape(n, 0, &s)) {
         set_unranked(m, n, 0, in_dtype(n, 0));
         return;
     }
@@ -178,7 +178,7 @@ static void emit_pad(Emit *e) {
 static void infer_center_crop_pad(Model *m, Node *n) {
     Shape s, sizes;
     Ints axes = {0};
-    if (!lists_are_short(m, n) || !in_shape(n, 0, &s)) {
+    if (!lists_are_valid(m, n) || !in_shape(n, 0, &s)) {
         set_unranked(m, n, 0, in_dtype(n, 0));
         return;
     }

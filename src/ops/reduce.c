@@ -58,7 +58,8 @@ static void infer_reduce(Model *m, Node *n) {
     Shape s;
     uint64_t mask;
     Ints axes;
-    if (!is_absent(n, "axes") && !axes_at_run_time(n) && !get_ints(n, "axes", &axes))
+    bool known = attr_has(n, "axes") || in_known(n, op_input_index(n->op, STR("axes")));
+    if (known && !get_ints(n, "axes", &axes))
         node_error(m, n, OX0401, "", "axes are no integers");
     if (!in_shape(n, 0, &s)) {
         set_unranked(m, n, 0, in_dtype(n, 0));

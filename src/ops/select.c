@@ -20,7 +20,7 @@ static void infer_compress(Model *m, Node *n) {
     bool known = k != NULL;
     for (size_t i = 0; k && i < k->n; i++) {
         known &= known_int(n, 1, i, &bit);
-        count += bit;
+        count += bit != 0;
     }
     out->d[axis] = known ? dim_int(count) : fresh_dim(m, n, 0, axis);
     set_type(m, n, 0, in_dtype(n, 0), out);

@@ -128,7 +128,7 @@ static void resolve_reshape(Model *m, Node *n, Shape *s) {
 
 static void infer_reshape(Model *m, Node *n) {
     Shape s;
-    if (!lists_are_short(m, n))
+    if (!lists_are_valid(m, n))
         return;
     if (get_dims(n, "shape", &s)) {
         resolve_reshape(m, n, &s);
@@ -259,7 +259,7 @@ static void infer_squeeze(Model *m, Node *n) {
     Ints axes;
     uint64_t mask;
     bool all = is_absent(n, "axes");
-    if (lists_are_short(m, n) && in_shape(n, 0, &s)) {
+    if (lists_are_valid(m, n) && in_shape(n, 0, &s)) {
         if (all ? mask_ones(m, &s, &mask)
                 : get_axes(m, n, "axes", s.rank, false, &mask)) {
             set_squeezed(m, n, &s, mask);
@@ -294,7 +294,7 @@ static void infer_unsqueeze(Model *m, Node *n) {
     Shape s, out;
     Ints axes;
     uint64_t mask;
-    if (!lists_are_short(m, n) || !in_shape(n, 0, &s) || !get_ints(n, "axes", &axes)) {
+    if (!lists_are_valid(m, n) || !in_shape(n, 0, &s) || !get_ints(n, "axes", &axes)) {
         set_unranked(m, n, 0, in_dtype(n, 0));
         return;
     }
@@ -431,6 +431,8 @@ static void emit_transpose(Emit *e) {
 
 static void infer_expand(Model *m, Node *n) {
     Shape s, shape;
+    if (!lists_are_valid(m, n))
+        return;
     in_shape(n, 0, &s);
     if (get_dims(n, "shape", &shape)) {
         if (!sizes_are_valid(m, n, &shape) || !broadcast_shape(m, n, &s, &shape))

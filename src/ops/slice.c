@@ -131,7 +131,7 @@ static bool slice_length(Dims *ds, Dim size, Dim start, Dim stop, int64_t step,
 static void infer_slice(Model *m, Node *n) {
     Shape s;
     Bounds b;
-    if (!lists_are_short(m, n) || !in_shape(n, 0, &s)) {
+    if (!lists_are_valid(m, n) || !in_shape(n, 0, &s)) {
         set_unranked(m, n, 0, in_dtype(n, 0));
         return;
     }

@@ -41,6 +41,8 @@ static DType fill_dtype(const Node *n) {
 
 static void infer_constant_of_shape(Model *m, Node *n) {
     Shape s;
+    if (!lists_are_valid(m, n))
+        return;
     if (attr_has(n, "value") && !fill_tensor(n))
         node_error(m, n, OX0303, "", "attribute value is not one element");
     if (get_dims(n, "input", &s)) {

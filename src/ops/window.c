@@ -232,7 +232,7 @@ const Expr *window_ints(Emit *e, const int64_t *v, int n, int64_t absent) {
 }
 
 const Expr *window_kernel(Emit *e, const Window *w) {
-    int64_t kernel[OX_MAX_RANK];
+    int64_t kernel[OX_MAX_RANK] = {0};
     for (int i = 0; i < w->n; i++)
         kernel[i] = w->kernel[i].c;
     return window_ints(e, kernel, w->n, 0);

@@ -41,7 +41,8 @@ typedef struct Tensor {
     Str location;      /* relative path; empty unless external */
     uint64_t ext_offset, ext_length;
     bool ext_has_length;
-    uint32_t source; /* 0: the model file, k: the k-th external file; see onnx_resolve */
+    uint32_t
+        source; /* 0: the model file, k: the k-th external file; see onnx_resolve */
     uint64_t offset; /* of data in that file; OX_NO_OFFSET when decoded */
     Str doc;
     PbEntries metadata;
@@ -74,8 +75,8 @@ typedef enum PbTypeKind {
 
 typedef struct PbType { /* TypeProto */
     PbTypeKind kind;
-    DType dtype;               /* tensor, sparse: element; map: key */
-    bool has_shape;            /* tensor, sparse */
+    DType dtype;    /* tensor, sparse: element; map: key */
+    bool has_shape; /* tensor, sparse */
     PbDim *dims;
     size_t rank;
     const struct PbType *elem; /* sequence, optional: element; map: value */
@@ -93,21 +94,21 @@ typedef struct PbValues {
 } PbValues;
 
 typedef enum AttrType { /* AttributeProto.AttributeType */
-    ATTR_NONE = 0,
-    ATTR_FLOAT = 1,
-    ATTR_INT = 2,
-    ATTR_STRING = 3,
-    ATTR_TENSOR = 4,
-    ATTR_GRAPH = 5,
-    ATTR_FLOATS = 6,
-    ATTR_INTS = 7,
-    ATTR_STRINGS = 8,
-    ATTR_TENSORS = 9,
-    ATTR_GRAPHS = 10,
-    ATTR_SPARSE = 11,
-    ATTR_SPARSES = 12,
-    ATTR_TYPE = 13,
-    ATTR_TYPES = 14,
+                        ATTR_NONE = 0,
+                        ATTR_FLOAT = 1,
+                        ATTR_INT = 2,
+                        ATTR_STRING = 3,
+                        ATTR_TENSOR = 4,
+                        ATTR_GRAPH = 5,
+                        ATTR_FLOATS = 6,
+                        ATTR_INTS = 7,
+                        ATTR_STRINGS = 8,
+                        ATTR_TENSORS = 9,
+                        ATTR_GRAPHS = 10,
+                        ATTR_SPARSE = 11,
+                        ATTR_SPARSES = 12,
+                        ATTR_TYPE = 13,
+                        ATTR_TYPES = 14,
 } AttrType;
 
 typedef struct PbAttr { /* AttributeProto */
@@ -121,19 +122,40 @@ typedef struct PbAttr { /* AttributeProto */
     const struct PbGraph *g;
     const PbSparse *sparse;
     const PbType *tp;
-    struct { float *items; size_t count, cap; } floats;
-    struct { int64_t *items; size_t count, cap; } ints;
+    struct {
+        float *items;
+        size_t count, cap;
+    } floats;
+    struct {
+        int64_t *items;
+        size_t count, cap;
+    } ints;
     PbStrings strings;
-    struct { Tensor *items; size_t count, cap; } tensors;
-    struct { struct PbGraph *items; size_t count, cap; } graphs;
-    struct { PbSparse *items; size_t count, cap; } sparses;
-    struct { PbType *items; size_t count, cap; } types;
+    struct {
+        Tensor *items;
+        size_t count, cap;
+    } tensors;
+    struct {
+        struct PbGraph *items;
+        size_t count, cap;
+    } graphs;
+    struct {
+        PbSparse *items;
+        size_t count, cap;
+    } sparses;
+    struct {
+        PbType *items;
+        size_t count, cap;
+    } types;
 } PbAttr;
 
 typedef struct PbNode { /* NodeProto */
     PbStrings inputs, outputs;
     Str name, op_type, domain, overload, doc;
-    struct { PbAttr *items; size_t count, cap; } attrs;
+    struct {
+        PbAttr *items;
+        size_t count, cap;
+    } attrs;
     Str metadata_bytes; /* see onnx_node_metadata: most nodes are never asked */
     uint64_t offset;    /* of the message in the file, for messages */
 } PbNode;
@@ -145,16 +167,28 @@ typedef struct PbQuant { /* TensorAnnotation */
 
 typedef struct PbGraph { /* GraphProto */
     Str name, doc;
-    struct { PbNode *items; size_t count, cap; } nodes;
-    struct { Tensor *items; size_t count, cap; } initializers;
-    struct { PbSparse *items; size_t count, cap; } sparse_initializers;
+    struct {
+        PbNode *items;
+        size_t count, cap;
+    } nodes;
+    struct {
+        Tensor *items;
+        size_t count, cap;
+    } initializers;
+    struct {
+        PbSparse *items;
+        size_t count, cap;
+    } sparse_initializers;
     PbValues inputs, outputs, value_info;
-    struct { PbQuant *items; size_t count, cap; } quantization;
+    struct {
+        PbQuant *items;
+        size_t count, cap;
+    } quantization;
     PbEntries metadata;
 } PbGraph;
 
 typedef struct PbOpset { /* OperatorSetIdProto */
-    Str domain; /* "" and "ai.onnx" are the same */
+    Str domain;          /* "" and "ai.onnx" are the same */
     int64_t version;
 } PbOpset;
 
@@ -166,8 +200,14 @@ typedef struct PbOpsets {
 typedef struct PbFunction { /* FunctionProto */
     Str name, domain, overload, doc;
     PbStrings inputs, outputs, attr_names;
-    struct { PbAttr *items; size_t count, cap; } attr_defaults;
-    struct { PbNode *items; size_t count, cap; } nodes;
+    struct {
+        PbAttr *items;
+        size_t count, cap;
+    } attr_defaults;
+    struct {
+        PbNode *items;
+        size_t count, cap;
+    } nodes;
     PbOpsets opsets;
     PbValues value_info;
     PbEntries metadata;
@@ -179,7 +219,10 @@ typedef struct PbModel { /* ModelProto */
     PbOpsets opsets;
     PbGraph graph;
     bool has_graph;
-    struct { PbFunction *items; size_t count, cap; } functions;
+    struct {
+        PbFunction *items;
+        size_t count, cap;
+    } functions;
     PbEntries metadata;
 } PbModel;
 

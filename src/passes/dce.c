@@ -19,7 +19,9 @@ static void reach(Dce *d, Value *v) {
     d->queue[d->n++] = v;
 }
 
-static void reach_symbol(void *user, const Symbol *s) { reach(user, s->value); }
+static void reach_symbol(void *user, const Symbol *s) {
+    reach(user, s->value);
+}
 
 static void reach_dims(Dce *d, const Value *v) {
     for (int i = 0; i < v->type.rank; i++)

@@ -63,4 +63,6 @@ static void fold_graph(void *user, Graph *g) {
     g->n_nodes = kept;
 }
 
-void pass_fold(Model *m) { graph_each(m->graph, fold_graph, m); }
+void pass_fold(Model *m) {
+    graph_each(m->graph, fold_graph, m);
+}

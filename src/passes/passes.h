@@ -5,6 +5,8 @@
 
 #include "shape/infer.h"
 
+/* Branches that are known to be taken become part of the graph around them. */
+void pass_branches(Model *m);
 /* Nodes whose elements are all known and few become literals. */
 void pass_fold(Model *m);
 /* Nodes that return their input are bypassed. */

@@ -8,11 +8,14 @@ typedef struct Pass {
     void (*run)(Model *m);
 } Pass;
 
-static void nothing(Model *m) { (void)m; }
+static void nothing(Model *m) {
+    (void)m;
+}
 
 static const Pass passes[] = {
-    {"import", nothing},      {"infer", infer_model}, {"fold", pass_fold},
-    {"simplify", pass_simplify}, {"cse", pass_cse},   {"dce", pass_dce},
+    {"import", nothing}, {"infer", infer_model},      {"branches", pass_branches},
+    {"fold", pass_fold}, {"simplify", pass_simplify}, {"cse", pass_cse},
+    {"dce", pass_dce},
 };
 
 const char *pass_name(size_t i) {

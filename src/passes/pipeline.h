@@ -7,7 +7,7 @@
 typedef struct PassOptions {
     const char *dump; /* print the graph after this pass into dump_text; NULL: none */
     Text *dump_text;
-    bool verify;      /* run graph_verify after every pass */
+    bool verify; /* run graph_verify after every pass */
     void (*timing)(void *user, const char *pass, bool start); /* may be NULL */
     void *user;
 } PassOptions;

@@ -10,4 +10,6 @@ static void redirect(void *user, Graph *g) {
         g->outputs[i] = value_final(g->outputs[i]);
 }
 
-void replace_values(Model *m) { graph_each(m->graph, redirect, NULL); }
+void replace_values(Model *m) {
+    graph_each(m->graph, redirect, NULL);
+}

@@ -1,13 +1,27 @@
 /* The inference engine: rules of the operators in topological order, then their
  * evaluators.  What the file declares about a value fills what no rule can know. */
 #include "shape/infer.h"
+#include "ops/nested.h"
 #include "shape/splat.h"
+
+/* A named dimension is read where its name comes first, in a subgraph perhaps, or at a
+ * later node: code beside v must be able to. */
+static bool can_read(const Value *v, Dim declared) {
+    const Symbol *s = dim_as_symbol(declared);
+    const Value *origin = s ? s->value : NULL;
+    const Graph *g = v->graph;
+    while (origin && g && g != origin->graph)
+        g = g->parent;
+    if (!origin || !g)
+        return false;
+    return origin == v || !origin->def || !v->def || origin->def->index < v->def->index;
+}
 
 /* The declared integer or named dimension replaces a symbol that stands for "unknown". */
 static void refine_dim(Dim *d, Dim declared, const Value *v, int axis) {
     const Symbol *s = dim_as_symbol(*d);
     bool unknown = s && !s->name.n && s->value == v && s->axis == axis;
-    if (unknown && (dim_is_int(declared) || dim_as_symbol(declared)))
+    if (unknown && (dim_is_int(declared) || can_read(v, declared)))
         *d = declared;
 }
 
@@ -41,12 +55,13 @@ static void use_declared(Model *m, const Node *n, Value *v) {
     const Type *d = v->declared;
     if (contradicts(&v->type, d)) {
         warn_declared(m, n, v);
+        v->declared = NULL; /* bodies of loops are inferred more than once */
         return;
     }
     if (!v->type.dtype && v->type.kind == TYPE_TENSOR)
         v->type.dtype = d->dtype;
     if (v->type.kind != d->kind || (v->type.rank < 0 && d->rank >= 0)) {
-        v->type = *d;
+        v->type = type_moved(m, d, v);
         return;
     }
     if (v->type.rank <= 0 || d->rank != v->type.rank)
@@ -99,10 +114,11 @@ void infer_node(Model *m, Node *n) {
     }
 }
 
+/* The rule of a known operator infers the subgraphs itself, as it knows their inputs. */
 void infer_subgraph(Model *m, Graph *g) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         Node *n = g->nodes[i];
-        for (uint32_t a = 0; a < n->n_attrs; a++)
+        for (uint32_t a = 0; !n->op && a < n->n_attrs; a++)
             for (size_t k = 0; k < n->attrs[a].graph_count; k++)
                 infer_subgraph(m, n->attrs[a].graphs[k]);
         infer_node(m, n);

@@ -1,3 +1,4 @@
+/* Tensors of equal elements; see splat.c. */
 #ifndef OX_SHAPE_SPLAT_H
 #define OX_SHAPE_SPLAT_H
 

@@ -1,8 +1,8 @@
 """The four pillars, measured for one model through one exporter.
 
-Identity: the outputs equal PyTorch's.  Shape inference: every node has the type that JAX
-computes for it.  Stateless: BatchNorm buffers are parameters.  End to end: the time of a
-jitted call against PyTorch eager.
+Identity: the outputs equal PyTorch's. Shape inference: every node has the type that
+JAX computes for it. Stateless: BatchNorm buffers are parameters. End to end: the time
+of a jitted call against PyTorch eager.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def state_dict_params(module: torch.nn.Module, keys) -> dict[str, np.ndarray]:
 
 
 def load(generated: ModuleType, module: torch.nn.Module, exporter: str):
-    """Parameters: by name from PyTorch through the bridge, else as the file has them."""
+    """Parameters: by name from PyTorch through the bridge, else from the file."""
     params = generated.load_params()
     if exporter != "bridge":
         return params

@@ -292,6 +292,11 @@ def _unique_shapes(inputs, skip):
     return names, shapes
 
 
+def _no_shapes(inputs, skip):
+    """Nothing is known but the types."""
+    return {}, {key: None for key in inputs if key not in skip}
+
+
 @contextlib.contextmanager
 def _mode(x64, strict):
     with jax.enable_x64(x64), warnings.catch_warnings():
@@ -360,7 +365,7 @@ def check_node(
     constant  names of inputs that are Constant nodes: literals in the code
     params    names of inputs that are initializers: entries of params
     dynamic   also with symbolic dims: True (one symbol a size), "unique" (one a
-              dimension), False (static only)
+              dimension), "unranked" (no shapes at all), False (static only)
     x64       True: only in 64-bit mode, False: only in 32-bit mode, None: both (with
               symbolic dims only the latter)
     contains  text that the source must hold
@@ -388,8 +393,8 @@ def check_node(
         types = [helper.np_dtype_to_tensor_dtype(e.dtype) for e in expected]
     variants = [(None, None)]
     if dynamic:
-        make = _unique_shapes if dynamic == "unique" else _sized_shapes
-        variants.append(make(inputs, fixed))
+        makers = {"unique": _unique_shapes, "unranked": _no_shapes}
+        variants.append(makers.get(dynamic, _sized_shapes)(inputs, fixed))
     sources = []
     for i, (names, shapes) in enumerate(variants):
         model = build(shapes=shapes, output_types=types)
@@ -411,7 +416,16 @@ def check_node(
 
 
 def compile_fails(
-    op, inputs, attrs=None, *, opset=None, domain="", outputs=1, constant=(), message=""
+    op,
+    inputs,
+    attrs=None,
+    *,
+    opset=None,
+    domain="",
+    outputs=1,
+    constant=(),
+    shapes=None,
+    message="",
 ):
     """Asserts that the program refuses the node with `message`; returns its text."""
     opset = opset or onnx.defs.onnx_opset_version()
@@ -424,6 +438,7 @@ def compile_fails(
         domain=domain,
         outputs=outputs,
         constant=constant,
+        shapes=shapes,
     )
     with tempfile.TemporaryDirectory() as folder:
         try:

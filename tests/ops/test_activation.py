@@ -130,6 +130,13 @@ def test_over_all_axes_from_one_on(axis, opset):
     check_node("Hardmax", [x], attrs, expected=[hot], **options)
 
 
+def test_without_ranks():
+    x, options = rand(2, 3, 4), {"dynamic": "unranked"}
+    check_node("Softmax", [x], **options)
+    check_node("Softmax", [x], opset=11, expected=[softmax(x, (1, 2))], **options)
+    check_node("PRelu", [x, rand(3, 1)], **options)
+
+
 def test_softmax_over_the_last_axis_is_short():
     x = rand(2, 4)
     check_node("Softmax", [x], contains="jax.nn.softmax(input)")

@@ -3,7 +3,7 @@
 import ml_dtypes
 import numpy as np
 import pytest
-from harness import check_node
+from harness import check_node, compile_fails
 
 F32, BF16 = np.float32, ml_dtypes.bfloat16
 FLOATS = [np.float16, BF16, np.float32, np.float64]
@@ -192,6 +192,27 @@ def test_bitwise(op):
 
 def test_bitwise_not():
     check_node("BitwiseNot", [np.array([0, 5, 255], np.uint8)], contains="~X")
+
+
+def test_without_ranks():
+    x, two = np.abs(rand(2, 3, 4)), np.array(2, F32)
+    check_node("Add", [x, x[:1]], dynamic="unranked")
+    check_node("Pow", [x, two], constant=["Y"], dynamic="unranked", contains="X**2")
+    check_node("Clip", [x, None, two], constant=["max"], dynamic="unranked")
+    check_node("CumSum", [x, np.array(1)], constant=["axis"], dynamic="unranked")
+    compile_fails(
+        "Add",
+        [x, x[0, :, 0]],
+        {"broadcast": 1, "axis": 1},
+        opset=6,
+        shapes={"A": None},
+        message="needs the ranks of both inputs",
+    )
+
+
+def test_types_must_agree():
+    inputs = [rand(2), np.arange(2)]
+    compile_fails("Add", inputs, message="different types, float32 and int64")
 
 
 # ---- any number of inputs ----------------------------------------------------------

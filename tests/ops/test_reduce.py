@@ -79,6 +79,14 @@ def test_axes_at_run_time(op):
     check_node(op, inputs, attrs, expected=[reduced(op, x, (0, 2), False)], **options)
 
 
+def test_no_axes_at_run_time():
+    x = rand(2, 3)
+    inputs = [x, np.array([], np.int64)]
+    check_node("ReduceSum", inputs, expected=[reduced("ReduceSum", x, None)])
+    attrs = {"noop_with_empty_axes": 1}
+    check_node("ReduceSum", inputs, attrs, expected=[x])
+
+
 TYPES = [np.int8, np.uint8, np.int32, np.uint32, np.int64, np.float16, BF16, np.float64]
 
 
@@ -129,6 +137,14 @@ def test_over_no_elements(op):
 def test_of_a_scalar(op):
     x = np.array(3, F32)
     check_node(op, [x], expected=[x])
+
+
+def test_without_ranks():
+    x, options = rand(2, 3, 4), {"dynamic": "unranked", "constant": ["axes", "K"]}
+    check_node("ReduceSum", [x, np.array([1])], **options)
+    check_node("ReduceMean", [x], {"keepdims": 0}, **options)
+    check_node("ArgMax", [x], {"axis": 1}, **options)
+    check_node("TopK", [x, np.array([2])], {"axis": 1}, outputs=2, **options)
 
 
 def test_code_is_short():

@@ -12,7 +12,9 @@
 
 #include "pb.h"
 
-static inline Text graph_text(Fixture *f) { return (Text){.arena = &f->arena}; }
+static inline Text graph_text(Fixture *f) {
+    return (Text){.arena = &f->arena};
+}
 
 /* Calls put_str for each comma-separated part; an empty part is an absent input. */
 static inline void put_list(Text *t, uint32_t field, const char *list) {
@@ -122,7 +124,9 @@ static inline Model *import_with(Fixture *f, Text *g, const Str *functions, size
     return graph_import(&f->arena, &f->diags, pb, STR("dir/test.onnx"));
 }
 
-static inline Model *import(Fixture *f, Text *g) { return import_with(f, g, NULL, 0); }
+static inline Model *import(Fixture *f, Text *g) {
+    return import_with(f, g, NULL, 0);
+}
 
 static inline void assert_no_errors(const Fixture *f) {
     if (diag_status(&f->diags) != OX_OK)
