@@ -117,7 +117,40 @@ static Str hint_from_path(Gen *g, const Value *v) {
     return without_number(lower(g->arena, gen_identifier(g->arena, module, "x")));
 }
 
+/* The parameter that n reads, itself or through a node that reads nothing else, such as
+ * the transpose of a weight; NULL when there is none. */
+static const Value *param_read_by(const Node *n) {
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        const Value *v = n->in[i];
+        const Node *def = v ? v->def : NULL;
+        if (def && def->n_in > 0 && def->in[0] && !(def->n_in > 1 && def->in[1]))
+            v = def->in[0];
+        if (v && v->kind == VALUE_PARAM && !v->generated_name)
+            return v;
+    }
+    return NULL;
+}
+
+/* PyTorch's own names in an FX graph say the operation (linear_3, getitem_7).  A value
+ * made from "layer.0.q_proj.weight" is better called q_proj. */
+static Str hint_from_param(Gen *g, const Value *v) {
+    if (!v->def ||
+        !onnx_node_metadata_get(v->def->pb, STR("pkg.torch.onnx.name_scopes")).n)
+        return (Str){0};
+    const Value *param = param_read_by(v->def);
+    Str path = param ? param->name : (Str){0};
+    Str leaf = str_after_last(path, '.');
+    if (leaf.n == path.n)
+        return (Str){0};
+    path.n -= leaf.n + 1;
+    Str module = str_after_last(path, '.');
+    return has_letter(module) ? gen_identifier(g->arena, module, "x") : (Str){0};
+}
+
 Str gen_name_hint(Gen *g, const Value *v) {
+    Str owner = hint_from_param(g, v);
+    if (owner.n)
+        return lower(g->arena, owner);
     if (v->name.n && memchr(v->name.p, '/', v->name.n))
         return hint_from_path(g, v);
     bool plain = has_letter(v->name) && !str_starts(v->name, STR("val_")) &&
