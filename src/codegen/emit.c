@@ -268,8 +268,12 @@ void emit_outs(Emit *e, const Expr *tuple) {
 }
 
 void emit_groups(Emit *e, const Expr *call, const int *counts, size_t n) {
+    int *copy = ARENA_ARRAY(e->g->arena, n, int);
+    if (!copy)
+        return;
+    memcpy(copy, counts, n * sizeof *copy);
     e->tuple = call;
-    e->groups = counts;
+    e->groups = copy;
     e->n_groups = n;
 }
 

@@ -208,26 +208,35 @@ static const Expr *with_score_options(Emit *e, const Expr *call, bool cap) {
     return call;
 }
 
+/* The type of softmax; NULL when it is that of Q. */
+static const Expr *softmax_type(Emit *e) {
+    Node *n = emit_node(e);
+    DType dtype = dtype_from_onnx(attr_or(n, "softmax_precision", 0));
+    bool given = dtype_is_float(dtype) && dtype != in_dtype(n, 0);
+    return given ? emit_dtype(e, dtype) : NULL;
+}
+
 /* The optional output of scores at one of four stages. */
 static const Expr *scores_output(Emit *e, const Expr *q, const Expr *k,
                                  const Expr *bias) {
     Arena *a = emit_arena(e);
-    int64_t mode = attr_int(emit_node(e), "qk_matmul_output_mode");
+    Node *n = emit_node(e);
+    int64_t mode = attr_int(n, "qk_matmul_output_mode");
     const Expr *x = EX(a, "attention_scores($0, $1)", q, k);
     x = with_score_options(e, x, mode > 0);
     if (mode == 2 && bias)
-        x = EX(a, "$0 + $1", x, bias);
-    if (mode == 3)
-        x = EX(a, "attention_weights($0$(, $1))", x, bias);
-    DType dtype = in_dtype(emit_node(e), 0);
-    if (dtype == DT_FLOAT || dtype == DT_DOUBLE)
+        return EX(a, "$0 + $1", x, bias);
+    if (mode != 3)
         return x;
-    return EX(a, "($0).astype($1)", x, emit_dtype(e, dtype));
+    const Expr *precision = softmax_type(e);
+    x = EX(a, "attention_weights($0$(, $1))", x, bias);
+    x = call_with(e, x, "precision", precision);
+    return precision ? EX(a, "$0.astype($1)", x, emit_dtype(e, in_dtype(n, 0))) : x;
 }
 
 static bool bad_options(Emit *e) {
     Node *n = emit_node(e);
-    if (attr_or(n, "scale", 1) && attr_has(n, "scale") && attr_float(n, "scale") < 0)
+    if (attr_has(n, "scale") && attr_float(n, "scale") < 0)
         emit_fail(e, OX0302, "", "a negative scale is not supported");
     else if (has_input(n, "past_key") != has_input(n, "past_value"))
         emit_fail(e, OX0303, "", "past_key and past_value must be given together");
@@ -255,6 +264,7 @@ static void emit_attention(Emit *e) {
     const Expr *bias = bias_of(e, &h);
     const Expr *y = EX(a, "attention($0, $1, $2$(, $3))", q, k, v, bias);
     y = with_score_options(e, y, true);
+    y = call_with(e, y, "precision", softmax_type(e));
     if (in_rank(n, 0) == 3)
         y = EX(a, "merge_heads($0)", y);
     if (in_dtype(n, 2) != in_dtype(n, 0))

@@ -238,6 +238,13 @@ static const Expr *limit(Emit *e, const Loop *l) {
     return x && in_rank(l->n, 0) != 0 ? EX(emit_arena(e), "$0.reshape(())", x) : x;
 }
 
+/* Where M is known. */
+static const Expr *count_of(Emit *e, const Loop *l) {
+    Dim count = dim_int(0);
+    (void)trip_count(l, &count);
+    return emit_dim(e, count);
+}
+
 static const Expr *keep_going(Emit *e) {
     const Expr *x = emit_in(e, 1);
     return x ? x : ex_bool(emit_arena(e), true);
@@ -325,12 +332,12 @@ static void emit_scan(Emit *e, const Loop *l) {
                      {.first = COUNTER, .count = counts, .index = counts}};
     EmitPart out[] = {{.first = 1, .count = l->states},
                       {.first = 1 + l->states, .count = l->scans}};
-    const Expr *count = limit(e, l), *init = initial(e, l, false);
+    const Expr *init = initial(e, l, false);
     const Expr *body = emit_function(e, l->body, "body", true, in, 2, out, 2);
     const Expr *x = EX(emit_arena(e),
                        counts ? "jax.lax.scan($0, $1, jnp.arange($2))"
                               : "jax.lax.scan($0, $1, length=$2)",
-                       body, init, count);
+                       body, init, count_of(e, l));
     emit_groups(e, x, (const int[]){l->states, l->scans}, 2);
 }
 
@@ -343,11 +350,11 @@ static void emit_while(Emit *e, const Loop *l) {
 }
 
 static void emit_unrolled(Emit *e, const Loop *l) {
-    const Expr *count = limit(e, l), *init = initial(e, l, true);
-    const Expr *empty = empty_stacks(e, l), *body = plain_body(e, l, false, false);
+    const Expr *init = initial(e, l, true), *empty = empty_stacks(e, l);
+    const Expr *body = plain_body(e, l, false, false);
     emit_values(e, l,
                 EX(emit_arena(e), "unroll($0, $1, $2$(, empty=$3))", body,
-                   count ? count : ex_none(), init, empty));
+                   count_of(e, l), init, empty));
 }
 
 static void emit_python(Emit *e, const Loop *l) {

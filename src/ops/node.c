@@ -44,25 +44,43 @@ Dim in_dim(const Node *n, int i, int axis) {
 /* ---- checks ------------------------------------------------------------------------
  */
 
-static bool check_slots(Model *m, const Node *n, const char *spec, Value *const *values,
-                        uint32_t count, bool input) {
-    const char *what = input ? "input" : "output";
+static bool input_missing(Model *m, const Node *n, const OpSlot *slot) {
+    node_error(m, n, OX0303, "", "required input %.*s is missing", (int)slot->name.n,
+               slot->name.p);
+    return false;
+}
+
+static bool check_inputs(Model *m, const Node *n) {
+    const char *at = n->op->in;
     OpSlot slot;
     uint32_t i = 0;
-    for (; op_spec_next(&spec, &slot); i++) {
+    for (; op_spec_next(&at, &slot); i++) {
+        if (slot.variadic) {
+            for (; i < n->n_in; i++)
+                if (!n->in[i])
+                    return input_missing(m, n, &slot);
+            return true;
+        }
+        if (!slot.optional && !node_in(n, (int)i))
+            return input_missing(m, n, &slot);
+    }
+    if (n->n_in > i)
+        node_error(m, n, OX0303, "", "%u inputs given, but the operator has %u",
+                   n->n_in, i);
+    return n->n_in <= i;
+}
+
+static bool check_outputs(Model *m, const Node *n) {
+    const char *at = n->op->out;
+    OpSlot slot;
+    uint32_t i = 0;
+    for (; op_spec_next(&at, &slot); i++)
         if (slot.variadic)
             return true;
-        if (input && !slot.optional && (i >= count || !values[i])) {
-            node_error(m, n, OX0303, "", "required input %.*s is missing",
-                       (int)slot.name.n, slot.name.p);
-            return false;
-        }
-    }
-    if (count <= i)
-        return true;
-    node_error(m, n, OX0303, "", "%u %ss given, but the operator has %u", count, what,
-               i);
-    return false;
+    if (n->n_out > i)
+        node_error(m, n, OX0303, "", "%u outputs given, but the operator has %u",
+                   n->n_out, i);
+    return n->n_out <= i;
 }
 
 static bool check_attr(Model *m, const Node *n, const OpAttr *declared) {
@@ -80,8 +98,7 @@ static bool check_attr(Model *m, const Node *n, const OpAttr *declared) {
 
 bool node_check(Model *m, const Node *n) {
     const OpDef *op = n->op;
-    if (!check_slots(m, n, op->in, n->in, n->n_in, true) ||
-        !check_slots(m, n, op->out, n->out, n->n_out, false))
+    if (!check_inputs(m, n) || !check_outputs(m, n))
         return false;
     bool ok = true;
     for (int i = 0; i < OP_MAX_ATTRS && op->attrs[i].name; i++)

@@ -36,7 +36,9 @@ static void warn_declared(Model *m, const Node *n, const Value *v) {
 }
 
 static bool contradicts(const Type *a, const Type *b) {
-    if (a->kind != TYPE_TENSOR || b->kind != TYPE_TENSOR)
+    if (a->kind != b->kind) /* nothing known: a tensor without type and rank */
+        return a->kind != TYPE_TENSOR || a->dtype || a->rank >= 0;
+    if (a->kind != TYPE_TENSOR)
         return false;
     if (a->dtype && b->dtype && a->dtype != b->dtype)
         return true;

@@ -113,6 +113,25 @@ def test_scores_output(mode):
     check_node("Attention", inputs, attrs, opset=23, outputs=outputs, **TOLERANCE)
 
 
+@pytest.mark.parametrize("precision", [1, 10])
+def test_softmax_precision(precision):
+    """Scores far apart, which the softmax of float16 cannot tell from one another."""
+    q, k, v = (a.astype(np.float16) for a in qkv())
+    attrs = {"softmax_precision": precision, "qk_matmul_output_mode": 3}
+    outputs = ["Y", "", "", "qk"]
+    source = check_node(
+        "Attention",
+        [4 * q, k, v],
+        attrs,
+        opset=23,
+        outputs=outputs,
+        rtol=4e-3,
+        atol=2e-3,
+        x64=False,
+    )
+    assert ("precision=jnp.float32" in source) == (precision == 1)
+
+
 def test_attention_errors():
     q, k, v = qkv()
     fails = compile_fails

@@ -194,6 +194,8 @@ static void nodes_are_checked_against_the_table(void **state) {
     assert_false(passes(f, "Add", "x", NULL));
     assert_error(f, OX0303, "required input B is missing");
     assert_false(passes(f, "Add", "x,", NULL));
+    assert_false(passes(f, "Sum", "x,,x", NULL));
+    assert_error(f, OX0303, "required input data_0 is missing");
     assert_false(passes(f, "Relu", "x,x", NULL));
     assert_error(f, OX0303, "2 inputs given, but the operator has 1");
     Str axis = float_attr(&f->arena, "axis", 1);

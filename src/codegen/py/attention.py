@@ -29,27 +29,30 @@ def attention_scores(q, k, scale=None, softcap=None):
     """Scaled products (B, H, T, S) of q (B, H, T, D) and k (B, G, S, D)."""
     root = (q.shape[-1] ** -0.5 if scale is None else scale) ** 0.5
     k = jnp.repeat(k, q.shape[1] // k.shape[1], axis=1)
-    wide = jnp.promote_types(q.dtype, jnp.float32)
-    scores = jnp.einsum(
-        "bhtd,bhsd->bhts", q * root, k * root, preferred_element_type=wide
-    )
+    scores = jnp.einsum("bhtd,bhsd->bhts", q * root, k * root)
     return scores if softcap is None else softcap * jnp.tanh(scores / softcap)
 
 
-def attention_weights(scores, bias=None):
+def attention_weights(scores, bias=None, precision=None):
     """Softmax of scores + bias; zeros for a query whose bias is -inf everywhere."""
+    scores = scores if bias is None else scores + bias
+    scores = scores.astype(precision or scores.dtype)
     if bias is None:
         return jax.nn.softmax(scores)
     hidden = jnp.max(bias, -1, keepdims=True) == -jnp.inf
-    weights = jax.nn.softmax(jnp.where(hidden, 0.0, scores + bias))
+    weights = jax.nn.softmax(jnp.where(hidden, 0.0, scores))
     return jnp.where(hidden, 0.0, weights)
 
 
-def attention(q, k, v, bias=None, scale=None, softcap=None):
-    """Attention of q (B, H, T, D) to k (B, G, S, D), v (B, G, S, E): (B, H, T, E)."""
-    weights = attention_weights(attention_scores(q, k, scale, softcap), bias)
+def attention(q, k, v, bias=None, scale=None, softcap=None, precision=None):
+    """Attention of q (B, H, T, D) to k (B, G, S, D), v (B, G, S, E): (B, H, T, E).
+
+    precision is the type in which softmax is computed: that of q where not given.
+    """
+    scores = attention_scores(q, k, scale, softcap)
+    weights = attention_weights(scores, bias, precision).astype(q.dtype)
     v = jnp.repeat(v, q.shape[1] // v.shape[1], axis=1)
-    return jnp.einsum("bhts,bhse->bhte", weights.astype(q.dtype), v)
+    return jnp.einsum("bhts,bhse->bhte", weights, v)
 
 
 def rotary_embedding(x, cos, sin, interleaved=False):

@@ -1,0 +1,138 @@
+"""Resizing by interpolation, one axis after the other.
+
+Positions and weights follow from shapes, so NumPy computes them while JAX traces; only
+the box of a crop may be an array.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from conv import per_axis
+
+
+def upsample_nearest(x, scale):
+    """Repeats the elements of the spatial axes of x (N, C, ...)."""
+    for axis, times in enumerate(per_axis(scale, x.ndim - 2), 2):
+        x = jnp.repeat(x, times, axis)
+    return x
+
+
+def resize(
+    x,
+    sizes=None,
+    scales=None,
+    axes=None,
+    mode="nearest",
+    coordinates="half_pixel",
+    rounding="round_prefer_floor",
+    cubic=-0.75,
+    antialias=False,
+    exclude_outside=False,
+    keep_aspect="stretch",
+    box=None,
+    fill=0.0,
+):
+    """Resizes the last axes of x, or those listed, to sizes or by scales.
+
+    coordinates says where an element of the result lies in x, as in the ONNX operator
+    Resize; rounding, which neighbor "nearest" takes; cubic is the coefficient of
+    "cubic" interpolation.  box holds the starts and ends of "tf_crop_and_resize", and
+    fill is the value outside of x.
+    """
+    count = len(scales or sizes)
+    axes = range(x.ndim - count, x.ndim) if axes is None else axes
+    lengths = [x.shape[axis] for axis in axes]
+    if scales:
+        scales = np.array(scales, np.float32)
+        sizes = [int(size) for size in scales * np.array(lengths, np.float32)]
+    else:
+        scales = [size / n for size, n in zip(sizes, lengths)]
+        if keep_aspect != "stretch":
+            scale = min(scales) if keep_aspect == "not_larger" else max(scales)
+            scales = [scale] * count
+            sizes = [int(scale * n + 0.5) for n in lengths]
+    z = x if mode == "nearest" else x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    for i, axis in enumerate(axes):
+        n, size, scale = lengths[i], sizes[i], float(scales[i])
+        ends = None if box is None else (box[i], box[count + i])
+        at = resize_positions(n, size, scale, coordinates, ends)
+        if mode == "nearest":
+            z = jnp.take(z, nearest_index(at, n, scale, rounding), axis)
+        else:
+            shrink = min(scale, 1.0) if antialias else 1.0
+            index, weight = interpolation(
+                at, n, None if mode == "linear" else cubic, shrink, exclude_outside
+            )
+            weight = jnp.asarray(weight, z.dtype).reshape(
+                weight.shape + (1,) * (x.ndim - 1 - axis % x.ndim)
+            )
+            z = jnp.sum(jnp.take(z, index, axis) * weight, axis % x.ndim + 1)
+        if ends is not None:
+            inside = jnp.asarray((at >= 0) & (at <= n - 1))
+            inside = inside.reshape((-1,) + (1,) * (x.ndim - 1 - axis % x.ndim))
+            z = jnp.where(inside, z, fill)
+    if jnp.issubdtype(x.dtype, jnp.integer) and z.dtype != x.dtype:
+        limits = jnp.iinfo(x.dtype)
+        z = jnp.clip(jnp.round(z), limits.min, limits.max)
+    return z.astype(x.dtype)
+
+
+def resize_positions(n, size, scale, coordinates, ends=None):
+    """Where the elements of an axis of `size` lie on one of n, in its elements."""
+    i = np.arange(size, dtype=float)
+    if coordinates == "align_corners":
+        width = scale * n
+        return i * (n - 1) / (width - 1) if width != 1 else 0 * i
+    if coordinates == "asymmetric":
+        return i / scale
+    if coordinates == "tf_half_pixel_for_nn":
+        return (i + 0.5) / scale
+    if coordinates == "tf_crop_and_resize":
+        start, end = ends
+        if size == 1:
+            return (start + end) * (n - 1) / 2 + 0 * i
+        return i * (end - start) * (n - 1) / (size - 1) + start * (n - 1)
+    if coordinates == "pytorch_half_pixel" and size == 1:
+        return 0 * i
+    shift = 0.0
+    if coordinates == "half_pixel_symmetric":
+        shift = n / 2 * (1 - size / (scale * n))
+    return shift + (i + 0.5) / scale - 0.5
+
+
+def nearest_index(at, n, scale, rounding):
+    """The element of an axis of n that is nearest to each position."""
+    xp = jnp if isinstance(at, jax.Array) else np
+    if rounding == "round_prefer_floor":
+        at = xp.ceil(at - 0.5)
+    elif rounding == "round_prefer_ceil":
+        at = xp.floor(at + 0.5)
+    elif rounding == "floor" or (rounding == "before_11" and scale >= 1):
+        at = xp.floor(at)
+    else:
+        at = xp.ceil(at)
+    return xp.clip(at, 0, n - 1).astype(int)
+
+
+def interpolation(at, n, cubic=None, shrink=1.0, exclude_outside=False):
+    """Neighbors of each position on an axis of n, and their weights.
+
+    Linear, or cubic with this coefficient; below 1, shrink widens the neighborhood.
+    """
+    xp = jnp if isinstance(at, jax.Array) else np
+    reach = int(np.ceil((1 if cubic is None else 2) / shrink))
+    index = xp.floor(at)[:, None] + np.arange(1 - reach, reach + 1)
+    t = abs(index - at[:, None]) * shrink
+    if cubic is None:
+        weight = xp.maximum(1 - t, 0)
+    else:
+        near = ((cubic + 2) * t - (cubic + 3)) * t * t + 1
+        far = ((cubic * t - 5 * cubic) * t + 8 * cubic) * t - 4 * cubic
+        weight = xp.where(t <= 1, near, xp.where(t < 2, far, 0))
+    if shrink < 1:
+        weight = weight / weight.sum(-1, keepdims=True)
+    if exclude_outside:
+        weight = xp.where((index >= 0) & (index < n), weight, 0)
+        weight = weight / weight.sum(-1, keepdims=True)
+    return xp.clip(index, 0, n - 1).astype(int), weight

@@ -1,0 +1,163 @@
+"""Recurrent layers: one lax.scan over time for each direction, gates in ONNX's order."""
+
+import jax
+import jax.numpy as jnp
+
+
+def scan_steps(step, x, state, reverse=False, lengths=None):
+    """Scans step(state, x_t) -> state over x (T, B, ...): all outputs, last state.
+
+    The output is the first part of the state.  Past its length a sequence keeps its
+    state and puts out zeros.
+    """
+
+    def body(state, at):
+        t, x_t = at
+        new = step(state, x_t)
+        if lengths is None:
+            return new, new[0]
+        live = (t < lengths)[:, None]
+        kept = tuple(jnp.where(live, a, b) for a, b in zip(new, state))
+        return kept, jnp.where(live, new[0], 0)
+
+    steps = (jnp.arange(x.shape[0]), x)
+    state, y = jax.lax.scan(body, tuple(state), steps, reverse=reverse)
+    return y, *state
+
+
+def recurrent(layer, x, weights, state, direction, lengths, batch_first):
+    """Runs a layer in its directions D: y (T, D, B, H) and its last state (D, B, H)...
+
+    layer(d, x, *weights[d]) gives a step and what it takes for x.  With batch_first, B
+    is the first axis of everything but the weights.
+    """
+    hidden = weights[1].shape[-1]
+    if batch_first:
+        x = x.swapaxes(0, 1)
+        state = [None if s is None else s.swapaxes(0, 1) for s in state]
+    zeros = jnp.zeros((x.shape[1], hidden), x.dtype)
+    runs = []
+    for d in range(weights[0].shape[0]):
+        step, inputs = layer(d, x, *[None if w is None else w[d] for w in weights])
+        start = [zeros if s is None else s[d] for s in state]
+        reverse = direction == "reverse" or d == 1
+        runs.append(scan_steps(step, inputs, start, reverse, lengths))
+    y, *state = zip(*runs)
+    y = jnp.stack(y, axis=1)
+    if batch_first:
+        y = y.transpose(2, 0, 1, 3)
+    return y, *[jnp.stack(s, axis=1 if batch_first else 0) for s in state]
+
+
+def rnn(
+    x,
+    w,
+    r,
+    b=None,
+    h=None,
+    lengths=None,
+    direction="forward",
+    activations=(jnp.tanh,) * 2,
+    clip=None,
+    batch_first=False,
+):
+    """Simple RNN of x (T, B, I): y (T, D, B, H) and the last h (D, B, H).
+
+    w (D, H, I), r (D, H, H), b (D, 2H).
+    """
+    low = None if clip is None else -clip
+
+    def layer(d, x, w, r, b):
+        f = activations[d]
+        inputs = x @ w.T if b is None else x @ w.T + sum(jnp.split(b, 2))
+
+        def step(state, x):
+            return (f(jnp.clip(x + state[0] @ r.T, low, clip)),)
+
+        return step, inputs
+
+    return recurrent(layer, x, (w, r, b), (h,), direction, lengths, batch_first)
+
+
+def gru(
+    x,
+    w,
+    r,
+    b=None,
+    h=None,
+    lengths=None,
+    direction="forward",
+    activations=(jax.nn.sigmoid, jnp.tanh) * 2,
+    clip=None,
+    linear_before_reset=False,
+    batch_first=False,
+):
+    """GRU of x (T, B, I): y (T, D, B, H) and the last h (D, B, H).
+
+    Gates are update, reset, hidden: w (D, 3H, I), r (D, 3H, H), b (D, 6H).
+    """
+    low = None if clip is None else -clip
+
+    def layer(d, x, w, r, b):
+        f, g = activations[2 * d : 2 * d + 2]
+        wb, rb = (0, jnp.zeros(len(r), x.dtype)) if b is None else jnp.split(b, 2)
+        n = 2 * r.shape[-1]
+
+        def step(state, x):
+            (h,) = state
+            gates = f(jnp.clip(x[:, :n] + h @ r[:n].T + rb[:n], low, clip))
+            z, reset = jnp.split(gates, 2, axis=-1)
+            if linear_before_reset:
+                new = reset * (h @ r[n:].T + rb[n:])
+            else:
+                new = (reset * h) @ r[n:].T + rb[n:]
+            new = g(jnp.clip(x[:, n:] + new, low, clip))
+            return ((1 - z) * new + z * h,)
+
+        return step, x @ w.T + wb
+
+    return recurrent(layer, x, (w, r, b), (h,), direction, lengths, batch_first)
+
+
+def lstm(
+    x,
+    w,
+    r,
+    b=None,
+    h=None,
+    c=None,
+    p=None,
+    lengths=None,
+    direction="forward",
+    activations=(jax.nn.sigmoid, jnp.tanh, jnp.tanh) * 2,
+    clip=None,
+    input_forget=False,
+    batch_first=False,
+):
+    """LSTM of x (T, B, I): y (T, D, B, H) and the last h, c (D, B, H).
+
+    Gates are input, output, forget, cell: w (D, 4H, I), r (D, 4H, H), b (D, 8H), and
+    peepholes p (D, 3H).  input_forget makes the forget gate 1 - input.
+    """
+    low = None if clip is None else -clip
+
+    def layer(d, x, w, r, b, p):
+        f, g, k = activations[3 * d : 3 * d + 3]
+        inputs = x @ w.T if b is None else x @ w.T + sum(jnp.split(b, 2))
+        p_i, p_o, p_f = (0, 0, 0) if p is None else jnp.split(p, 3)
+
+        def gate(x):
+            return f(jnp.clip(x, low, clip))
+
+        def step(state, x):
+            h, c = state
+            i, o, forget, new = jnp.split(x + h @ r.T, 4, axis=-1)
+            i = gate(i + p_i * c)
+            forget = 1 - i if input_forget else gate(forget + p_f * c)
+            c = forget * c + i * g(jnp.clip(new, low, clip))
+            return gate(o + p_o * c) * k(c), c
+
+        return step, inputs
+
+    weights, state = (w, r, b, p), (h, c)
+    return recurrent(layer, x, weights, state, direction, lengths, batch_first)
