@@ -100,7 +100,10 @@ const Expr *gen_value(Gen *g, Value *v, bool inline_ok) {
     if (v->kind == VALUE_CONST)
         return gen_literal(g, v);
     if (c->state == VS_NONE) {
-        report_defect(g, v->def, "a value is read that has no code");
+        /* Nodes are in order, so somebody wants a size of what is still to be made. */
+        diag_add(g->m->diags, OX0403, v->def ? node_where(g->m, v->def) : (Str){0},
+                 STR("give the shapes of the inputs with --shape"),
+                 "the shape of \"%.*s\" must be known", (int)v->name.n, v->name.p);
         return ex_none();
     }
     if (c->state == VS_PENDING && !inline_ok)
@@ -459,9 +462,9 @@ static void unsplice(Emit *e) {
     run_emit(e, false);
 }
 
-/* `params["w"]` and names cost nothing to repeat. */
+/* `params["w"]`, names and [] cost nothing to repeat. */
 static bool is_free(const Expr *x) {
-    return ex_is_atom(x) || (x->kind == EX_INDEX && x->n == 2 &&
+    return ex_is_atom(x) || (x->kind == EX_LIST && x->n == 0) || (x->kind == EX_INDEX && x->n == 2 &&
                              x->kids[0]->kind == EX_NAME && x->kids[1]->kind == EX_STR);
 }
 

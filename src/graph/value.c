@@ -56,14 +56,17 @@ Dim dim_from_pb(Model *m, const PbDim *pb, Value *v, int axis) {
     return value_symbol(m, v, axis);
 }
 
+static Type make_type(Model *m, const PbType *pb, Value *v, bool inside);
+
 static const Type *elem_from_pb(Model *m, const PbType *pb, Value *v) {
     Type *t = ARENA_NEW(m->arena, Type);
     if (t && pb)
-        *t = type_from_pb(m, pb, v);
+        *t = make_type(m, pb, v, true);
     return t;
 }
 
-Type type_from_pb(Model *m, const PbType *pb, Value *v) {
+/* `inside` a sequence or optional no named dimension can be read. */
+static Type make_type(Model *m, const PbType *pb, Value *v, bool inside) {
     Type t = {.rank = -1};
     switch (pb->kind) {
     case PB_TYPE_SEQUENCE:
@@ -88,11 +91,18 @@ Type type_from_pb(Model *m, const PbType *pb, Value *v) {
     Dim *dims = ARENA_ARRAY(m->arena, pb->rank, Dim);
     if (pb->rank && !dims)
         return t;
-    for (size_t i = 0; i < pb->rank; i++)
-        dims[i] = dim_from_pb(m, &pb->dims[i], v, (int)i);
+    for (size_t i = 0; i < pb->rank; i++) {
+        bool named = inside && pb->dims[i].kind == PB_DIM_PARAM;
+        dims[i] = named ? value_symbol(m, v, (int)i)
+                        : dim_from_pb(m, &pb->dims[i], v, (int)i);
+    }
     t.rank = (int)pb->rank;
     t.dims = dims;
     return t;
+}
+
+Type type_from_pb(Model *m, const PbType *pb, Value *v) {
+    return make_type(m, pb, v, false);
 }
 
 static Type type_of_tensor(Model *m, const Tensor *t) {

@@ -161,7 +161,7 @@ static void emit_old_hardmax(Emit *e) {
      .attrs = {INT("axis", -1)}, .infer = infer_axis, .jax = (python)}
 
 static const OpDef ops[] = {
-    /*    name       opset inputs   output    JAX                                      */
+    /*    name       opset inputs   output    JAX                                    */
     UNARY("Relu",      1,  "X",     "Y",      "jax.nn.relu($X)"),
     UNARY("Sigmoid",   1,  "X",     "Y",      "jax.nn.sigmoid($X)"),
     UNARY("Tanh",      1,  "input", "output", "jnp.tanh($input)"),
@@ -187,15 +187,16 @@ static const OpDef ops[] = {
      .attrs = {FLOAT("alpha", 1.67326319217681884765625),
                FLOAT("gamma", 1.05070102214813232421875)},
      .facts = OP_ELEMENTWISE, .infer = infer_same, .emit = emit_selu},
-    {.name = "Swish", .since = 24, .in = "X", .out = "Y", .attrs = {FLOAT("alpha", 1.0)},
-     .facts = OP_ELEMENTWISE, .infer = infer_same, .emit = emit_swish},
+    {.name = "Swish", .since = 24, .in = "X", .out = "Y",
+     .attrs = {FLOAT("alpha", 1.0)}, .facts = OP_ELEMENTWISE, .infer = infer_same,
+     .emit = emit_swish},
     {.name = "SwiGLU", .since = 28, .in = "A B", .out = "Y",
      .attrs = {FLOAT("alpha", 1.0)}, .infer = infer_same_types, .emit = emit_swiglu},
     {.name = "Shrink", .since = 9, .in = "input", .out = "output",
      .attrs = {FLOAT("bias", 0.0), FLOAT("lambd", 0.5)}, .facts = OP_ELEMENTWISE,
      .infer = infer_same, .emit = emit_shrink},
-    {.name = "PRelu", .since = 1, .in = "X slope", .out = "Y", .infer = infer_same_types,
-     .emit = emit_prelu},
+    {.name = "PRelu", .since = 1, .in = "X slope", .out = "Y",
+     .infer = infer_same_types, .emit = emit_prelu},
 
     OVER_AXIS("Softmax", emit_old_softmax,
               "jax.nn.softmax($input$(, axis=$axis|-1))"),

@@ -1,6 +1,7 @@
-/* Attention and RotaryEmbedding.  Inputs of rank 3 hold the heads in their last axis and
+/* Attention, FlexAttention and RotaryEmbedding.  Inputs of rank 3 hold the heads in their last axis and
  * are split; masks of every kind become one bias that is added to the scores.
  * Source: ONNX operators Attention 23 to 25 and RotaryEmbedding 23. */
+#include "ops/nested.h"
 #include "ops/window.h"
 
 #include <math.h>
@@ -278,6 +279,70 @@ static void emit_attention(Emit *e) {
         emit_out(e, 3, scores_output(e, q, k, bias));
 }
 
+/* ---- FlexAttention ----------------------------------------------------------------- */
+
+/* The type of scores and weights: softmax_precision, else at least float32. */
+static DType softmax_type(const Node *n) {
+    if (attr_has(n, "softmax_precision"))
+        return dtype_from_onnx(attr_int(n, "softmax_precision"));
+    return in_dtype(n, 0) == DT_DOUBLE ? DT_DOUBLE : DT_FLOAT;
+}
+
+/* Infers a modifier, a graph from scores to scores. */
+static bool infer_modifier(Model *m, Node *n, const char *name, const Type *scores) {
+    Graph *g = attr_graph(n, name);
+    if (!g)
+        return true;
+    if (g->n_inputs != 1 || g->n_outputs != 1) {
+        node_error(m, n, OX0303, "", "%s must have one input and one output", name);
+        return false;
+    }
+    g->inputs[0]->type = type_moved(m, scores, g->inputs[0]);
+    infer_subgraph(m, g);
+    return true;
+}
+
+static void infer_flex(Model *m, Node *n) {
+    Heads a;
+    Type scores = {.dtype = softmax_type(n), .rank = -1};
+    Dim dims[4];
+    bool known = read_heads(m, n, &a);
+    if (known && in_rank(n, 0) != 4) {
+        node_error(m, n, OX0401, "", "Q, K and V must have rank 4");
+        return;
+    }
+    if (known) {
+        dims[0] = a.b, dims[1] = a.h, dims[2] = a.t, dims[3] = a.s;
+        scores.rank = 4;
+        scores.dims = dims;
+    }
+    if (!infer_modifier(m, n, "score_mod", &scores) ||
+        !infer_modifier(m, n, "prob_mod", &scores))
+        return;
+    if (known)
+        set_four(m, n, 0, in_dtype(n, 0), a.b, a.h, a.t, a.e);
+    else
+        set_rank(m, n, 0, in_dtype(n, 0), 4);
+}
+
+static const Expr *with_modifier(Emit *e, const Expr *call, const char *name) {
+    const Graph *g = attr_graph(emit_node(e), name);
+    return call_with(e, call, name, g ? emit_subgraph(e, g, name, true) : NULL);
+}
+
+static void emit_flex(Emit *e) {
+    Node *n = emit_node(e);
+    DType dtype = softmax_type(n);
+    const Expr *call = emit_template(e, "flex_attention($Q, $K, $V)");
+    call = with_modifier(e, call, "score_mod");
+    call = with_modifier(e, call, "prob_mod");
+    if (attr_has(n, "scale"))
+        call = call_with(e, call, "scale",
+                         emit_float(e, attr_float(n, "scale"), DT_FLOAT));
+    call = call_with(e, call, "dtype", dtype == DT_FLOAT ? NULL : emit_dtype(e, dtype));
+    emit_out(e, 0, call);
+}
+
 /* ---- RotaryEmbedding --------------------------------------------------------------- */
 
 static void infer_rotary(Model *m, Node *n) {
@@ -336,6 +401,11 @@ static const OpDef ops[] = {
      .attrs = {ATTENTION_ATTRS, INT("left_window_size", -1),
                INT("right_window_size", -1)},
      .infer = infer_attention, .emit = emit_attention},
+    {.name = "FlexAttention", .domain = "ai.onnx.preview", .since = 1, .in = "Q K V",
+     .out = "Y",
+     .attrs = {ANY_OPT("prob_mod", ATTR_GRAPH), FLOAT_OPT("scale"),
+               ANY_OPT("score_mod", ATTR_GRAPH), INT_OPT("softmax_precision")},
+     .infer = infer_flex, .emit = emit_flex},
     {.name = "RotaryEmbedding", .since = 23,
      .in = "X cos_cache sin_cache position_ids?", .out = "Y",
      .attrs = {INT("interleaved", 0), INT_OPT("num_heads"),

@@ -1,6 +1,6 @@
 /* Conversions of the element type.  JAX's astype agrees with ONNX where ONNX defines
- * the result: truncation towards zero, wrap-around between integers, rounding to nearest
- * even; float8 types saturate by default, which is written out as a clip.
+ * the result: truncation towards zero, wrap-around between integers, rounding to
+ * nearest even; float8 types saturate by default, which is written out as a clip.
  * Source: ONNX operators Cast (with the tables of versions 19 and 24), CastLike,
  * BitCast. */
 #include "ops/layout.h"

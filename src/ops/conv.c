@@ -62,7 +62,7 @@ static void infer_with(Model *m, Node *n, bool transposed,
         check_bias(m, n, &c) && resolve(m, n, &w)) {
         window_shape(n, &w, c.out, &s);
         set_type(m, n, 0, in_dtype(n, 0), &s);
-    } else if (rank >= 0) {
+    } else if (rank >= 0 && rank <= OX_MAX_RANK) {
         set_rank(m, n, 0, in_dtype(n, 0), rank);
     } else {
         set_unranked(m, n, 0, in_dtype(n, 0));

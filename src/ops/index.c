@@ -1,6 +1,6 @@
 /* Reading elements by index.  Subscripts are used rather than jnp.take: negative
- * indices wrap as in ONNX, and an index out of bounds, which ONNX forbids, is clamped and
- * gives no NaN.
+ * indices wrap as in ONNX, and an index out of bounds, which ONNX forbids, is clamped
+ * and gives no NaN.
  * Source: ONNX operators Gather, GatherElements, GatherND. */
 #include "ops/layout.h"
 

@@ -192,7 +192,7 @@ static bool slices_of(const Expr *x, const Expr **items, int rank) {
     return true;
 }
 
-/* x[:, 1:][..., 2:] is x[:, 1:, 2:]: takes the slices of x over when no axis has two. */
+/* x[:, 1:][..., 2:] is x[:, 1:, 2:]: takes over the slices of x if no axis has two. */
 static const Expr *merge_slices(const Expr *x, const Expr **items, int count) {
     const Expr *old[OX_MAX_RANK];
     if (!slices_of(x, old, count))

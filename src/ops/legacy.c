@@ -1,7 +1,7 @@
 /* Binary operators before opset 7: see legacy.h. */
 #include "ops/legacy.h"
 
-/* How many axes of input 0 lie behind those that input 1 matches; -1: cannot be told. */
+/* How many axes of input 0 lie behind those that input 1 matches; -1: not known. */
 static int trailing_axes(Model *m, const Node *n) {
     int a = in_rank(n, 0), b = in_rank(n, 1), axis;
     if (!attr_int(n, "broadcast") || !attr_has(n, "axis") || b == 0)

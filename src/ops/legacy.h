@@ -13,8 +13,8 @@
 /* Output 0 has the shape of input 0. */
 void infer_legacy(Model *m, Node *n);
 void infer_legacy_bool(Model *m, Node *n);
-/* Output 0 is `text` over $0, the first input, and $1, the second with ones for the axes
- * of the first that follow it. */
+/* Output 0 is `text` over $0, the first input, and $1, the second with ones for the
+ * axes of the first that follow it. */
 void emit_legacy(Emit *e, const char *text);
 
 #endif

@@ -199,7 +199,7 @@ static void emit_where(Emit *e) {
      .eval = (evaluator), .jax = (python)}
 
 static const OpDef ops[] = {
-    /*     name         since  facts, evaluator, JAX                                   */
+    /*     name         since  facts, evaluator, JAX                                 */
     LEGACY("Equal",            legacy_equal),
     {.name = "Equal", .since = 7, .in = "A B", .out = "C",
      .facts = OP_BROADCAST | OP_COMMUTATIVE, .infer = infer_broadcast_bool,

@@ -529,23 +529,27 @@ static void infer_det(Model *m, Node *n) {
     {.name = (op), .since = (v), .in = (x), .out = (y), .facts = OP_ELEMENTWISE,       \
      .infer = infer_same, .eval = (evaluator), .jax = (python)}
 #define BINARY(op, v, x, z, fact, evaluator, python)                                   \
-    {.name = (op), .since = (v), .in = (x), .out = (z), .facts = OP_BROADCAST | (fact), \
-     .infer = infer_broadcast, .eval = (evaluator), .jax = (python)}
+    {.name = (op), .since = (v), .in = (x), .out = (z),                                \
+     .facts = OP_BROADCAST | (fact), .infer = infer_broadcast,                         \
+     .eval = (evaluator), .jax = (python)}
 #define BINARY_CALL(op, v, x, z, evaluator, callback)                                  \
     {.name = (op), .since = (v), .in = (x), .out = (z), .facts = OP_BROADCAST,         \
      .infer = infer_broadcast, .eval = (evaluator), .emit = (callback)}
 #define VARIADIC(op, z, fact, evaluator, callback)                                     \
-    {.name = (op), .since = 1, .in = "data_0*", .out = (z), .facts = OP_BROADCAST | (fact), \
-     .infer = infer_variadic, .eval = (evaluator), .emit = (callback)}
+    {.name = (op), .since = 1, .in = "data_0*", .out = (z),                            \
+     .facts = OP_BROADCAST | (fact), .infer = infer_variadic,                          \
+     .eval = (evaluator), .emit = (callback)}
 
 static const OpDef ops[] = {
-    /*    name     opsets  inputs    output  facts, evaluator, JAX                      */
+    /*    name     opsets  inputs    output  facts, evaluator, JAX                    */
     LEGACY("Add",          "A B",    "C",    legacy_add),
-    BINARY("Add",      7,  "A B",    "C",    OP_COMMUTATIVE | OP_UNIT0, eval_add, "$A + $B"),
+    BINARY("Add",      7,  "A B",    "C",    OP_COMMUTATIVE | OP_UNIT0, eval_add,
+           "$A + $B"),
     LEGACY("Sub",          "A B",    "C",    legacy_sub),
     BINARY("Sub",      7,  "A B",    "C",    OP_UNIT0, eval_sub, "$A - $B"),
     LEGACY("Mul",          "A B",    "C",    legacy_mul),
-    BINARY("Mul",      7,  "A B",    "C",    OP_COMMUTATIVE | OP_UNIT1, eval_mul, "$A * $B"),
+    BINARY("Mul",      7,  "A B",    "C",    OP_COMMUTATIVE | OP_UNIT1, eval_mul,
+           "$A * $B"),
     LEGACY("Div",          "A B",    "C",    legacy_div),
     BINARY_CALL("Div", 7,  "A B",    "C",    eval_div, emit_div),
     LEGACY("Pow",          "X Y",    "Z",    legacy_pow),
@@ -555,7 +559,8 @@ static const OpDef ops[] = {
     BINARY("BitwiseOr",  18, "A B",  "C",    OP_COMMUTATIVE, NULL, "$A | $B"),
     BINARY("BitwiseXor", 18, "A B",  "C",    OP_COMMUTATIVE, NULL, "$A ^ $B"),
     {.name = "Mod", .since = 10, .in = "A B", .out = "C", .attrs = {INT("fmod", 0)},
-     .facts = OP_BROADCAST, .infer = infer_broadcast, .eval = eval_mod, .emit = emit_mod},
+     .facts = OP_BROADCAST, .infer = infer_broadcast, .eval = eval_mod,
+     .emit = emit_mod},
     {.name = "BitShift", .since = 11, .in = "X Y", .out = "Z",
      .attrs = {STRING_REQ("direction")}, .facts = OP_BROADCAST,
      .infer = infer_broadcast, .emit = emit_shift},

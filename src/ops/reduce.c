@@ -430,7 +430,7 @@ static void emit_topk(Emit *e) {
      .infer = infer_arg, .emit = (callback)}
 
 static const OpDef ops[] = {
-    /*     name           input  evaluator  JAX                                        */
+    /*     name           input  evaluator  JAX                                      */
     REDUCE("ReduceSum",       13, eval_sum,  emit_sum),
     REDUCE("ReduceProd",      18, eval_prod, emit_prod),
     REDUCE("ReduceMax",       18, eval_max,  emit_max),

@@ -178,8 +178,8 @@ static const Expr *activation_tuple(Emit *e, const PbAttr *names) {
         if (plain)
             items[i] = ex_name(arena, str_from(f->plain));
         else
-            items[i] = f->takes == 2 ? EX(arena, f->general, a, b)
-                                     : EX(arena, f->general, a);
+            items[i] =
+                f->takes == 2 ? EX(arena, f->general, a, b) : EX(arena, f->general, a);
     }
     return ex_seq(arena, EX_TUPLE, items, names->strings.count);
 }

@@ -76,20 +76,36 @@ static const Expr *append(Arena *a, const Expr *list, const Expr *x) {
     return ex_seq(a, EX_LIST, items, (size_t)list->n + 1);
 }
 
+/* A position as a Python int; NULL when absent. */
+static const Expr *emit_position(Emit *e, int in) {
+    const Known *k = in_known(emit_node(e), in);
+    const Value *v = node_in(emit_node(e), in);
+    if (v && k && k->n == 1 && k->ints)
+        return emit_dim(e, k->ints[0]);
+    if (v)
+        emit_not_jittable(e, "needs a run-time value as a position");
+    return v ? EX(emit_arena(e), "$0.item()", emit_in(e, in)) : NULL;
+}
+
 static void emit_insert(Emit *e) {
     Arena *a = emit_arena(e);
     const Expr *list = emit_in(e, 0), *x = emit_in(e, 1);
-    const Expr *position = emit_ints(e, "position");
+    const Expr *position = emit_position(e, 2);
     emit_out(e, 0,
              position ? EX(a, "insert_at($0, $1, $2)", list, x, position)
                       : append(a, list, x));
 }
 
 static void emit_erase(Emit *e) {
-    const Expr *list = emit_in(e, 0), *position = emit_ints(e, "position");
+    const Expr *list = emit_in(e, 0), *position = emit_position(e, 1);
     emit_out(e, 0,
              position ? EX(emit_arena(e), "erase_at($0, $1)", list, position)
                       : EX(emit_arena(e), "$0[:-1]", list));
+}
+
+static void emit_at(Emit *e) {
+    const Expr *list = emit_in(e, 0), *position = emit_position(e, 1);
+    emit_out(e, 0, EX(emit_arena(e), "$0[$1]", list, position));
 }
 
 static void infer_at(Model *m, Node *n) {
@@ -348,8 +364,7 @@ static const OpDef ops[] = {
      .out = "output_sequence", .fixed = "position", .infer = infer_erase,
      .emit = emit_erase},
     {.name = "SequenceAt", .since = 11, .in = "input_sequence position",
-     .out = "tensor", .fixed = "position", .infer = infer_at,
-     .jax = "$input_sequence[$position]"},
+     .out = "tensor", .fixed = "position", .infer = infer_at, .emit = emit_at},
     {.name = "SequenceLength", .since = 11, .in = "input_sequence", .out = "length",
      .infer = infer_length, .jax = "jnp.array(len($input_sequence), int)"},
     {.name = "SplitToSequence", .since = 11, .in = "input split?",

@@ -73,7 +73,9 @@ static int64_t clamped_length(int64_t start, int64_t stop, int64_t step) {
 /* Counts from the end when negative; false when the sign depends on the symbols. */
 static bool from_front(Dims *ds, Dim bound, Dim size, Dim *result) {
     int64_t limit;
-    if (dim_lower_bound(bound, &limit) && limit >= 0)
+    if (dim_is_int(bound) && bound.c <= -END)
+        *result = dim_int(0);
+    else if (dim_lower_bound(bound, &limit) && limit >= 0)
         *result = bound;
     else if (dim_upper_bound(bound, &limit) && limit < 0)
         *result = dim_add(ds, bound, size);
@@ -87,6 +89,10 @@ static bool from_front(Dims *ds, Dim bound, Dim size, Dim *result) {
 static bool forward_length(Dims *ds, Dim size, Dim start, Dim stop, int64_t step,
                            Dim *length) {
     bool to_end = (dim_is_int(stop) && stop.c >= END) || dim_eq(stop, size);
+    if (to_end && step == 1 && dim_is_int(start) && start.c < 0 && start.c > -END) {
+        *length = dim_min(ds, size, dim_int(-start.c)); /* the last few */
+        return true;
+    }
     if (!from_front(ds, start, size, &start))
         return false;
     if (to_end)

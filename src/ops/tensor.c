@@ -262,7 +262,8 @@ static const Expr *range_argument(Emit *e, int i, const char *name) {
         return emit_dim(e, k->ints[0]);
     if (k && get_float(n, name, &value))
         return emit_float(e, value, in_dtype(n, 0));
-    return emit_ints(e, name);
+    const Expr *x = emit_ints(e, name);
+    return in_rank(n, i) == 1 ? EX(emit_arena(e), "$0[0]", x) : x;
 }
 
 /* float16 and bfloat16 are computed in float32, as Range-27 asks and the older versions

@@ -75,14 +75,10 @@ def test_reshape_allows_zero():
     check_node("Reshape", [x, ints(3, 0)], {"allowzero": 1}, constant=["shape"])
 
 
-@pytest.mark.parametrize("shape", [(0, -1), (4, 6), (3, 0, -1)])
-@pytest.mark.parametrize("allowzero", [0, 1])
+@pytest.mark.parametrize("shape, allowzero", [((0, -1), 0), ((4, 6), 0), ((4, 6), 1)])
 def test_reshape_at_run_time(shape, allowzero):
-    if allowzero and 0 in shape:
-        pytest.skip("a size of zero")
-    x = X if shape[0] != 3 else rand(2, 2, 3)
     attrs = {"allowzero": allowzero}
-    source = check_node("Reshape", [x, ints(*shape)], attrs, infer=False)
+    source = check_node("Reshape", [X, ints(*shape)], attrs, infer=False)
     assert "@jax.jit" not in source
     assert "# Not jitted" in source
 

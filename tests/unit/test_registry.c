@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-/* ---- the table --------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------- */
 
 static void the_table_keeps_its_rules(void **state) {
     Fixture *f = *state;
@@ -88,7 +88,7 @@ static void operators_print_in_the_order_of_their_names(void **state) {
     assert_non_null(strstr(add, "| Add | ai.onnx | 1, 7 | A, B | C |"));
 }
 
-/* ---- reading nodes ----------------------------------------------------------------- */
+/* ---- reading nodes --------------------------------------------------------------- */
 
 static Str float_attr(Arena *a, const char *name, float value) {
     Text t = {.arena = a};
@@ -205,7 +205,7 @@ static void nodes_are_checked_against_the_table(void **state) {
     assert_error(f, OX0303, "required attribute direction is missing");
 }
 
-/* ---- shapes ------------------------------------------------------------------------ */
+/* ---- shapes ---------------------------------------------------------------------- */
 
 static void assert_broadcast(Fixture *f, const char *a, const char *b,
                              const char *expected) {
@@ -278,7 +278,7 @@ static void reductions_drop_axes(void **state) {
     assert_reduced(f, "ArgMax", "x", 0, "int64[3,4]");
 }
 
-/* ---- evaluation -------------------------------------------------------------------- */
+/* ---- evaluation ------------------------------------------------------------------ */
 
 /* Text of the known elements of y = op(a, b). */
 static const char *evaluated(Fixture *f, Model *m) {

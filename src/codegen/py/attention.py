@@ -55,6 +55,17 @@ def attention(q, k, v, bias=None, scale=None, softcap=None, precision=None):
     return jnp.einsum("bhts,bhse->bhte", weights, v)
 
 
+def flex_attention(
+    q, k, v, score_mod=None, prob_mod=None, scale=None, dtype=jnp.float32
+):
+    """attention whose scores and weights (B, H, T, S) go through a function each."""
+    scores = attention_scores(q, k, scale).astype(dtype)
+    weights = jax.nn.softmax(scores if score_mod is None else score_mod(scores))
+    weights = weights if prob_mod is None else prob_mod(weights)
+    v = jnp.repeat(v, q.shape[1] // v.shape[1], axis=1)
+    return jnp.einsum("bhts,bhse->bhte", weights, v.astype(dtype)).astype(v.dtype)
+
+
 def rotary_embedding(x, cos, sin, interleaved=False):
     """Rotates pairs of the last axis of x (B, H, T, D); cos, sin are (B, T, R / 2).
 

@@ -40,10 +40,10 @@ def resize(
     "cubic" interpolation.  box holds the starts and ends of "tf_crop_and_resize", and
     fill is the value outside of x.
     """
-    count = len(scales or sizes)
+    count = len(sizes if scales is None else scales)
     axes = range(x.ndim - count, x.ndim) if axes is None else axes
     lengths = [x.shape[axis] for axis in axes]
-    if scales:
+    if scales is not None:
         scales = np.array(scales, np.float32)
         sizes = [int(size) for size in scales * np.array(lengths, np.float32)]
     else:
@@ -54,25 +54,23 @@ def resize(
             sizes = [int(scale * n + 0.5) for n in lengths]
     z = x if mode == "nearest" else x.astype(jnp.promote_types(x.dtype, jnp.float32))
     for i, axis in enumerate(axes):
-        n, size, scale = lengths[i], sizes[i], float(scales[i])
+        n, scale = lengths[i], float(scales[i])
+        if scale == 1 and box is None:
+            continue
         ends = None if box is None else (box[i], box[count + i])
-        at = resize_positions(n, size, scale, coordinates, ends)
+        at = resize_positions(n, sizes[i], scale, coordinates, ends)
+        z = jnp.moveaxis(z, axis, -1)
         if mode == "nearest":
-            z = jnp.take(z, nearest_index(at, n, scale, rounding), axis)
+            z = z[..., nearest_index(at, n, scale, rounding)]
         else:
+            a = cubic if mode == "cubic" else None
             shrink = min(scale, 1.0) if antialias else 1.0
-            index, weight = interpolation(
-                at, n, None if mode == "linear" else cubic, shrink, exclude_outside
-            )
-            weight = jnp.asarray(weight, z.dtype).reshape(
-                weight.shape + (1,) * (x.ndim - 1 - axis % x.ndim)
-            )
-            z = jnp.sum(jnp.take(z, index, axis) * weight, axis % x.ndim + 1)
+            index, weight = interpolation(at, n, a, shrink, exclude_outside)
+            z = jnp.sum(z[..., index] * jnp.asarray(weight, z.dtype), -1)
         if ends is not None:
-            inside = jnp.asarray((at >= 0) & (at <= n - 1))
-            inside = inside.reshape((-1,) + (1,) * (x.ndim - 1 - axis % x.ndim))
-            z = jnp.where(inside, z, fill)
-    if jnp.issubdtype(x.dtype, jnp.integer) and z.dtype != x.dtype:
+            z = jnp.where((at >= 0) & (at <= n - 1), z, jnp.asarray(fill, z.dtype))
+        z = jnp.moveaxis(z, -1, axis)
+    if jnp.issubdtype(x.dtype, jnp.integer) and mode != "nearest":
         limits = jnp.iinfo(x.dtype)
         z = jnp.clip(jnp.round(z), limits.min, limits.max)
     return z.astype(x.dtype)

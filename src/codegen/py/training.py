@@ -1,4 +1,4 @@
-"""Steps of optimizers; parameters, gradients and states are arrays or tuples of them."""
+"""Steps of optimizers.  Parameters, gradients, states are arrays or tuples of them."""
 
 import jax
 import jax.numpy as jnp
@@ -44,7 +44,9 @@ def adam_step(
     return transpose_step(jax.tree.map(update, x, grad, v, h), x)
 
 
-def momentum_step(x, grad, v, rate, step, alpha, beta, weight_decay, nesterov=False):
+def momentum_step(
+    x, grad, v, rate, step, alpha, beta, weight_decay=0.0, nesterov=False
+):
     """New parameters and velocities."""
     beta = jnp.where(step > 0, beta, 1)
 

@@ -1,0 +1,61 @@
+"""Linear quantization.  Scales and zero points are scalars, or hold one entry for each
+index along an axis of x, or one for each block of that axis.
+"""
+
+import jax.numpy as jnp
+
+
+def along_axis(s, x, axis, block):
+    """The scale or zero point s in a shape that broadcasts to x."""
+    s = jnp.asarray(s)
+    if s.size == 1:
+        return s.reshape(())
+    if block:
+        return jnp.repeat(s, block, axis)[tuple(map(slice, x.shape))]
+    return jnp.expand_dims(s, tuple(range(1, x.ndim - axis % x.ndim)))
+
+
+def round_to_range(y, dtype):
+    """Rounds y half to even, clipped to what the integer type holds."""
+    info = jnp.iinfo(dtype)
+    return jnp.clip(jnp.round(y), info.min, info.max).astype(dtype)
+
+
+def quantize(x, scale, zero_point=0, dtype=jnp.uint8, axis=1, block=0):
+    """x / scale + zero_point as integers: rounded half to even, then clipped."""
+    y = jnp.round(x / along_axis(scale, x, axis, block)).astype(jnp.float32)
+    zero = along_axis(zero_point, x, axis, block).astype(jnp.float32)
+    return round_to_range(y + zero, dtype)
+
+
+def quantize_float(x, scale, zero_point=0, *, dtype, axis=1, block=0, saturate=True):
+    """x / scale + zero_point in a small float type, clipped to its finite range."""
+    y = x / along_axis(scale, x, axis, block)
+    y = y + along_axis(zero_point, x, axis, block).astype(y.dtype)
+    if saturate:
+        largest = float(jnp.finfo(dtype).max)
+        y = jnp.clip(y, -largest, largest)
+    return y.astype(dtype)
+
+
+def dequantize(x, scale, zero_point=0, dtype=jnp.float32, axis=1, block=0):
+    """(x - zero_point) * scale."""
+    wide = jnp.int32 if jnp.issubdtype(x.dtype, jnp.integer) else jnp.float32
+    zero = along_axis(zero_point, x, axis, block).astype(wide)
+    y = (x.astype(wide) - zero).astype(jnp.float32)
+    return (y * along_axis(scale, x, axis, block).astype(jnp.float32)).astype(dtype)
+
+
+def dynamic_quantize(x):
+    """x as uint8 over its own range, with the scale and zero point of that."""
+    low, high = jnp.minimum(jnp.min(x), 0), jnp.maximum(jnp.max(x), 0)
+    scale = jnp.where(high == low, 1, high - low) / 255
+    zero = jnp.round(jnp.clip(-low / scale, 0, 255))
+    y = jnp.clip(jnp.round(x / scale) + zero, 0, 255)
+    return y.astype(jnp.uint8), scale, zero.astype(jnp.uint8)
+
+
+def requantize(x, scale, zero_point):
+    """Integers x times scale, plus zero_point, in the type of zero_point."""
+    y = jnp.round(x * scale) + zero_point.astype(jnp.float32)
+    return round_to_range(y, zero_point.dtype)

@@ -1,0 +1,416 @@
+/* Linear quantization, and products of quantized tensors, which are computed as those of
+ * integers.  Where a formula leaves the order open, it is that of QuantizeLinear: round,
+ * add the zero point, saturate.
+ * Source: the ONNX operators; the division is done in the type of the scale. */
+#include "ops/window.h"
+
+static bool is_wide(DType t) {
+    return t == DT_FLOAT || t == DT_FLOAT16 || t == DT_BFLOAT16 || t == DT_DOUBLE;
+}
+
+static int64_t attr_or_zero(const Node *n, const char *name) {
+    return op_attr(n->op, str_from(name)) ? attr_int(n, name) : 0;
+}
+
+static const Expr *as_type(Emit *e, const Expr *x, DType from, DType to) {
+    return from == to ? x : EX(emit_arena(e), "$0.astype($1)", x, emit_dtype(e, to));
+}
+
+/* ---- QuantizeLinear, DequantizeLinear ---------------------------------------------- */
+
+static bool check_granularity(Model *m, Node *n) {
+    int rank = in_rank(n, 0), scale = in_rank(n, 1), axis;
+    if (rank < 0 || scale < 1 || (scale == 1 && dim_is(in_dim(n, 1, 0), 1)))
+        return true;
+    int64_t block = attr_or_zero(n, "block_size");
+    if (!op_attr(n->op, STR("axis")) || scale != (block ? rank : 1) || block < 0) {
+        node_error(m, n, OX0401, "", "the scale of rank %d does not fit x", scale);
+        return false;
+    }
+    if (rank == 1)
+        return true;
+    if (!fix_axis(m, n, attr_int(n, "axis"), rank, &axis))
+        return false;
+    if (block || dim_known_eq(&m->dims, in_dim(n, 0, axis), in_dim(n, 1, 0)) != 0)
+        return true;
+    node_error(m, n, OX0401, "", "the scale does not fit axis %d of x", axis);
+    return false;
+}
+
+static void infer_as(Model *m, Node *n, DType dtype) {
+    Shape s;
+    in_shape(n, 0, &s);
+    check_granularity(m, n);
+    set_type(m, n, 0, dtype, &s);
+}
+
+static void infer_quantize(Model *m, Node *n) {
+    DType asked = dtype_from_onnx(attr_or_zero(n, "output_dtype"));
+    DType zero = in_dtype(n, 2);
+    if (zero && asked && zero != asked)
+        node_error(m, n, OX0303, "", "output_dtype is not the type of y_zero_point");
+    if (!node_in(n, 2))
+        zero = asked ? asked : DT_UINT8;
+    infer_as(m, n, zero);
+}
+
+static void infer_dequantize(Model *m, Node *n) {
+    DType asked = dtype_from_onnx(attr_or_zero(n, "output_dtype"));
+    infer_as(m, n, asked ? asked : in_dtype(n, 1));
+}
+
+/* Where x is divided: `precision`, else the type of the scale, if it can be divided in. */
+static DType division_type(const Node *n) {
+    DType asked = dtype_from_onnx(attr_or_zero(n, "precision"));
+    if (asked)
+        return asked;
+    if (is_wide(in_dtype(n, 1)))
+        return in_dtype(n, 1);
+    return is_wide(in_dtype(n, 0)) ? in_dtype(n, 0) : DT_FLOAT;
+}
+
+/* axis=..., block=... where the scale is no scalar */
+static const Expr *with_granularity(Emit *e, const Expr *call) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    int64_t block = attr_or_zero(n, "block_size");
+    int64_t axis = op_attr(n->op, STR("axis")) ? attr_int(n, "axis") : 1;
+    if (in_rank(n, 1) == 0)
+        return call;
+    call = call_with(e, call, "axis", axis == 1 ? NULL : ex_int(a, axis));
+    return call_with(e, call, "block", block ? ex_int(a, block) : NULL);
+}
+
+static const Expr *zero_point(Emit *e, int i) {
+    return in_is_zero(emit_node(e), i) ? NULL : emit_in(e, i);
+}
+
+static bool types_are_known(Emit *e) {
+    const Node *n = emit_node(e);
+    if (in_dtype(n, 0) && in_dtype(n, 1) && node_out(n, 0)->type.dtype)
+        return true;
+    emit_fail(e, OX0402, "", "the types are not known");
+    return false;
+}
+
+static void emit_quantize(Emit *e) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    if (!types_are_known(e))
+        return;
+    DType to = node_out(n, 0)->type.dtype, in = division_type(n);
+    bool small_float = dtype_is_float(to);
+    const Expr *x = as_type(e, emit_in(e, 0), in_dtype(n, 0), in);
+    const Expr *scale = as_type(e, emit_in(e, 1), in_dtype(n, 1), in);
+    const Expr *call =
+        small_float ? EX(a, "quantize_float($0, $1$(, $2))", x, scale, zero_point(e, 2))
+                    : EX(a, "quantize($0, $1$(, $2))", x, scale, zero_point(e, 2));
+    if (to != DT_UINT8)
+        call = call_with(e, call, "dtype", emit_dtype(e, to));
+    call = with_granularity(e, call);
+    bool wraps = small_float && to != DT_FLOAT4E2M1 &&
+                 op_attr(n->op, STR("saturate")) && attr_int(n, "saturate") == 0;
+    emit_out(e, 0, call_with(e, call, "saturate", wraps ? ex_bool(a, false) : NULL));
+}
+
+static void emit_dequantize(Emit *e) {
+    const Node *n = emit_node(e);
+    if (!types_are_known(e))
+        return;
+    DType to = node_out(n, 0)->type.dtype;
+    const Expr *call = EX(emit_arena(e), "dequantize($0, $1$(, $2))", emit_in(e, 0),
+                          emit_in(e, 1), zero_point(e, 2));
+    call = call_with(e, call, "dtype", to == DT_FLOAT ? NULL : emit_dtype(e, to));
+    emit_out(e, 0, with_granularity(e, call));
+}
+
+static void infer_dynamic(Model *m, Node *n) {
+    Shape s, scalar = {.rank = 0};
+    in_shape(n, 0, &s);
+    set_type(m, n, 0, DT_UINT8, &s);
+    set_type(m, n, 1, DT_FLOAT, &scalar);
+    set_type(m, n, 2, DT_UINT8, &scalar);
+}
+
+static void emit_dynamic(Emit *e) {
+    const Expr *call = EX(emit_arena(e), "dynamic_quantize($0)", emit_in(e, 0));
+    emit_outs(e, call);
+}
+
+/* ---- integer operands -------------------------------------------------------------- */
+
+static bool is_float8(DType t) {
+    return dtype_is_float(t) && dtype_info(t)->bits == 8;
+}
+
+/* A scale or zero point with one entry for each row or channel stands before `axes`
+ * more axes. */
+static const Expr *before_axes(Emit *e, const Expr *x, int i, int axes) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    const Expr *items[OX_MAX_RANK + 1];
+    if (axes == 0 || in_rank(n, i) != 1 || dim_is(in_dim(n, i, 0), 1))
+        return x;
+    items[0] = ex_slice(a, NULL, NULL, NULL);
+    for (int k = 1; k <= axes; k++)
+        items[k] = ex_none();
+    return ex_index(a, x, items, (size_t)axes + 1);
+}
+
+/* Input i as int32 less its zero point, input `zero`. */
+static const Expr *as_integers(Emit *e, int i, int zero, int axes) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    const Expr *x = EX(a, "$0.astype(jnp.int32)", emit_in(e, i));
+    if (!node_in(n, zero) || in_is_zero(n, zero))
+        return x;
+    return EX(a, "$0 - $1", x, before_axes(e, emit_in(e, zero), zero, axes));
+}
+
+static bool needs_ranks(Emit *e, const int *inputs, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        const Value *v = node_in(emit_node(e), inputs[i]);
+        if (!v || v->type.rank >= 0)
+            continue;
+        emit_fail(e, OX0403, "", "the ranks of the scales are not known");
+        return true;
+    }
+    return false;
+}
+
+/* x_scale * w_scale / y_scale, and the result with the zero point of y. */
+static const Expr *requantized(Emit *e, const Expr *acc, const Expr *w_scale,
+                               const Expr *x_scale, const Expr *y_scale,
+                               const Expr *zero) {
+    return EX(emit_arena(e), "requantize($0, $1 * $2 / $3, $4)", acc, x_scale, w_scale,
+              y_scale, zero);
+}
+
+/* ---- matrices ---------------------------------------------------------------------- */
+
+/* The type of a product of inputs 0 and b. */
+static void infer_product(Model *m, Node *n, int b, DType dtype) {
+    Shape s, t;
+    if (!in_shape(n, 0, &s) || !in_shape(n, b, &t)) {
+        set_unranked(m, n, 0, dtype);
+        return;
+    }
+    if (s.rank < 1 || t.rank < 1) {
+        node_error(m, n, OX0401, "", "a matrix product of a scalar");
+        return;
+    }
+    Dim inner = s.d[s.rank - 1], rows = t.d[t.rank - (t.rank > 1 ? 2 : 1)];
+    if (dim_known_eq(&m->dims, inner, rows) == 0) {
+        node_error(m, n, OX0401, "", "inner dimensions do not match");
+        return;
+    }
+    Shape batch = s, other = t;
+    batch.rank = s.rank > 2 ? s.rank - 2 : 0;
+    other.rank = t.rank > 2 ? t.rank - 2 : 0;
+    if (!broadcast_shape(m, n, &batch, &other))
+        return;
+    if (s.rank > 1)
+        batch.d[batch.rank++] = s.d[s.rank - 2];
+    if (t.rank > 1)
+        batch.d[batch.rank++] = t.d[t.rank - 1];
+    set_type(m, n, 0, dtype, &batch);
+}
+
+static void infer_matmul_integer(Model *m, Node *n) {
+    infer_product(m, n, 1, DT_INT32);
+}
+
+static void infer_qlinear_matmul(Model *m, Node *n) {
+    infer_product(m, n, 3, in_dtype(n, 7));
+}
+
+static void emit_matmul_integer(Emit *e) {
+    static const int ranked[] = {2, 3};
+    if (needs_ranks(e, ranked, OX_COUNT(ranked)))
+        return;
+    const Expr *a = as_integers(e, 0, 2, 1), *b = as_integers(e, 1, 3, 0);
+    emit_out(e, 0, EX(emit_arena(e), "($0) @ ($1)", a, b));
+}
+
+static void emit_qlinear_matmul(Emit *e) {
+    static const int ranked[] = {1, 2, 4, 5, 6, 7};
+    const Node *n = emit_node(e);
+    if (is_float8(in_dtype(n, 0)) || is_float8(in_dtype(n, 3)) ||
+        is_float8(in_dtype(n, 7))) {
+        emit_fail(e, OX0302, "", "products of float8 are not supported");
+        return;
+    }
+    if (needs_ranks(e, ranked, OX_COUNT(ranked)))
+        return;
+    const Expr *acc = EX(emit_arena(e), "($0) @ ($1)", as_integers(e, 0, 2, 1),
+                         as_integers(e, 3, 5, 0));
+    const Expr *a_scale = before_axes(e, emit_in(e, 1), 1, 1);
+    const Expr *y_scale = before_axes(e, emit_in(e, 6), 6, 1);
+    const Expr *zero = before_axes(e, emit_in_named(e, 7), 7, 1);
+    emit_out(e, 0, requantized(e, acc, emit_in(e, 4), a_scale, y_scale, zero));
+}
+
+/* ---- convolutions ------------------------------------------------------------------ */
+
+/* Where the operands of a convolution stand among the inputs; -1: there is none. */
+typedef struct ConvInputs {
+    int w, x_zero, w_zero, bias;
+} ConvInputs;
+
+static const ConvInputs conv_integer = {1, 2, 3, -1};
+static const ConvInputs qlinear_conv = {3, 2, 5, 8};
+
+/* clang-format off */
+#define CONV_ATTRS                                                                     \
+    STRING("auto_pad", "NOTSET"), INTS_OPT("dilations"), INT("group", 1),              \
+    INTS_OPT("kernel_shape"), INTS_OPT("pads"), INTS_OPT("strides")
+/* clang-format on */
+
+static const OpDef conv_view = {.in = "X W", .out = "y", .attrs = {CONV_ATTRS}};
+
+/* window.h reads X and W of a convolution; `view` is the node with x and w there. */
+static bool read_window(Model *m, const Node *n, const ConvInputs *at, Node *view,
+                        Value *in[2], Window *w) {
+    *view = *n;
+    in[0] = node_in(n, 0);
+    in[1] = node_in(n, at->w);
+    view->op = &conv_view;
+    view->in = in;
+    view->n_in = 2;
+    return window_read(m, view, w) && window_slide(m, view, w);
+}
+
+static bool check_channels(Model *m, const Node *n, int w) {
+    int64_t group = attr_int(n, "group");
+    Dim out = in_dim(n, w, 0);
+    bool ok = group > 0 && !(dim_is_int(out) && out.c % group != 0);
+    if (ok) {
+        Dim needed = dim_mul(&m->dims, in_dim(n, w, 1), dim_int(group));
+        ok = dim_known_eq(&m->dims, in_dim(n, 0, 1), needed) != 0;
+    }
+    if (!ok)
+        node_error(m, n, OX0401, "", "w does not fit the channels of x");
+    return ok;
+}
+
+static void infer_conv_with(Model *m, Node *n, const ConvInputs *at, DType dtype) {
+    Node view;
+    Value *in[2];
+    Window w;
+    Shape s;
+    bool ranked = in_rank(n, 0) >= 0 && in_rank(n, at->w) >= 0;
+    if (ranked && read_window(m, n, at, &view, in, &w) && check_channels(m, n, at->w)) {
+        window_shape(n, &w, in_dim(n, at->w, 0), &s);
+        set_type(m, n, 0, dtype, &s);
+    } else if (in_rank(n, 0) >= 0) {
+        set_rank(m, n, 0, dtype, in_rank(n, 0));
+    } else {
+        set_unranked(m, n, 0, dtype);
+    }
+}
+
+static void infer_conv_integer(Model *m, Node *n) {
+    infer_conv_with(m, n, &conv_integer, DT_INT32);
+}
+
+static void infer_qlinear_conv(Model *m, Node *n) {
+    infer_conv_with(m, n, &qlinear_conv, in_dtype(n, 7));
+}
+
+static const Expr *window_options(Emit *e, const Expr *call, const Window *w) {
+    Arena *a = emit_arena(e);
+    bool fixed = true;
+    for (int i = 0; i < w->n; i++)
+        fixed = fixed && dim_is_int(w->lo[i]) && dim_is_int(w->hi[i]);
+    Str same = w->mode == PAD_SAME_UPPER ? STR("SAME") : STR("SAME_LOWER");
+    const Expr *padding =
+        fixed ? window_padding(e, w->lo, w->hi, w->n) : ex_str(a, same);
+    int64_t group = attr_int(emit_node(e), "group");
+    call = call_with(e, call, "stride", window_ints(e, w->stride, w->n, 1));
+    call = call_with(e, call, "padding", padding);
+    call = call_with(e, call, "dilation", window_ints(e, w->dilation, w->n, 1));
+    return call_with(e, call, "groups", group == 1 ? NULL : ex_int(a, group));
+}
+
+/* The convolution of the integers; NULL after an error. */
+static const Expr *conv_call(Emit *e, const ConvInputs *at, int *spatial) {
+    const int ranked[] = {0, at->w, at->x_zero, at->w_zero};
+    Node view;
+    Value *in[2];
+    Window w;
+    if (needs_ranks(e, ranked, OX_COUNT(ranked)) ||
+        !read_window(emit_model(e), emit_node(e), at, &view, in, &w))
+        return NULL;
+    *spatial = w.n;
+    const Expr *bias = at->bias < 0 || in_is_zero(emit_node(e), at->bias)
+                           ? NULL
+                           : emit_in(e, at->bias);
+    const Expr *call =
+        EX(emit_arena(e), "conv($0, $1$(, $2))", as_integers(e, 0, at->x_zero, 0),
+           as_integers(e, at->w, at->w_zero, w.n + 1), bias);
+    return window_options(e, call, &w);
+}
+
+static void emit_conv_integer(Emit *e) {
+    int spatial;
+    const Expr *acc = conv_call(e, &conv_integer, &spatial);
+    if (acc)
+        emit_out(e, 0, acc);
+}
+
+static void emit_qlinear_conv(Emit *e) {
+    static const int ranked[] = {4};
+    int spatial;
+    const Expr *acc = conv_call(e, &qlinear_conv, &spatial);
+    if (!acc || needs_ranks(e, ranked, OX_COUNT(ranked)))
+        return;
+    const Expr *w_scale = before_axes(e, emit_in(e, 4), 4, spatial);
+    emit_out(e, 0,
+             requantized(e, acc, w_scale, emit_in(e, 1), emit_in(e, 6),
+                         emit_in_named(e, 7)));
+}
+
+/* ---- table ------------------------------------------------------------------------- */
+
+/* clang-format off */
+#define QUANTIZE(first, last, ...)                                                     \
+    {.name = "QuantizeLinear", .since = (first), .until = (last),                      \
+     .in = "x y_scale y_zero_point?", .out = "y", .attrs = {__VA_ARGS__},              \
+     .infer = infer_quantize, .emit = emit_quantize}
+#define DEQUANTIZE(first, last, ...)                                                   \
+    {.name = "DequantizeLinear", .since = (first), .until = (last),                    \
+     .in = "x x_scale x_zero_point?", .out = "y", .attrs = {__VA_ARGS__},              \
+     .infer = infer_dequantize, .emit = emit_dequantize}
+#define AXIS INT("axis", 1)
+#define BLOCK INT("block_size", 0)
+#define TYPE INT("output_dtype", 0)
+#define SATURATE INT("saturate", 1)
+
+static const OpDef ops[] = {
+    QUANTIZE(10, 12, {0}),
+    QUANTIZE(13, 18, AXIS),
+    QUANTIZE(19, 20, AXIS, SATURATE),
+    QUANTIZE(21, 22, AXIS, SATURATE, BLOCK, TYPE),
+    QUANTIZE(23, 0, AXIS, SATURATE, BLOCK, TYPE, INT("precision", 0)),
+    DEQUANTIZE(10, 12, {0}),
+    DEQUANTIZE(13, 20, AXIS),
+    DEQUANTIZE(21, 22, AXIS, BLOCK),
+    DEQUANTIZE(23, 0, AXIS, BLOCK, TYPE),
+    {.name = "DynamicQuantizeLinear", .since = 11, .in = "x",
+     .out = "y y_scale y_zero_point", .infer = infer_dynamic, .emit = emit_dynamic},
+    {.name = "MatMulInteger", .since = 10, .in = "A B a_zero_point? b_zero_point?",
+     .out = "Y", .infer = infer_matmul_integer, .emit = emit_matmul_integer},
+    {.name = "QLinearMatMul", .since = 10,
+     .in = "a a_scale a_zero_point b b_scale b_zero_point y_scale y_zero_point",
+     .out = "y", .infer = infer_qlinear_matmul, .emit = emit_qlinear_matmul},
+    {.name = "ConvInteger", .since = 10, .in = "x w x_zero_point? w_zero_point?",
+     .out = "y", .attrs = {CONV_ATTRS},
+     .infer = infer_conv_integer, .emit = emit_conv_integer},
+    {.name = "QLinearConv", .since = 10,
+     .in = "x x_scale x_zero_point w w_scale w_zero_point y_scale y_zero_point B?",
+     .out = "y", .attrs = {CONV_ATTRS},
+     .infer = infer_qlinear_conv, .emit = emit_qlinear_conv},
+};
+/* clang-format on */
+
+const OpFamily ops_quant = FAMILY(ops);
