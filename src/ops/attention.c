@@ -282,7 +282,7 @@ static void emit_attention(Emit *e) {
 /* ---- FlexAttention ----------------------------------------------------------------- */
 
 /* The type of scores and weights: softmax_precision, else at least float32. */
-static DType softmax_type(const Node *n) {
+static DType flex_type(const Node *n) {
     if (attr_has(n, "softmax_precision"))
         return dtype_from_onnx(attr_int(n, "softmax_precision"));
     return in_dtype(n, 0) == DT_DOUBLE ? DT_DOUBLE : DT_FLOAT;
@@ -304,7 +304,7 @@ static bool infer_modifier(Model *m, Node *n, const char *name, const Type *scor
 
 static void infer_flex(Model *m, Node *n) {
     Heads a;
-    Type scores = {.dtype = softmax_type(n), .rank = -1};
+    Type scores = {.dtype = flex_type(n), .rank = -1};
     Dim dims[4];
     bool known = read_heads(m, n, &a);
     if (known && in_rank(n, 0) != 4) {
@@ -332,7 +332,7 @@ static const Expr *with_modifier(Emit *e, const Expr *call, const char *name) {
 
 static void emit_flex(Emit *e) {
     Node *n = emit_node(e);
-    DType dtype = softmax_type(n);
+    DType dtype = flex_type(n);
     const Expr *call = emit_template(e, "flex_attention($Q, $K, $V)");
     call = with_modifier(e, call, "score_mod");
     call = with_modifier(e, call, "prob_mod");
