@@ -81,8 +81,24 @@ static const Expr *with_granularity(Emit *e, const Expr *call) {
     return call_with(e, call, "block", block ? ex_int(a, block) : NULL);
 }
 
+/* A zero point: a Python int where it is one known number. */
+static const Expr *integer(Emit *e, int i) {
+    const Known *k = in_known(emit_node(e), i);
+    bool one = k && k->n == 1 && k->ints && dim_is_int(k->ints[0]);
+    return one ? ex_int(emit_arena(e), k->ints[0].c) : emit_in(e, i);
+}
+
 static const Expr *zero_point(Emit *e, int i) {
-    return in_is_zero(emit_node(e), i) ? NULL : emit_in(e, i);
+    return in_is_zero(emit_node(e), i) ? NULL : integer(e, i);
+}
+
+/* The scale in type `to`: a Python float where it is one known number. */
+static const Expr *scale_in(Emit *e, DType to) {
+    const Node *n = emit_node(e);
+    const Known *k = in_known(n, 1);
+    if (k && k->n == 1 && k->floats && in_dtype(n, 1) == to)
+        return emit_float(e, k->floats[0], to);
+    return as_type(e, emit_in(e, 1), in_dtype(n, 1), to);
 }
 
 static bool types_are_known(Emit *e) {
@@ -101,7 +117,7 @@ static void emit_quantize(Emit *e) {
     DType to = node_out(n, 0)->type.dtype, in = division_type(n);
     bool small_float = dtype_is_float(to);
     const Expr *x = as_type(e, emit_in(e, 0), in_dtype(n, 0), in);
-    const Expr *scale = as_type(e, emit_in(e, 1), in_dtype(n, 1), in);
+    const Expr *scale = scale_in(e, in);
     const Expr *call =
         small_float ? EX(a, "quantize_float($0, $1$(, $2))", x, scale, zero_point(e, 2))
                     : EX(a, "quantize($0, $1$(, $2))", x, scale, zero_point(e, 2));
@@ -119,7 +135,7 @@ static void emit_dequantize(Emit *e) {
         return;
     DType to = node_out(n, 0)->type.dtype;
     const Expr *call = EX(emit_arena(e), "dequantize($0, $1$(, $2))", emit_in(e, 0),
-                          emit_in(e, 1), zero_point(e, 2));
+                          scale_in(e, in_dtype(n, 1)), zero_point(e, 2));
     call = call_with(e, call, "dtype", to == DT_FLOAT ? NULL : emit_dtype(e, to));
     emit_out(e, 0, with_granularity(e, call));
 }
@@ -164,7 +180,7 @@ static const Expr *as_integers(Emit *e, int i, int zero, int axes) {
     const Expr *x = EX(a, "$0.astype(jnp.int32)", emit_in(e, i));
     if (!node_in(n, zero) || in_is_zero(n, zero))
         return x;
-    return EX(a, "$0 - $1", x, before_axes(e, emit_in(e, zero), zero, axes));
+    return EX(a, "$0 - $1", x, before_axes(e, integer(e, zero), zero, axes));
 }
 
 static bool needs_ranks(Emit *e, const int *inputs, size_t count) {
@@ -178,12 +194,14 @@ static bool needs_ranks(Emit *e, const int *inputs, size_t count) {
     return false;
 }
 
-/* x_scale * w_scale / y_scale, and the result with the zero point of y. */
-static const Expr *requantized(Emit *e, const Expr *acc, const Expr *w_scale,
-                               const Expr *x_scale, const Expr *y_scale,
+/* The sum of products times x_scale * w_scale / y_scale, as y. */
+static const Expr *requantized(Emit *e, const Expr *acc, const Expr *x_scale,
+                               const Expr *w_scale, const Expr *y_scale,
                                const Expr *zero) {
-    return EX(emit_arena(e), "requantize($0, $1 * $2 / $3, $4)", acc, x_scale, w_scale,
-              y_scale, zero);
+    DType to = in_dtype(emit_node(e), 7);
+    const Expr *call = EX(emit_arena(e), "requantize($0, $1 * $2 / $3, $4)", acc,
+                          x_scale, w_scale, y_scale, zero);
+    return call_with(e, call, "dtype", to == DT_UINT8 ? NULL : emit_dtype(e, to));
 }
 
 /* ---- matrices ---------------------------------------------------------------------- */
@@ -246,8 +264,8 @@ static void emit_qlinear_matmul(Emit *e) {
                          as_integers(e, 3, 5, 0));
     const Expr *a_scale = before_axes(e, emit_in(e, 1), 1, 1);
     const Expr *y_scale = before_axes(e, emit_in(e, 6), 6, 1);
-    const Expr *zero = before_axes(e, emit_in_named(e, 7), 7, 1);
-    emit_out(e, 0, requantized(e, acc, emit_in(e, 4), a_scale, y_scale, zero));
+    const Expr *zero = before_axes(e, integer(e, 7), 7, 1);
+    emit_out(e, 0, requantized(e, acc, a_scale, emit_in(e, 4), y_scale, zero));
 }
 
 /* ---- convolutions ------------------------------------------------------------------ */
@@ -366,8 +384,7 @@ static void emit_qlinear_conv(Emit *e) {
         return;
     const Expr *w_scale = before_axes(e, emit_in(e, 4), 4, spatial);
     emit_out(e, 0,
-             requantized(e, acc, w_scale, emit_in(e, 1), emit_in(e, 6),
-                         emit_in_named(e, 7)));
+             requantized(e, acc, emit_in(e, 1), w_scale, emit_in(e, 6), integer(e, 7)));
 }
 
 /* ---- table ------------------------------------------------------------------------- */

@@ -1,8 +1,8 @@
 """Write seeds of the fuzz targets: `make_corpus.py` adds to corpus/.
 
 fuzz_compile starts from the test fixtures and one node of each operator of ONNX,
-fuzz_parser from a model that holds every kind of message. Seeds named found_* once made a
-target fail; they stay.
+fuzz_parser from a model that holds every kind of message. Seeds named found_* once made
+a target fail; they stay.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """If, Loop and Scan."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,7 +38,7 @@ def test_if(condition):
     check_text(
         BRANCHES,
         [X, condition],
-        contains=["    double = x + x\n", "jax.lax.cond(\n        c,"],
+        contains=["    double = x + x\n", "jax.lax.cond("],
     )
 
 
@@ -101,7 +103,8 @@ def test_if_types_differ_inside_loop():
     text = """
     g (float[3] x, bool c) => (float[3] y) {
       n = Constant<value = int64 {2}>()
-      y = Loop (n, , x) <body = b (int64 i, bool k, float[3] s) => (bool k2, float[3] t) {
+      y = Loop (n, , x) <body =
+          b (int64 i, bool k, float[3] s) => (bool k2, float[3] t) {
         k2 = Identity(k)
         u = If (c) <
           then_branch = t () => (float[3] a) { a = Identity(s) },
@@ -118,34 +121,23 @@ def test_if_known_condition():
     """The branch that is taken takes the node's place; the other one may be wrong."""
     text = """
     g (float[3, n] x) => (float[m] y) {
-      zero = Constant<value = int64 {0}>()
-      three = Constant<value = int64 {3}>()
+      zero = Constant<value = int64[1] {0}>()
+      three = Constant<value = int64[1] {3}>()
       shape = Shape(x)
       size = Gather(shape, zero)
       c = Equal(size, three)
       y = If (c) <
         then_branch = t () => (float[n] a) {
-          i = Constant<value = int64[1] {1}>()
-          row = Slice(x, i, i_end, axes)
-          i_end = Constant<value = int64[1] {2}>()
-          axes = Constant<value = int64[1] {0}>()
-          a = Squeeze(row, axes)
+          one = Constant<value = int64[1] {1}>()
+          two = Constant<value = int64[1] {2}>()
+          row = Slice(x, one, two, zero)
+          a = Squeeze(row, zero)
         },
-        else_branch = e () => (float[3, n] b) { w = Squeeze(x, wrong)  b = Neg(w) }>
+        else_branch = e () => (float[n] b) {
+          axis = Constant<value = int64[1] {7}>()
+          b = Squeeze(x, axis)
+        }>
     }"""
-    text = text.replace(
-        """          row = Slice(x, i, i_end, axes)
-          i_end = Constant<value = int64[1] {2}>()
-          axes = Constant<value = int64[1] {0}>()
-""",
-        """          i_end = Constant<value = int64[1] {2}>()
-          axes = Constant<value = int64[1] {0}>()
-          row = Slice(x, i, i_end, axes)
-""",
-    ).replace(
-        "{ w = Squeeze(x, wrong)  b = Neg(w) }",
-        "{ wrong = Constant<value = int64[1] {0}>()  w = Squeeze(x, wrong)  b = Neg(w) }",
-    )
     x = np.arange(12, dtype=np.float32).reshape(3, 4)
     check_text(text, [x], [x[1]], names={"n": 4, "m": 4}, lacks=["cond", "if "])
 
@@ -258,12 +250,13 @@ def test_if_symbolic_dimension_of_a_branch():
 
 def loop(outputs, count, state, body, *, cond="", before=""):
     """A model with one Loop; the state begins at the inputs x, ..."""
+    names = re.findall(r"(\w+)(?:,|$)", re.sub(r"\[.*?\]", "", outputs))
     return f"""
     g (float[3] x, int64 m, bool c) => ({outputs}) {{
       {before}
       five = Constant<value = int64 {{5}}>()
       none = Constant<value = int64 {{0}}>()
-      {", ".join(o.split()[-1] for o in outputs.split(","))} =
+      {", ".join(names)} =
         Loop ({count}, {cond}, {state}) <body = b {body}>
     }}"""
 
@@ -663,7 +656,7 @@ def test_scan(opset, in_dirs, out_dirs, out_axes):
         [X, a, b],
         expected,
         opset=opset,
-        contains=["jax.lax.scan(body, x, (a, jnp.moveaxis(b, 1, 0)"]
+        contains=["jax.lax.scan(body, x, (a"]
         + [", reverse=True)"] * both,
         rtol=1e-5,
     )
@@ -696,7 +689,8 @@ def test_scan_without_state():
 def test_scan_in_a_loop():
     text = """
     g (float[3] x, float[4, 3] a, int64 m) => (float[3] y) {
-      y = Loop (m, , x) <body = b (int64 i, bool k, float[3] s) => (bool k2, float[3] t) {
+      y = Loop (m, , x) <body =
+          b (int64 i, bool k, float[3] s) => (bool k2, float[3] t) {
         k2 = Identity(k)
         t, rows = Scan (s, a) <num_scan_inputs = 1,
           body = f (float[3] p, float[3] q) => (float[3] r, float[3] v) {

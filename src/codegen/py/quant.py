@@ -15,17 +15,17 @@ def along_axis(s, x, axis, block):
     return jnp.expand_dims(s, tuple(range(1, x.ndim - axis % x.ndim)))
 
 
-def round_to_range(y, dtype):
-    """Rounds y half to even, clipped to what the integer type holds."""
+def clip_to(y, dtype):
+    """y in an integer type, clipped to what that holds."""
     info = jnp.iinfo(dtype)
-    return jnp.clip(jnp.round(y), info.min, info.max).astype(dtype)
+    return jnp.clip(y, info.min, info.max).astype(dtype)
 
 
 def quantize(x, scale, zero_point=0, dtype=jnp.uint8, axis=1, block=0):
     """x / scale + zero_point as integers: rounded half to even, then clipped."""
     y = jnp.round(x / along_axis(scale, x, axis, block)).astype(jnp.float32)
     zero = along_axis(zero_point, x, axis, block).astype(jnp.float32)
-    return round_to_range(y + zero, dtype)
+    return clip_to(y + zero, dtype)
 
 
 def quantize_float(x, scale, zero_point=0, *, dtype, axis=1, block=0, saturate=True):
@@ -55,7 +55,7 @@ def dynamic_quantize(x):
     return y.astype(jnp.uint8), scale, zero.astype(jnp.uint8)
 
 
-def requantize(x, scale, zero_point):
-    """Integers x times scale, plus zero_point, in the type of zero_point."""
-    y = jnp.round(x * scale) + zero_point.astype(jnp.float32)
-    return round_to_range(y, zero_point.dtype)
+def requantize(x, scale, zero_point=0, dtype=jnp.uint8):
+    """Sums x times scale, rounded half to even, plus zero_point, then clipped."""
+    y = jnp.round(x * scale) + jnp.asarray(zero_point, jnp.float32)
+    return clip_to(y, dtype)

@@ -17,14 +17,8 @@ def sample(x, places, mode="linear", padding="zeros", low=0.0, high=1.0):
     reach = {"nearest": 0, "linear": 1, "cubic": 2}[mode]
     for i, at in enumerate(places):
         size = x.shape[2 + i]
-        ends = low, size - high
         if mode == "nearest":
             at = jnp.round(at)
-        if padding == "border":
-            outside = (at < ends[0]) | (at > ends[1])
-            at = jnp.where(outside, jnp.clip(at, 0, size - 1), at)
-        elif padding == "reflection":
-            at = reflect(at, *ends)
         # The taps of this axis lie on axis i of the last n.
         taps = (1,) * i + (-1,) + (1,) * (n - 1 - i)
         steps = jnp.arange(1 - reach, reach + 1) if reach else jnp.zeros(1)
@@ -39,7 +33,7 @@ def sample(x, places, mode="linear", padding="zeros", low=0.0, high=1.0):
         if padding == "zeros":
             inside = inside & (near >= 0) & (near <= size - 1)
         elif padding == "reflection":
-            near = reflect(near, *ends)
+            near = reflect(near, low, size - high)
         index.append(jnp.clip(near, 0, size - 1).astype(int))
     index[0] = index[0].reshape(-1, *[1] * (places[0].ndim - 1 + n))
     z = jnp.moveaxis(x, 1, -1)[tuple(index)]
@@ -229,15 +223,14 @@ def max_roi_pool(x, rois, size, scale=1.0):
     for i, cells in enumerate(size):
         corners = rois[:, jnp.array([2 - i, 4 - i])] * scale
         corners = jnp.sign(corners) * jnp.floor(jnp.abs(corners) + 0.5)
-        cell = jnp.maximum(corners[:, 1] - corners[:, 0] + 1, 1) / cells
-        k = jnp.arange(cells, dtype=rois.dtype)
-        start = jnp.floor(k * cell[:, None]) + corners[:, :1]
-        stop = jnp.ceil((k + 1) * cell[:, None]) + corners[:, :1]
+        start, end = corners.astype(int).T[..., None]
+        extent = jnp.maximum(end - start + 1, 1)
+        low = start + jnp.arange(cells) * extent // cells
+        high = start - jnp.arange(-1, -1 - cells, -1) * extent // cells
         at = jnp.arange(x.shape[2 + i])
-        inside = (at >= start[..., None]) & (at < stop[..., None])
+        inside = (at >= low[..., None]) & (at < high[..., None])
         y = jnp.moveaxis(y, 2 + i, -1)[..., None, :]
-        inside = inside[:, None, None]
-        y = jnp.max(jnp.where(inside, y, -jnp.inf), -1)
+        y = jnp.max(jnp.where(inside[:, None, None], y, -jnp.inf), -1)
         y = jnp.moveaxis(y, -1, 2 + i)
     return jnp.where(jnp.isneginf(y), 0, y).astype(x.dtype)
 
