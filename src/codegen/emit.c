@@ -25,7 +25,10 @@ struct Emit {
 
 /* ---- values ------------------------------------------------------------------------ */
 
+/* After an error of the model, what is missing here only follows from it. */
 static void report_defect(Gen *g, const Node *n, const char *what) {
+    if (diag_status(g->m->diags) != OX_OK)
+        return;
     diag_add(g->m->diags, OX0302, n ? node_where(g->m, n) : (Str){0},
              STR("this is a defect of the compiler: please report it"), "%s", what);
 }

@@ -32,7 +32,8 @@ static void unpack(Gen *g, Scope *s, const EmitPart *part, Str name) {
     Str *names = ARENA_ARRAY(g->arena, (size_t)part->count, Str);
     for (int i = 0; names && i < part->count; i++) {
         const Value *v = s->graph->inputs[part->first + i];
-        names[i] = gen_unique_name(g, gen_name_hint(g, v));
+        bool read = g->code[v->id].reads || g->code[v->id].keep;
+        names[i] = read ? gen_unique_name(g, gen_name_hint(g, v)) : STR("_");
         bind_value(g, v, ex_name(g->arena, names[i]));
     }
     if (names)

@@ -60,6 +60,25 @@ static const Expr *filled(Gen *g, const Value *v, const Known *one, const Expr *
     return EX(g->arena, "jnp.full($0, $1, $2)", shape, item, dtype);
 }
 
+/* Integers that count up by one from where they start; fewer read better as a list. */
+static bool counts_up(const Known *k) {
+    enum { COUNT_MIN = 5 };
+    for (size_t i = 0; k->ints && i < k->n; i++)
+        if (!dim_is_int(k->ints[i]) || k->ints[i].c != k->ints[0].c + (int64_t)i)
+            return false;
+    return k->ints && k->n >= COUNT_MIN;
+}
+
+/* jnp.arange(15).reshape(1, 15) */
+static const Expr *counted(Gen *g, const Value *v, const Expr *shape) {
+    Arena *a = g->arena;
+    int64_t first = v->known->ints[0].c, end = first + (int64_t)v->known->n;
+    const Expr *dtype = v->type.dtype == DT_INT64 ? NULL : gen_dtype(g, v->type.dtype);
+    const Expr *x = EX(a, "jnp.arange($($0, )$1$(, dtype=$2))",
+                       first ? ex_int(a, first) : NULL, ex_int(a, end), dtype);
+    return v->type.rank == 1 ? x : EX(a, "$0.reshape(*$1)", x, shape);
+}
+
 const Expr *gen_literal(Gen *g, const Value *v) {
     const Known *k = v->known;
     if ((!k && !v->splat) || v->type.rank < 0)
@@ -70,6 +89,8 @@ const Expr *gen_literal(Gen *g, const Value *v) {
         return EX(g->arena, "jnp.zeros($0, $1)", shape, dtype);
     if (v->splat && (!k || k->n > 1))
         return filled(g, v, v->splat, shape);
+    if (counts_up(k))
+        return counted(g, v, shape);
     size_t next = 0;
     return EX(g->arena, "jnp.array($0, $1)", nested(g, v, 0, &next), dtype);
 }

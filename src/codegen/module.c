@@ -60,8 +60,10 @@ static void count_reads(void *user, Graph *graph) {
             if (n->out[k])
                 keep_origins(g, n->out[k]);
     }
-    for (size_t i = 0; i < graph->n_outputs; i++)
+    for (size_t i = 0; i < graph->n_outputs; i++) {
         g->code[graph->outputs[i]->id].reads++;
+        keep_origins(g, graph->outputs[i]);
+    }
 }
 
 /* The parameters of forward; those behind the inputs are there when it is random. */
@@ -156,7 +158,8 @@ static void use_helper(Gen *g, Str name) {
     Str *text = map_get(&g->helper_index, name);
     if (!text || map_get(&g->helpers, name))
         return;
-    map_set(&g->helpers, name, text);
+    if (!map_set(&g->helpers, name, text))
+        return; /* not noted, so a helper that names itself would come back */
     use_named_in(g, *text);
     (void)ARENA_PUSH(g->arena, &g->helper_order, *text);
 }
@@ -286,6 +289,16 @@ static void print_module_docstring(Gen *g, Text *t, const Str *inputs,
     print_docstring(t, 0, text_view(&doc));
 }
 
+/* Without jit, what callers give may be numpy arrays, which lack methods of JAX's. */
+static void print_conversion(Gen *g, Text *t, const Str *inputs, size_t n) {
+    const Expr **items = ARENA_ARRAY(g->arena, n, const Expr *);
+    for (size_t i = 0; items && i < n; i++)
+        items[i] = ex_name(g->arena, inputs[i]);
+    const Expr *all = n == 1 ? ex_name(g->arena, inputs[0])
+                             : ex_seq(g->arena, EX_TUPLE, items, items ? n : 0);
+    print_assign(t, 1, inputs, n, EX(g->arena, "jax.tree.map(jnp.asarray, $0)", all));
+}
+
 static void print_forward(Gen *g, Text *t, const Str *inputs) {
     const Graph *graph = g->m->graph;
     const Expr *result = return_expr(g, graph);
@@ -298,6 +311,8 @@ static void print_forward(Gen *g, Text *t, const Str *inputs) {
         text_str(&why, g->run_time.items[i]);
         print_comment(t, 1, text_view(&why));
     }
+    if (g->run_time.count)
+        print_conversion(g, t, inputs, graph->n_inputs + 1);
     print_statements(t, 1, &g->prelude, true);
     print_statements(t, 1, &g->scope->body, !g->prelude.count && !g->run_time.count);
     print_return(t, 1, result);

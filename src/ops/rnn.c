@@ -45,6 +45,7 @@ static bool check_dim(Model *m, const Node *n, int i, int axis, Dim want) {
 
 typedef struct Sizes {
     Dim t, b, d, h;
+    Dim rows; /* of W and R: h for each gate */
 } Sizes;
 
 static bool check_weights(Model *m, Node *n, const Sizes *s) {
@@ -53,15 +54,15 @@ static bool check_weights(Model *m, Node *n, const Sizes *s) {
             return false;
     if (in_rank(n, 1) < 0 || in_rank(n, 2) < 0)
         return true;
-    Dim rows = in_dim(n, 2, 1);
     bool ok = check_dim(m, n, 1, 0, s->d) && check_dim(m, n, 2, 0, s->d) &&
-              check_dim(m, n, 1, 1, rows) && check_dim(m, n, 2, 2, s->h);
+              check_dim(m, n, 1, 1, s->rows) && check_dim(m, n, 2, 1, s->rows) &&
+              check_dim(m, n, 2, 2, s->h);
     if (in_rank(n, 0) == 3)
         ok = ok && check_dim(m, n, 1, 2, in_dim(n, 0, 2));
     return ok;
 }
 
-static Sizes read_sizes(Model *m, Node *n) {
+static Sizes read_sizes(Model *m, Node *n, int gates) {
     Sizes s;
     bool batch_first = has_layout(n);
     s.t = in_rank(n, 0) == 3 ? in_dim(n, 0, batch_first) : fresh_dim(m, n, 0, 0);
@@ -71,10 +72,11 @@ static Sizes read_sizes(Model *m, Node *n) {
         s.h = dim_int(attr_int(n, "hidden_size"));
     else
         s.h = in_rank(n, 2) == 3 ? in_dim(n, 2, 2) : fresh_dim(m, n, 0, 3);
+    s.rows = dim_mul(&m->dims, dim_int(gates), s.h);
     return s;
 }
 
-static void infer_recurrent(Model *m, Node *n) {
+static void infer_recurrent(Model *m, Node *n, int gates) {
     DType dtype = in_dtype(n, 0);
     Shape y = {.rank = 4}, last = {.rank = 3};
     bool ok = check_direction(m, n);
@@ -82,7 +84,7 @@ static void infer_recurrent(Model *m, Node *n) {
         ok = check_rank(m, n, i, 3);
     if (!ok)
         return;
-    Sizes s = read_sizes(m, n);
+    Sizes s = read_sizes(m, n, gates);
     if (!check_weights(m, n, &s))
         return;
     bool batch_first = has_layout(n);
@@ -95,6 +97,18 @@ static void infer_recurrent(Model *m, Node *n) {
     set_type(m, n, 0, dtype, &y);
     for (int k = 1; k < (int)n->n_out; k++)
         set_type(m, n, k, dtype, &last);
+}
+
+static void infer_rnn(Model *m, Node *n) {
+    infer_recurrent(m, n, 1);
+}
+
+static void infer_gru(Model *m, Node *n) {
+    infer_recurrent(m, n, 3);
+}
+
+static void infer_lstm(Model *m, Node *n) {
+    infer_recurrent(m, n, 4);
 }
 
 /* ---- activations ------------------------------------------------------------------- */
@@ -281,16 +295,16 @@ static void emit_lstm(Emit *e) {
 #define RNN(first, last, ...)                                                          \
     {.name = "RNN", .since = (first), .until = (last), .in = STATE_IN,                 \
      .out = "Y? Y_h?", .attrs = {COMMON, FORWARD, __VA_ARGS__},                        \
-     .infer = infer_recurrent, .emit = emit_rnn}
+     .infer = infer_rnn, .emit = emit_rnn}
 #define GRU(first, last, ...)                                                          \
     {.name = "GRU", .since = (first), .until = (last), .in = STATE_IN,                 \
      .out = "Y? Y_h?", .attrs = {COMMON, __VA_ARGS__},                                 \
-     .infer = infer_recurrent, .emit = emit_gru}
+     .infer = infer_gru, .emit = emit_gru}
 #define LSTM(first, last, ...)                                                         \
     {.name = "LSTM", .since = (first), .until = (last),                                \
      .in = STATE_IN " initial_c? P?", .out = "Y? Y_h? Y_c?",                           \
      .attrs = {COMMON, FORWARD, INT("input_forget", 0), __VA_ARGS__},                  \
-     .infer = infer_recurrent, .emit = emit_lstm}
+     .infer = infer_lstm, .emit = emit_lstm}
 #define RESET INT("linear_before_reset", 0)
 #define LAYOUT INT("layout", 0)
 #define SEQUENCE INT("output_sequence", 0)

@@ -280,7 +280,9 @@ def non_max_suppression(
     boxes = jnp.concatenate([jnp.minimum(*corners), jnp.maximum(*corners)], -1)
     if score_threshold is not None:
         scores = jnp.where(scores > score_threshold, scores, -jnp.inf)
-    count = max(min(count, boxes.shape[1]), 0)
+    count = min(count, boxes.shape[1])
+    if count <= 0:
+        return jnp.zeros((0, 3), int)
 
     def per_image(boxes, scores):
         return jax.vmap(lambda s: select_boxes(boxes, s, count, iou_threshold))(scores)
