@@ -538,7 +538,7 @@ void doc_print(Doc *d, Text *out, size_t indent, size_t width) {
         text.n = 0;
         print_once(&p, &text, indent);
         bool stable = pass && str_eq(text_view(&text), text_view(&before));
-        if (stable || !d->has_best || !memchr(text.p, '\n', text.n))
+        if (stable || !d->has_best || !text.n || !memchr(text.p, '\n', text.n))
             break;
         force_groups(&p);
         memset(p.commas, 0, d->count);

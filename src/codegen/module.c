@@ -425,6 +425,11 @@ static void print_module(Gen *g, Text *t, const Str *inputs, const Str *outputs)
 }
 
 void codegen_module(Model *m, const CodegenOptions *options, Module *module) {
+    if (!m->graph->n_outputs) {
+        diag_add(m->diags, OX0201, (Str){0}, STR("name some with --outputs"),
+                 "the graph has no outputs");
+        return;
+    }
     Gen g = {.m = m, .arena = m->arena, .options = options};
     g.used_names.arena = g.symbols.arena = g.helpers.arena = m->arena;
     g.param_keys.arena = g.helper_index.arena = m->arena;

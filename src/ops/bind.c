@@ -78,7 +78,7 @@ static const Tensor *constant_tensor(Model *m, const PbAttr *a) {
 
 /* true when the node has become a value and is to be dropped. */
 static bool become_value(Model *m, Node *n) {
-    Value *v = n->n_out ? n->out[0] : NULL;
+    Value *v = n->n_out == 1 ? n->out[0] : NULL;
     for (uint32_t i = 0; i < n->n_attrs && v; i++) {
         const PbAttr *a = n->attrs[i].pb;
         if (!str_starts(a->name, STR("value")))

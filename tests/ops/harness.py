@@ -510,7 +510,8 @@ def run_case(case):
             check_draw(case.model, _arrays(inputs), _arrays(outputs))
             continue
         expected = _arrays(outputs)
-        bfloat16 = any(getattr(e, "dtype", None) == ml_dtypes.bfloat16 for e in expected)
+        dtypes = [getattr(e, "dtype", None) for e in expected]
+        bfloat16 = ml_dtypes.bfloat16 in dtypes
         check_model(
             case.model,
             _arrays(inputs),

@@ -110,7 +110,7 @@ def same_default(ours, schema_attribute):
 def attribute_faults(schema, entry):
     """{name: what is wrong} over the attributes of both."""
     ours = {a["name"]: a for a in entry["attributes"]}
-    faults = {name: "not in the schema" for name in ours.keys() - schema.attributes}
+    faults = dict.fromkeys(ours.keys() - schema.attributes, "not in the schema")
     for name, theirs in schema.attributes.items():
         kind = TYPES.get(theirs.type.name, theirs.type.name)
         if name not in ours:

@@ -14,6 +14,18 @@ def rand(*shape, seed=0, dtype=np.float32):
     return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
 
 
+def f32(x):
+    return np.array(x, np.float32)
+
+
+def u8(x):
+    return np.array(x, np.uint8)
+
+
+def i8(x):
+    return np.array(x, np.int8)
+
+
 def integers(*shape, seed=0, dtype=np.uint8):
     info = np.iinfo(dtype)
     rng = np.random.default_rng(seed)
@@ -28,16 +40,16 @@ X[0] = [0.5, 1.5, -0.5, 2.5, 1e9, -np.inf]
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8])
 def test_quantize(opset, dtype):
     """Ties go to even before the zero point is added."""
-    inputs = [X[:, :4], np.float32(1), dtype(3)]
+    inputs = [X[:, :4], f32(1), np.array(3, dtype)]
     ort.check("QuantizeLinear", inputs, opset=opset, **EXACT)
 
 
 def test_quantize_code():
-    inputs = [X, np.float32(0.1), np.uint8(3)]
+    inputs = [X[1:], f32(0.1), u8(3)]
     constant = ["y_scale", "y_zero_point"]
     text = "quantize(x, 0.1, 3)"
     check_node("QuantizeLinear", inputs, opset=21, constant=constant, contains=text)
-    inputs[2] = np.int8(0)
+    inputs[2] = i8(0)
     text = "quantize(x, 0.1, dtype=jnp.int8)"
     check_node("QuantizeLinear", inputs, opset=21, constant=constant, contains=text)
 
@@ -48,7 +60,7 @@ def test_saturation(dtype):
     info = ml_dtypes.iinfo(dtype)
     x = np.array([1e9, -1e9, np.inf, -np.inf, 0.4], np.float32)
     expected = np.array([info.max, info.min, info.max, info.min, 1], dtype)
-    inputs = [x, np.float32(1e-3), np.array(1, dtype)]
+    inputs = [x, f32(1e-3), np.array(1, dtype)]
     expected[4] = min(401, info.max)
     check_node("QuantizeLinear", inputs, opset=21, expected=[expected], dynamic=False)
 
@@ -80,10 +92,10 @@ def test_small_scales(dtype):
     """float16 divided in float16; what int8 holds times it is rounded once."""
     x, scale = (rand(40) * 9).astype(dtype), np.array(0.13, dtype)
     q = np.clip(np.rint((x / scale).astype(np.float32)) + 3, -128, 127).astype(np.int8)
-    inputs = [x, scale, np.int8(3)]
+    inputs = [x, scale, i8(3)]
     check_node("QuantizeLinear", inputs, opset=21, expected=[q], dynamic=False)
     y = ((q.astype(np.float32) - 3) * np.float32(scale)).astype(dtype)
-    inputs = [q, scale, np.int8(3)]
+    inputs = [q, scale, i8(3)]
     check_node("DequantizeLinear", inputs, opset=21, expected=[y], dynamic=False)
 
 
@@ -92,7 +104,7 @@ def test_small_scales(dtype):
 def test_float8(dtype, saturate):
     dtype = getattr(ml_dtypes, dtype)
     x = np.array([0.1, -3, 1e3, 1e6, -1e6, np.inf], np.float32)
-    inputs = [x, np.float32(2), np.array(0, dtype)]
+    inputs = [x, f32(2), np.array(0, dtype)]
     attrs = {"saturate": saturate}
     check_node("QuantizeLinear", inputs, attrs, opset=19, dynamic=False)
 
@@ -100,7 +112,7 @@ def test_float8(dtype, saturate):
 def test_dequantize_int32():
     """Differences are those of integers."""
     x = np.array([2**30 + 1, -5, 7], np.int32)
-    ort.check("DequantizeLinear", [x, np.float32(0.5)], opset=10)
+    ort.check("DequantizeLinear", [x, f32(0.5)], opset=10)
 
 
 def test_dynamic_quantize():
@@ -114,8 +126,7 @@ def test_matmul_integer(b_type, zeros):
     inputs = [integers(2, 3, 5), integers(5, 4, seed=1, dtype=b_type)]
     if zeros != "none":
         shape = (4,) if zeros == "columns" else ()
-        inputs += [np.uint8(7), integers(*shape, seed=3, dtype=b_type)]
-        inputs[3] = np.asarray(inputs[3], b_type)
+        inputs += [u8(7), np.asarray(integers(*shape, seed=3, dtype=b_type))]
     ort.check("MatMulInteger", inputs, opset=10, **EXACT)
 
 
@@ -130,11 +141,11 @@ def test_matmul_integer_rows():
 @pytest.mark.parametrize("columns", [False, True])
 @pytest.mark.parametrize("opset", [10, 21])
 def test_qlinear_matmul(opset, columns):
-    b_scale = np.abs(rand(4, seed=5)) * 0.1 if columns else np.float32(0.02)
-    b_zero = integers(4, seed=6, dtype=np.int8) if columns else np.int8(-3)
-    inputs = [integers(2, 3, 5), np.float32(0.013), np.uint8(120)]
+    b_scale = np.abs(rand(4, seed=5)) * 0.1 if columns else f32(0.02)
+    b_zero = integers(4, seed=6, dtype=np.int8) if columns else i8(-3)
+    inputs = [integers(2, 3, 5), f32(0.013), u8(120)]
     inputs += [integers(5, 4, seed=1, dtype=np.int8), b_scale, b_zero]
-    inputs += [np.float32(0.9), np.uint8(90)]
+    inputs += [f32(0.9), u8(90)]
     ort.check("QLinearMatMul", inputs, opset=opset, **EXACT)
 
 
@@ -154,7 +165,7 @@ CONV = [
 def test_conv_integer(attrs):
     x, w = conv_inputs(attrs.get("group", 1))
     w = w.view(np.uint8)
-    inputs = [x, w, np.uint8(100), np.uint8(9)]
+    inputs = [x, w, u8(100), u8(9)]
     ort.check("ConvInteger", inputs, attrs, opset=10, dynamic=False, **EXACT)
 
 
@@ -162,11 +173,11 @@ def test_conv_integer(attrs):
 @pytest.mark.parametrize("channels", [False, True])
 def test_qlinear_conv(attrs, channels):
     x, w = conv_inputs(attrs.get("group", 1))
-    w_scale = np.abs(rand(6, seed=2)) * 0.1 if channels else np.float32(0.01)
-    w_zero = np.zeros(6, np.int8) if channels else np.int8(0)
+    w_scale = np.abs(rand(6, seed=2)) * 0.1 if channels else f32(0.01)
+    w_zero = np.zeros(6, np.int8) if channels else i8(0)
     bias = (rand(6, seed=4) * 999).astype(np.int32)
-    inputs = [x, np.float32(0.1), np.uint8(100), w, w_scale, w_zero]
-    inputs += [np.float32(1.7), np.uint8(110), bias]
+    inputs = [x, f32(0.1), u8(100), w, w_scale, w_zero]
+    inputs += [f32(1.7), u8(110), bias]
     ort.check("QLinearConv", inputs, attrs, opset=10, dynamic=False, **EXACT)
 
 
@@ -175,6 +186,6 @@ def test_errors():
     compile_fails(op, [X, scale], {"axis": 1}, opset=13, message="does not fit axis 1")
     compile_fails(op, [X, scale], opset=10, message="rank 1 does not fit")
     zero = np.zeros((), ml_dtypes.float8_e4m3fn)
-    a, one = np.zeros((2, 2), zero.dtype), np.float32(1)
+    a, one = np.zeros((2, 2), zero.dtype), f32(1)
     inputs = [a, one, zero, a, one, zero, one, zero]
     compile_fails("QLinearMatMul", inputs, opset=21, message="float8")
