@@ -167,7 +167,10 @@ static bool scale_to_fit(const Node *n, const Resize *r, double *scale) {
         if (i == 0 || (smaller ? own < *scale : own > *scale))
             *scale = own;
     }
-    return r->count > 0 && *scale < 1e9;
+    for (int i = 0; i < r->count; i++)
+        if (*scale * (double)r->in[i].c >= 9e18)
+            return false;
+    return true;
 }
 
 static void infer_resize(Model *m, Node *n) {

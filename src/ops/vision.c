@@ -85,7 +85,7 @@ static void infer_affine_grid(Model *m, Node *n) {
     Shape size, s;
     int n_axes = -1;
     if (in_rank(n, 0) == 3 && dim_is_int(in_dim(n, 0, 1)))
-        n_axes = (int)in_dim(n, 0, 1).c;
+        n_axes = dim_is(in_dim(n, 0, 1), 2) ? 2 : dim_is(in_dim(n, 0, 1), 3) ? 3 : 0;
     if (get_dims(n, "size", &size)) {
         n_axes = size.rank - 2;
     } else if (n_axes == 2 || n_axes == 3) {
@@ -95,7 +95,7 @@ static void infer_affine_grid(Model *m, Node *n) {
     }
     if (n_axes != 2 && n_axes != 3) {
         if (n_axes >= 0)
-            node_error(m, n, OX0401, "", "grids have 2 or 3 axes, not %d", n_axes);
+            node_error(m, n, OX0401, "", "grids have 2 or 3 axes");
         set_unranked(m, n, 0, in_dtype(n, 0));
         return;
     }
@@ -151,6 +151,22 @@ static void emit_deform_conv(Emit *e) {
 
 /* ---- Col2Im ------------------------------------------------------------------------ */
 
+/* One entry for each axis, or two for pads. */
+static void check_lists(Model *m, const Node *n, int axes) {
+    static const char *const names[] = {"strides", "dilations", "pads"};
+    for (int i = 0; i < 3; i++) {
+        const PbAttr *a = attr_get(n, names[i]);
+        size_t need = (size_t)axes * (i == 2 ? 2 : 1), count = a ? a->ints.count : 0;
+        if (count && count != need)
+            node_error(m, n, OX0401, "", "%s has %zu entries, but %zu are needed",
+                       names[i], count, need);
+        for (size_t k = 0; k < count; k++)
+            if (a->ints.items[k] < (i == 2 ? 0 : 1) || a->ints.items[k] > INT32_MAX)
+                node_error(m, n, OX0303, "", "%s[%zu] is %lld", names[i], k,
+                           (long long)a->ints.items[k]);
+    }
+}
+
 static void infer_col2im(Model *m, Node *n) {
     Shape image, block, s;
     const Value *v = node_input(n, "image_shape");
@@ -166,6 +182,7 @@ static void infer_col2im(Model *m, Node *n) {
         set_unranked(m, n, 0, in_dtype(n, 0));
         return;
     }
+    check_lists(m, n, image.rank);
     bool ranked = in_rank(n, 0) == 3, blocks = get_dims(n, "block_shape", &block);
     Dim size = dim_int(1);
     for (int i = 0; blocks && i < block.rank; i++)
