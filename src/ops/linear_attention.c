@@ -1,6 +1,6 @@
 /* LinearAttention and CausalConvWithState, the layers of gated delta networks: calls of
- * the helpers in codegen/py/linear_attention.py.  chunk_size is a hint for kernels and
- * has no influence on the result.
+ * the helpers linear_attention and causal_conv.  chunk_size is a hint for kernels and has
+ * no influence on the result.
  * Source: the ONNX operators, version 27. */
 #include "ops/window.h"
 

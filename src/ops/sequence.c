@@ -103,9 +103,33 @@ static void emit_erase(Emit *e) {
                       : EX(emit_arena(e), "$0[:-1]", list));
 }
 
+/* [a, b][1] is b; NULL when the item cannot be told. */
+static const Expr *listed_item(const Expr *list, const Expr *position) {
+    if (list->kind != EX_LIST || position->kind != EX_INT)
+        return NULL;
+    for (uint32_t i = 0; i < list->n; i++)
+        if (list->kids[i]->kind == EX_UNARY && str_is(list->kids[i]->text, "*"))
+            return NULL;
+    int64_t at = position->i + (position->i < 0 ? (int64_t)list->n : 0);
+    return at >= 0 && at < (int64_t)list->n ? list->kids[at] : NULL;
+}
+
+/* list(array)[1] is array[1]. */
+static const Expr *listed_array(const Expr *list) {
+    bool made = list->kind == EX_CALL && list->n == 2 &&
+                list->kids[0]->kind == EX_NAME && str_is(list->kids[0]->text, "list");
+    bool mapped = made && list->kids[1]->kind == EX_CALL &&
+                  list->kids[1]->kids[0]->kind == EX_NAME &&
+                  str_is(list->kids[1]->kids[0]->text, "map");
+    return made && !mapped ? list->kids[1] : list;
+}
+
 static void emit_at(Emit *e) {
     const Expr *list = emit_in(e, 0), *position = emit_position(e, 1);
-    emit_out(e, 0, EX(emit_arena(e), "$0[$1]", list, position));
+    const Expr *item = listed_item(list, position);
+    emit_out(e, 0,
+             item ? item
+                  : EX(emit_arena(e), "$0[$1]", listed_array(list), position));
 }
 
 static void infer_at(Model *m, Node *n) {

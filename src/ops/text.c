@@ -1,7 +1,7 @@
 /* TfIdfVectorizer over integer tokens.  The pool lists all 1-grams, then all 2-grams and
  * so on; each length that is asked for becomes one call of count_ngrams.
- * Source: the ONNX operator; onnxruntime and onnx.reference for weights, which belong to
- * columns of the output. */
+ * Source: the ONNX operator, also for weights, which belong to n-grams; onnx.reference
+ * takes them for those of columns. */
 #include "ops/window.h"
 
 /* ngrams of one length in the pool */
@@ -109,6 +109,32 @@ static const Expr *all_counts(Emit *e, const Expr *x, int64_t size) {
     return sum;
 }
 
+/* The weights of the n-grams in the order of their columns; NULL after an error. */
+static const Expr *column_weights(Emit *e, const PbAttr *weights, int64_t size) {
+    Arena *a = emit_arena(e);
+    const PbAttr *columns = ints_of(emit_node(e), "ngram_indexes");
+    if (weights->floats.count != columns->ints.count) {
+        emit_fail(e, OX0303, "", "%zu weights for %zu n-grams", weights->floats.count,
+                  columns->ints.count);
+        return NULL;
+    }
+    const Expr **items = ARENA_ARRAY(a, (size_t)size, const Expr *);
+    for (int64_t i = 0; items && i < size; i++)
+        items[i] = NULL;
+    for (size_t i = 0; items && i < columns->ints.count; i++) {
+        const Expr **item = &items[columns->ints.items[i]];
+        const Expr *x = emit_float(e, (double)weights->floats.items[i], DT_FLOAT);
+        if (*item && !ex_same(*item, x)) {
+            emit_fail(e, OX0302, "", "n-grams of one column have different weights");
+            return NULL;
+        }
+        *item = x;
+    }
+    for (int64_t i = 0; items && i < size; i++)
+        items[i] = items[i] ? items[i] : emit_float(e, 0, DT_FLOAT);
+    return items ? ex_seq(a, EX_LIST, items, (size_t)size) : NULL;
+}
+
 /* The counts as the mode wants them. */
 static const Expr *weighted(Emit *e, const Expr *counts, int64_t size) {
     Arena *a = emit_arena(e);
@@ -122,18 +148,8 @@ static const Expr *weighted(Emit *e, const Expr *counts, int64_t size) {
         emit_fail(e, OX0303, "", "mode is neither TF, IDF nor TFIDF");
     if (!weights || weights->floats.count == 0)
         return counts;
-    if (weights->floats.count != (size_t)size) {
-        emit_fail(e, OX0303, "", "%zu weights for %lld columns", weights->floats.count,
-                  (long long)size);
-        return counts;
-    }
-    const Expr **items = ARENA_ARRAY(a, weights->floats.count, const Expr *);
-    for (size_t i = 0; items && i < weights->floats.count; i++)
-        items[i] = emit_float(e, (double)weights->floats.items[i], DT_FLOAT);
-    if (!items)
-        return counts;
-    const Expr *list = ex_seq(a, EX_LIST, items, weights->floats.count);
-    return EX(a, "($0) * jnp.array($1, jnp.float32)", counts, list);
+    const Expr *list = column_weights(e, weights, size);
+    return list ? EX(a, "($0) * jnp.array($1, jnp.float32)", counts, list) : counts;
 }
 
 static void emit_tfidf(Emit *e) {

@@ -2,6 +2,11 @@
  * containers that live in an arena: growing text and a string-keyed hash table.
  * Free space is poisoned under AddressSanitizer, with a gap after each allocation, so
  * that an overrun inside a chunk is caught like one on the heap. */
+#if defined(__linux__)
+#define _DEFAULT_SOURCE /* madvise */
+#include <sys/mman.h>
+#endif
+
 #include "support/arena.h"
 
 #include <stdio.h>
@@ -30,7 +35,7 @@ enum { GAP = 0 };
  * large models, little waste at the end of the last. */
 #ifndef ARENA_CHUNK_MIN /* a test wants every allocation to reach the hook */
 #define ARENA_CHUNK_MIN (2 << 10)
-#define ARENA_CHUNK_MAX (16 << 20)
+#define ARENA_CHUNK_MAX (64 << 20)
 #endif
 enum { CHUNK_MIN = ARENA_CHUNK_MIN, CHUNK_MAX = ARENA_CHUNK_MAX };
 
@@ -80,11 +85,28 @@ static char *chunk_start(ArenaChunk *c) {
     return (char *)(c + 1);
 }
 
+/* A graph of a million nodes touches a gigabyte once: with pages of 2 MiB the kernel
+ * faults 500 times less often, and walks over the graph miss the TLB less. */
+enum { HUGE_PAGE = 2 << 20, HUGE_MIN = 4 * HUGE_PAGE };
+
+static void ask_for_huge_pages(char *block, size_t size) {
+#ifdef MADV_HUGEPAGE
+    size_t skip = (size_t)-(uintptr_t)block % HUGE_PAGE;
+    (void)madvise(block + skip, (size - skip) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+#else
+    (void)block, (void)size;
+#endif
+}
+
 /* Zeroed once here and never used twice, so that allocations need no clearing.  calloc
  * knows which pages are fresh from the kernel and leaves those untouched. */
 static void *zeroed_block(Arena *a, size_t size) {
-    if (a->hook.resize == malloc_resize)
-        return calloc(1, size);
+    if (a->hook.resize == malloc_resize) {
+        void *fresh = calloc(1, size);
+        if (fresh && size >= HUGE_MIN)
+            ask_for_huge_pages(fresh, size);
+        return fresh;
+    }
     void *block = a->hook.resize(a->hook.user, NULL, 0, size);
     return block ? memset(block, 0, size) : NULL;
 }

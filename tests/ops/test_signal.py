@@ -24,7 +24,11 @@ def test_dft(opset, axis, length):
     """Complex numbers there and back, cut or padded."""
     x, n = rand(6, 7, 8, 2), None if length is None else np.array(length)
     z, along = x[..., 0] + 1j * x[..., 1], axis if axis >= 0 else axis + 1
-    inputs, attrs, constant = [x, n], {"axis": axis}, [] if n is None else ["dft_length"]
+    inputs, attrs, constant = (
+        [x, n],
+        {"axis": axis},
+        [] if n is None else ["dft_length"],
+    )
     if opset == 20:
         inputs, attrs = [*inputs, np.array(axis)], {}
         constant.append("axis")

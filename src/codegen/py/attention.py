@@ -81,3 +81,39 @@ def rotary_embedding(x, cos, sin, interleaved=False):
     if interleaved:
         pairs = [jnp.stack(pairs, -1).reshape(*x.shape[:-1], -1)]
     return jnp.concatenate([*pairs, x[..., 2 * half :]], -1)
+
+
+def linear_attention(
+    query, key, value, state=None, decay=None, beta=None, *, heads, kv_heads, scale=None
+):
+    """Attention through a state (B, G, D, E) that each position reads and rewrites.
+
+    query is (B, T, H * D), key (B, T, G * D), value (B, T, G * E).  decay is the log of
+    what remains of the state; beta weighs what value adds to what the state says about
+    key.  Returns (B, T, H * E) and the last state; computes in float32.
+    """
+    q, k = split_heads(query, heads), split_heads(key, kv_heads)
+    v = split_heads(value, kv_heads)
+    scale = q.shape[-1] ** -0.5 if scale is None else scale
+    if state is None:
+        state = jnp.zeros((*k.shape[:2], k.shape[3], v.shape[3]), query.dtype)
+    if decay is not None:
+        decay = split_heads(decay, kv_heads)
+    if beta is not None:
+        beta = split_heads(beta, beta.shape[-1])
+
+    def step(state, at):
+        q, k, v, decay, beta = at
+        if decay is not None:
+            state = state * jnp.exp(decay)[..., None]
+        if beta is not None:
+            v = beta * (v - jnp.einsum("bgde,bgd->bge", state, k))
+        state = state + k[..., None] * v[..., None, :]
+        read = jnp.repeat(state, heads // kv_heads, axis=1)
+        return state, scale * jnp.einsum("bhd,bhde->bhe", q, read)
+
+    steps = [q, k, v, decay, beta]
+    steps = jax.tree.map(lambda a: jnp.moveaxis(a, 2, 0).astype(jnp.float32), steps)
+    last, y = jax.lax.scan(step, state.astype(jnp.float32), steps)
+    y = merge_heads(jnp.moveaxis(y, 0, 2))
+    return y.astype(query.dtype), last.astype(state.dtype)

@@ -48,3 +48,18 @@ def conv_transpose(x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
         feature_group_count=groups,
     )
     return y if b is None else y + b.reshape(-1, *[1] * n)
+
+
+def causal_conv(x, w, b=None, state=None, silu=False):
+    """Depthwise convolution of x (B, C, T) with w (C, 1, K) over the past.
+
+    state (B, C, K - 1) is what came before x; returns y and the state after x.
+    """
+    past = w.shape[-1] - 1
+    if state is None:
+        state = jnp.zeros((*x.shape[:2], past), x.dtype)
+    x = jnp.concatenate([state, x], axis=2)
+    y = conv(x, w, b, groups=x.shape[1])
+    if silu:
+        y = jax.nn.silu(y.astype(jnp.float32)).astype(x.dtype)
+    return y, x[:, :, x.shape[2] - past :]

@@ -1,4 +1,4 @@
-"""Recurrent layers: one lax.scan over time for each direction, gates in ONNX's order."""
+"""Recurrent layers: a lax.scan over time for each direction, gates in ONNX's order."""
 
 import jax
 import jax.numpy as jnp
