@@ -327,6 +327,9 @@ static bool is_listed(const char *list, Str name) {
     return false;
 }
 
+/* Attributes are float32; in double arithmetic all their digits count. */
+static int attr_bits(const Node *n) { return in_dtype(n, 0) == DT_DOUBLE ? 64 : 32; }
+
 static const Expr *attr_expr(Emit *e, const char *name, AttrType type) {
     Arena *a = e->g->arena;
     Ints ints;
@@ -334,7 +337,7 @@ static const Expr *attr_expr(Emit *e, const char *name, AttrType type) {
     case ATTR_INT:
         return ex_int(a, attr_int(e->node, name));
     case ATTR_FLOAT:
-        return ex_float(a, attr_float(e->node, name), 32);
+        return ex_float(a, attr_float(e->node, name), attr_bits(e->node));
     case ATTR_STRING:
         return ex_str(a, attr_str(e->node, name));
     case ATTR_INTS:

@@ -103,6 +103,11 @@ static const Expr *scale_in(Emit *e, DType to) {
 
 static bool types_are_known(Emit *e) {
     const Node *n = emit_node(e);
+    DType precision = dtype_from_onnx(attr_or_zero(n, "precision"));
+    if (precision && !is_wide(precision)) {
+        emit_fail(e, OX0303, "", "precision is no float type to divide in");
+        return false;
+    }
     if (in_dtype(n, 0) && in_dtype(n, 1) && node_out(n, 0)->type.dtype)
         return true;
     emit_fail(e, OX0402, "", "the types are not known");

@@ -68,7 +68,7 @@ static Sizes read_sizes(Model *m, Node *n, int gates) {
     s.t = in_rank(n, 0) == 3 ? in_dim(n, 0, batch_first) : fresh_dim(m, n, 0, 0);
     s.b = in_rank(n, 0) == 3 ? in_dim(n, 0, !batch_first) : fresh_dim(m, n, 0, 2);
     s.d = dim_int(is_both(n) ? 2 : 1);
-    if (attr_has(n, "hidden_size"))
+    if (attr_has(n, "hidden_size") && attr_int(n, "hidden_size") > 0)
         s.h = dim_int(attr_int(n, "hidden_size"));
     else
         s.h = in_rank(n, 2) == 3 ? in_dim(n, 2, 2) : fresh_dim(m, n, 0, 3);

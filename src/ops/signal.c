@@ -4,13 +4,13 @@
  * HannWindow, HammingWindow, BlackmanWindow, MelWeightMatrix. */
 #include "ops/window.h"
 
-/* One known size, of a scalar input or attribute. */
+/* One known size, of a scalar input or attribute; a negative one is none. */
 static bool get_dim(const Node *n, const char *name, Dim *d) {
     Shape s;
     if (!get_dims(n, name, &s) || s.rank != 1)
         return false;
     *d = s.d[0];
-    return true;
+    return !dim_is_int(*d) || d->c >= 0;
 }
 
 /* floor(d / 2) + 1 */

@@ -79,23 +79,21 @@ def test_input_forget():
 
 
 ACTIVATIONS = [
-    (["Relu"], {}),
-    (["Affine"], {"activation_alpha": [0.5], "activation_beta": [0.1]}),
-    (["LeakyRelu"], {}),
-    (["LeakyRelu"], {"activation_alpha": [0.2]}),
-    (["ThresholdedRelu"], {"activation_alpha": [0.3]}),
-    (["ScaledTanh"], {"activation_alpha": [0.7], "activation_beta": [1.2]}),
-    (["HardSigmoid"], {}),
-    (["Elu"], {"activation_alpha": [0.5]}),
-    (["Softsign"], {}),
-    (["Softplus"], {}),
+    (["Relu", "Softsign"], {}),
+    (["Softplus", "LeakyRelu"], {}),
+    (["LeakyRelu", "HardSigmoid"], {"activation_alpha": [0.25]}),
+    (["Affine", "Elu"], {"activation_alpha": [0.5, 0.6], "activation_beta": [0.1]}),
+    (
+        ["ThresholdedRelu", "ScaledTanh"],
+        {"activation_alpha": [0.3, 0.7], "activation_beta": [1.2]},
+    ),
 ]
 
 
 @pytest.mark.parametrize("names, lists", ACTIVATIONS)
 def test_activations(names, lists):
-    attrs = {"activations": names, **lists}
-    check("RNN", layer("RNN", full=True), attrs, dynamic=False)
+    attrs = {"activations": names, "direction": "bidirectional", **lists}
+    check("RNN", layer("RNN", 2, full=True), attrs, dynamic=False)
 
 
 def test_lists_go_to_those_that_take_them():
@@ -133,7 +131,14 @@ def test_batch_first(op):
         attrs["linear_before_reset"] = 1
     inputs, count = [x, w, r, b], len(expected)
     check_node(
-        op, inputs, attrs, opset=14, outputs=count, expected=expected, **TOLERANCE
+        op,
+        inputs,
+        attrs,
+        opset=14,
+        outputs=count,
+        expected=expected,
+        dynamic=False,
+        **TOLERANCE,
     )
 
 

@@ -176,9 +176,7 @@ def roi_align(x, rois, batch, size, samples=0, scale=1.0, mode="avg", half_pixel
     for i, cells in enumerate(size):
         start, end = rois[:, 1 - i], rois[:, 3 - i]
         extent = end - start if half_pixel else jnp.maximum(end - start, 1.0)
-        count = (
-            jnp.ceil(extent / cells) if samples == 0 else jnp.full_like(end, samples)
-        )
+        count = jnp.full_like(end, samples) if samples else jnp.ceil(extent / cells)
         most = samples or max(int(jnp.max(count, initial=0)), 1)
         cell = (extent / cells)[:, None, None]
         step = (jnp.arange(most) + 0.5) / jnp.maximum(count, 1)[:, None, None]
@@ -197,12 +195,8 @@ def roi_align(x, rois, batch, size, samples=0, scale=1.0, mode="avg", half_pixel
     columns = index[1][:, None, None, None]
     image = jnp.asarray(batch).reshape(-1, *[1] * 6)
     z = jnp.moveaxis(x, 1, -1)[image, rows, columns]
-    z = (
-        z
-        * (weights[0][:, :, :, :, None, None, None] * weights[1][:, None, None, None])[
-            ..., None
-        ]
-    )
+    z = z * weights[0][:, :, :, :, None, None, None, None]
+    z = z * weights[1][:, None, None, None, :, :, :, None]
     if mode == "avg":
         count = jnp.maximum(counts[0][0] * counts[1][0], 1)
         y = jnp.sum(z, (2, 3, 5, 6)) / count[:, None, None, None]
@@ -210,7 +204,7 @@ def roi_align(x, rois, batch, size, samples=0, scale=1.0, mode="avg", half_pixel
         real = counts[0][1][:, :, None] & counts[1][1][:, None, :]
         real = real[:, None, :, None, None, :, None, None]
         y = jnp.max(jnp.where(real, z, -jnp.inf), (2, 3, 5, 6))
-        y = jnp.where(jnp.isneginf(y), 0, y)
+        y = jnp.where(real.any((2, 3, 5, 6)), y, 0)
     return jnp.moveaxis(y, -1, 1).astype(x.dtype)
 
 
@@ -219,7 +213,7 @@ def max_roi_pool(x, rois, size, scale=1.0):
 
     A row of rois is (image, x1, y1, x2, y2); size is that of the result.
     """
-    y = x[rois[:, 0].astype(int)]
+    y, filled = x[rois[:, 0].astype(int)], True
     for i, cells in enumerate(size):
         corners = rois[:, jnp.array([2 - i, 4 - i])] * scale
         corners = jnp.sign(corners) * jnp.floor(jnp.abs(corners) + 0.5)
@@ -232,7 +226,8 @@ def max_roi_pool(x, rois, size, scale=1.0):
         y = jnp.moveaxis(y, 2 + i, -1)[..., None, :]
         y = jnp.max(jnp.where(inside[:, None, None], y, -jnp.inf), -1)
         y = jnp.moveaxis(y, -1, 2 + i)
-    return jnp.where(jnp.isneginf(y), 0, y).astype(x.dtype)
+        filled = filled & jnp.expand_dims(inside.any(-1), 2 - i)
+    return jnp.where(filled[:, None], y, 0).astype(x.dtype)
 
 
 def box_iou(box, boxes):
