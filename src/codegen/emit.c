@@ -328,7 +328,9 @@ static bool is_listed(const char *list, Str name) {
 }
 
 /* Attributes are float32; in double arithmetic all their digits count. */
-static int attr_bits(const Node *n) { return in_dtype(n, 0) == DT_DOUBLE ? 64 : 32; }
+static int attr_bits(const Node *n) {
+    return in_dtype(n, 0) == DT_DOUBLE ? 64 : 32;
+}
 
 static const Expr *attr_expr(Emit *e, const char *name, AttrType type) {
     Arena *a = e->g->arena;
@@ -470,8 +472,9 @@ static void unsplice(Emit *e) {
 
 /* `params["w"]`, names and [] cost nothing to repeat. */
 static bool is_free(const Expr *x) {
-    return ex_is_atom(x) || (x->kind == EX_LIST && x->n == 0) || (x->kind == EX_INDEX && x->n == 2 &&
-                             x->kids[0]->kind == EX_NAME && x->kids[1]->kind == EX_STR);
+    return ex_is_atom(x) || (x->kind == EX_LIST && x->n == 0) ||
+           (x->kind == EX_INDEX && x->n == 2 && x->kids[0]->kind == EX_NAME &&
+            x->kids[1]->kind == EX_STR);
 }
 
 static bool reads_only_params(const Node *n) {

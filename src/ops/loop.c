@@ -358,9 +358,8 @@ static void emit_unrolled(Emit *e, const Loop *l) {
 }
 
 static void emit_python(Emit *e, const Loop *l) {
-    emit_not_jittable(e, !state_is_fixed(l)
-                             ? "has a state whose shape may change"
-                             : "runs as often as the data decide");
+    emit_not_jittable(e, !state_is_fixed(l) ? "has a state whose shape may change"
+                                            : "runs as often as the data decide");
     const Expr *most = limit(e, l), *keep = keep_going(e), *init = initial(e, l, true);
     const Expr *empty = empty_stacks(e, l), *body = plain_body(e, l, true, false);
     emit_values(e, l,

@@ -276,7 +276,7 @@ typedef struct EmitPart {
     int first, count;
     const char *hint; /* name of the parameter; NULL: the input's own */
     bool tuple;
-    bool index;       /* the parameter numbers the iterations of a loop */
+    bool index; /* the parameter numbers the iterations of a loop */
 } EmitPart;
 /* Defines a local function for a subgraph of this node and returns its name, made from
  * `hint`, or a lambda when that is short.  `traced`: JAX runs it, so that no node in it

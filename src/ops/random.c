@@ -97,9 +97,8 @@ static void emit_bernoulli(Emit *e) {
     Arena *a = emit_arena(e);
     const Expr *x =
         EX(a, "jax.random.bernoulli($0, $1)", emit_source(e), emit_in(e, 0));
-    emit_out(
-        e, 0,
-        dtype == DT_BOOL ? x : EX(a, "$0.astype($1)", x, emit_dtype(e, dtype)));
+    emit_out(e, 0,
+             dtype == DT_BOOL ? x : EX(a, "$0.astype($1)", x, emit_dtype(e, dtype)));
 }
 
 /* ---- table ----------------------------------------------------------------------- */

@@ -128,8 +128,7 @@ static void emit_at(Emit *e) {
     const Expr *list = emit_in(e, 0), *position = emit_position(e, 1);
     const Expr *item = listed_item(list, position);
     emit_out(e, 0,
-             item ? item
-                  : EX(emit_arena(e), "$0[$1]", listed_array(list), position));
+             item ? item : EX(emit_arena(e), "$0[$1]", listed_array(list), position));
 }
 
 static void infer_at(Model *m, Node *n) {
@@ -321,8 +320,7 @@ static void emit_map(Emit *e) {
             args[i + 1] = EX(a, "[$0] * len($1)", args[i + 1], args[1]);
     }
     args[0] = emit_subgraph(e, body, "body", false);
-    const Expr *mapped =
-        ex_call(a, ex_name(a, STR("map")), args, (size_t)n->n_in + 1);
+    const Expr *mapped = ex_call(a, ex_name(a, STR("map")), args, (size_t)n->n_in + 1);
     if (body->n_outputs == 1) {
         emit_out(e, 0, EX(a, "list($0)", mapped));
         return;

@@ -644,9 +644,7 @@ def scan_reference(x, a, b, in_dirs, out_dirs, out_axes):
     return [state, *stacked]
 
 
-DIRECTIONS = list(
-    itertools.product([(0, 0), (1, 1), (1, 0)], [(0, 0), (1, 1), (0, 1)])
-)
+DIRECTIONS = list(itertools.product([(0, 0), (1, 1), (1, 0)], [(0, 0), (1, 1), (0, 1)]))
 
 
 @pytest.mark.parametrize(

@@ -53,8 +53,8 @@ def python_loop(body, keep, state, limit=None, empty=()):
 def scan_batch(body, init, xs, lengths=None, reverse=None):
     """lax.scan over axis 1 of xs for every item of the batch on axis 0.
 
-    Item i takes lengths[i] steps, after which its rows are zeros; `reverse` says which of
-    the xs are taken backwards.
+    Item i takes lengths[i] steps, after which its rows are zeros; `reverse` says which
+    of the xs are taken backwards.
     """
 
     def scan(init, xs, length):
