@@ -60,8 +60,7 @@ typedef struct Gen {
     ValueCode *code; /* by value id */
     Map used_names; /* identifiers of the module -> how often each base was asked for */
     Map symbols;    /* named dimension -> EX_NAME of its variable */
-    Map helper_index; /* every helper there is: name -> Str text */
-    Map helpers;      /* those in use: name -> text */
+    Map helpers;    /* those in use: name -> text */
     struct {
         Str *items;
         size_t count, cap;
@@ -134,8 +133,6 @@ const Expr *gen_param(Gen *g, Value *v);
 void gen_statement(Gen *g, Stmts *list, const Str *targets, size_t n, const Expr *x);
 /* The statements of the function that v belongs to: the current one or one around it. */
 Stmts *gen_body_of(Gen *g, const Value *v);
-/* The text of a helper without a final newline; empty when there is none. */
-Str gen_helper_text(const Gen *g, Str name);
 /* Adds the helpers that an expression names. */
 void gen_use_helpers(Gen *g, const Expr *x);
 

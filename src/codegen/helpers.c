@@ -94,27 +94,31 @@ static HelperReader read_file(const HelperFile *file) {
     return reader;
 }
 
-Str codegen_helper(Str name) {
-    for (const HelperFile *file = HELPER_FILES; file->name; file++) {
-        HelperReader reader = read_file(file);
-        for (Helper helper; next_helper(&reader, &helper);)
-            if (str_eq(helper.name, name))
-                return helper.text;
+/* The file that defines the name; NULL when none does. */
+static const HelperFile *file_of(Str name) {
+    size_t low = 0, high = HELPER_NAME_COUNT;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = str_cmp(name, str_from(HELPER_NAMES[middle].name));
+        if (order == 0)
+            return &HELPER_FILES[HELPER_NAMES[middle].file];
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
     }
-    return (Str){0};
+    return NULL;
 }
 
-void codegen_index_helpers(Arena *a, Map *index) {
-    for (const HelperFile *file = HELPER_FILES; file->name; file++) {
-        HelperReader reader = read_file(file);
-        for (Helper helper; next_helper(&reader, &helper);) {
-            Str *text = ARENA_NEW(a, Str);
-            if (!text)
-                return;
-            *text = helper.text;
-            map_set(index, helper.name, text);
-        }
-    }
+Str codegen_helper(Str name) {
+    const HelperFile *file = file_of(name);
+    if (!file)
+        return (Str){0};
+    HelperReader reader = read_file(file);
+    for (Helper helper; next_helper(&reader, &helper);)
+        if (str_eq(helper.name, name))
+            return helper.text;
+    return (Str){0};
 }
 
 Str codegen_helper_name(size_t i) {

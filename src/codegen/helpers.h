@@ -3,7 +3,7 @@
 #ifndef OX_CODEGEN_HELPERS_H
 #define OX_CODEGEN_HELPERS_H
 
-#include "support/arena.h"
+#include "support/base.h"
 
 typedef struct HelperFile {
     const char *name; /* NULL ends the table */
@@ -13,8 +13,13 @@ typedef struct HelperFile {
 
 extern const HelperFile HELPER_FILES[];
 
-/* Fills a map from every helper's name to its text (a Str *), in one pass. */
-void codegen_index_helpers(Arena *a, Map *index);
+typedef struct HelperName {
+    const char *name;
+    size_t file; /* index into HELPER_FILES */
+} HelperName;
+
+extern const HelperName HELPER_NAMES[]; /* in the order of str_cmp */
+extern const size_t HELPER_NAME_COUNT;
 
 /* Name of the i-th helper, in the order of files and text; empty past the last. */
 Str codegen_helper_name(size_t i);

@@ -149,19 +149,13 @@ static void use_named_in(Gen *g, Str text) {
     }
 }
 
-Str gen_helper_text(const Gen *g, Str name) {
-    const Str *text = map_get(&g->helper_index, name);
-    return text ? *text : (Str){0};
-}
-
 static void use_helper(Gen *g, Str name) {
-    Str *text = map_get(&g->helper_index, name);
-    if (!text || map_get(&g->helpers, name))
+    Str text = codegen_helper(name);
+    if (!text.n || map_get(&g->helpers, name))
         return;
-    if (!map_set(&g->helpers, name, text))
-        return; /* not noted, so a helper that names itself would come back */
-    use_named_in(g, *text);
-    (void)ARENA_PUSH(g->arena, &g->helper_order, *text);
+    map_set(&g->helpers, name, (void *)(uintptr_t)text.p);
+    use_named_in(g, text);
+    (void)ARENA_PUSH(g->arena, &g->helper_order, text);
 }
 
 static void visit_name(void *user, Str name) {
@@ -353,7 +347,7 @@ static const char *loader_name(const Gen *g) {
 /* The loader for this module's weights under the name load_params. */
 static void print_load_params(Gen *g, Text *t) {
     const char *name = loader_name(g);
-    Str reader = gen_helper_text(g, str_from(name));
+    Str reader = codegen_helper(str_from(name));
     Str head = arena_printf(g->arena, "def %s(", name);
     Str tail = STR("    return params");
     bool nested = g->options->params == OX_PARAMS_NESTED;
@@ -364,7 +358,7 @@ static void print_load_params(Gen *g, Text *t) {
     }
     if (nested) {
         text_lit(t, "\n\n");
-        text_str(t, gen_helper_text(g, STR("nest")));
+        text_str(t, codegen_helper(STR("nest")));
         text_char(t, '\n');
     }
     text_lit(t, "\n\ndef load_params(");
@@ -375,7 +369,7 @@ static void print_load_params(Gen *g, Text *t) {
 static void print_parameters(Gen *g, Text *t) {
     if (has_untrainable(g)) {
         text_lit(t, "\n\n");
-        text_str(t, gen_helper_text(g, STR("trainable")));
+        text_str(t, codegen_helper(STR("trainable")));
         text_char(t, '\n');
     }
     if (g->options->no_load_params)
@@ -432,8 +426,7 @@ void codegen_module(Model *m, const CodegenOptions *options, Module *module) {
     }
     Gen g = {.m = m, .arena = m->arena, .options = options};
     g.used_names.arena = g.symbols.arena = g.helpers.arena = m->arena;
-    g.param_keys.arena = g.helper_index.arena = m->arena;
-    codegen_index_helpers(m->arena, &g.helper_index);
+    g.param_keys.arena = m->arena;
     g.code = ARENA_ARRAY(m->arena, m->value_count + 1, ValueCode);
     if (!g.code)
         return;

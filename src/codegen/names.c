@@ -65,7 +65,7 @@ void gen_reserve_name(Gen *g, Str name) {
 Str gen_unique_name(Gen *g, Str wanted) {
     reserve_taken(g);
     size_t *count = map_get(&g->used_names, wanted);
-    if (!count && !gen_helper_text(g, wanted).n) {
+    if (!count && !codegen_helper(wanted).n) {
         gen_reserve_name(g, wanted);
         return wanted;
     }

@@ -1,6 +1,7 @@
-/* Attention, FlexAttention and RotaryEmbedding.  Inputs of rank 3 hold the heads in their last axis and
- * are split; masks of every kind become one bias that is added to the scores.
- * Source: ONNX operators Attention 23 to 25 and RotaryEmbedding 23. */
+/* Attention, FlexAttention and RotaryEmbedding.  Inputs of rank 3 hold the heads in
+ * their last axis and are split; masks of every kind become one bias that is added to
+ * the scores.
+ * Source: ONNX operators Attention 23 to 25, RotaryEmbedding 23, FlexAttention 1. */
 #include "ops/nested.h"
 #include "ops/window.h"
 

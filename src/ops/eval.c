@@ -14,8 +14,7 @@ bool in_is_zero(const Node *n, int i) {
     const Value *v = node_in(n, i);
     if (!v || !v->splat)
         return false;
-    return v->splat->floats ? v->splat->floats[0] == 0
-                            : dim_is(v->splat->ints[0], 0);
+    return v->splat->floats ? v->splat->floats[0] == 0 : dim_is(v->splat->ints[0], 0);
 }
 
 void set_known(Node *n, int out, const Known *k) {

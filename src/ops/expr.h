@@ -12,23 +12,23 @@
 #include "support/arena.h"
 
 /*    kind             children                          text                         */
-#define OX_EXPR_KINDS(X)                                                               \
-    X(EX_NAME)      /* -                                 identifier or dotted name    */ \
-    X(EX_INT)       /* -                                 `i`                          */ \
-    X(EX_NUMBER)    /* -                                 text as it is: 1e-05, -1.5   */ \
-    X(EX_STR)       /* -                                 unescaped content            */ \
-    X(EX_CALL)      /* callee, arguments (EX_KEYWORD last)                            */ \
-    X(EX_KEYWORD)   /* value                             argument name                */ \
+#define OX_EXPR_KINDS(X)                                                                 \
+    X(EX_NAME)    /* -                                 identifier or dotted name    */   \
+    X(EX_INT)     /* -                                 `i`                          */   \
+    X(EX_NUMBER)  /* -                                 text as it is: 1e-05, -1.5   */   \
+    X(EX_STR)     /* -                                 unescaped content            */   \
+    X(EX_CALL)    /* callee, arguments (EX_KEYWORD last)                            */   \
+    X(EX_KEYWORD) /* value                             argument name                */   \
     X(EX_ATTRIBUTE) /* object                            attribute name               */ \
-    X(EX_INDEX)     /* object, then one item per axis (EX_SLICE allowed)              */ \
-    X(EX_SLICE)     /* start, stop, step; NULL where absent                           */ \
-    X(EX_UNARY)     /* operand                           "-", "~", "not", "*"         */ \
-    X(EX_BINARY)    /* left, right                       "+", "@", "<=", "and", ...   */ \
-    X(EX_IF)        /* value, condition, otherwise                                    */ \
-    X(EX_TUPLE)     /* items                                                          */ \
-    X(EX_LIST)      /* items                                                          */ \
-    X(EX_DICT)      /* key, value, key, value, ...                                    */ \
-    X(EX_LAMBDA)    /* body                              parameters: "x, y"           */
+    X(EX_INDEX)  /* object, then one item per axis (EX_SLICE allowed)              */    \
+    X(EX_SLICE)  /* start, stop, step; NULL where absent                           */    \
+    X(EX_UNARY)  /* operand                           "-", "~", "not", "*"         */    \
+    X(EX_BINARY) /* left, right                       "+", "@", "<=", "and", ...   */    \
+    X(EX_IF)     /* value, condition, otherwise                                    */    \
+    X(EX_TUPLE)  /* items                                                          */    \
+    X(EX_LIST)   /* items                                                          */    \
+    X(EX_DICT)   /* key, value, key, value, ...                                    */    \
+    X(EX_LAMBDA) /* body                              parameters: "x, y"           */
 
 typedef enum ExprKind {
 #define X(k) k,

@@ -6,6 +6,7 @@
 #include "ops/evals.h"
 #include "ops/legacy.h"
 
+#include <float.h>
 #include <math.h>
 
 /* ---- evaluation ------------------------------------------------------------------ */
@@ -411,9 +412,9 @@ static const Expr *clip_bound(Emit *e, const char *name, double *value) {
     const Node *n = emit_node(e);
     int input = op_input_index(n->op, str_from(name));
     *value = NAN;
-    if (is_absent(n, name))
+    bool given = get_float(n, name, value);
+    if (!given && is_absent(n, name))
         return NULL;
-    (void)get_float(n, name, value);
     return input >= 0 ? emit_operand(e, input) : emit_float(e, *value, in_dtype(n, 0));
 }
 
@@ -600,9 +601,12 @@ static const OpDef ops[] = {
      .attrs = {INT("detect_negative", 1), INT("detect_positive", 1)},
      .facts = OP_ELEMENTWISE, .infer = infer_bool, .emit = emit_isinf},
 
-    {.name = "Clip", .since = 1, .until = 10, .in = "input", .out = "output",
-     .attrs = {FLOAT_OPT("min"), FLOAT_OPT("max")}, .facts = OP_ELEMENTWISE,
-     .infer = infer_same, .emit = emit_clip},
+    {.name = "Clip", .since = 1, .until = 5, .in = "input", .out = "output",
+     .attrs = {FLOAT_OPT("min"), FLOAT_OPT("max"), INTS_OPT("consumed_inputs")},
+     .facts = OP_ELEMENTWISE, .infer = infer_same, .emit = emit_clip},
+    {.name = "Clip", .since = 6, .until = 10, .in = "input", .out = "output",
+     .attrs = {FLOAT("min", -FLT_MAX), FLOAT("max", FLT_MAX)},
+     .facts = OP_ELEMENTWISE, .infer = infer_same, .emit = emit_clip},
     {.name = "Clip", .since = 11, .in = "input min? max?", .out = "output",
      .infer = infer_clip, .eval = eval_clip, .emit = emit_clip},
 

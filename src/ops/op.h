@@ -29,6 +29,7 @@ typedef enum OpFact {
     OP_RUNTIME_SHAPE = 1 << 5, /* output shape depends on data: never under jit */
     OP_MOVES = 1 << 7,         /* every element of output 0 is an element of input 0 */
     OP_UNIT0 = 1 << 8,         /* x op 0 is x; 0 op x too when commutative */
+    OP_REFUSED = 1 << 10,      /* known only to say why it cannot be compiled */
     OP_UNIT1 = 1 << 9,         /* x op 1 is x; 1 op x too when commutative */
     OP_CONSTANT = 1 << 6,      /* its output is its value* attribute; import makes it a
                                   VALUE_CONST or VALUE_PARAM and no node remains */

@@ -198,7 +198,7 @@ static void print_markdown(Text *t, const Rows *rows) {
         if (op->jax)
             print_cell_code(t, op->jax);
         else
-            text_lit(t, "callback");
+            text_lit(t, op->facts & OP_REFUSED ? "refused" : "callback");
         text_lit(t, " |\n");
     }
 }
@@ -215,7 +215,8 @@ static void print_ascii_op(Text *t, const OpDef *const *ops, size_t n) {
         text_lit(t, "\n  attributes: ");
         print_attrs(t, op);
     }
-    text_printf(t, "\n  JAX:        %s\n", op->jax ? op->jax : "callback");
+    const char *code = op->facts & OP_REFUSED ? "refused" : "callback";
+    text_printf(t, "\n  JAX:        %s\n", op->jax ? op->jax : code);
 }
 
 static void print_ascii(Text *t, const Rows *rows) {

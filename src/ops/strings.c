@@ -55,18 +55,23 @@ static void emit_image(Emit *e) {
 /* clang-format off */
 static const OpDef ops[] = {
     {.name = "StringConcat", .since = 20, .in = "X Y", .out = "Z",
-     .infer = infer_concat, .emit = emit_text},
+     .infer = infer_concat, .emit = emit_text,
+     .facts = OP_REFUSED},
     {.name = "StringNormalizer", .since = 10, .in = "X", .out = "Y",
      .attrs = {STRING("case_change_action", "NONE"), INT("is_case_sensitive", 0),
                STRING_OPT("locale"), ANY_OPT("stopwords", ATTR_STRINGS)},
-     .infer = infer_normalizer, .emit = emit_text},
+     .infer = infer_normalizer, .emit = emit_text,
+     .facts = OP_REFUSED},
     {.name = "StringSplit", .since = 20, .in = "X", .out = "Y Z",
      .attrs = {STRING_OPT("delimiter"), INT_OPT("maxsplit")},
-     .infer = infer_split, .emit = emit_text},
+     .infer = infer_split, .emit = emit_text,
+     .facts = OP_REFUSED},
     {.name = "RegexFullMatch", .since = 20, .in = "X", .out = "Y",
-     .attrs = {STRING_OPT("pattern")}, .infer = infer_match, .emit = emit_text},
+     .attrs = {STRING_OPT("pattern")}, .infer = infer_match, .emit = emit_text,
+     .facts = OP_REFUSED},
     {.name = "ImageDecoder", .since = 20, .in = "encoded_stream", .out = "image",
-     .attrs = {STRING("pixel_format", "RGB")}, .infer = infer_image, .emit = emit_image},
+     .attrs = {STRING("pixel_format", "RGB")}, .infer = infer_image, .emit = emit_image,
+     .facts = OP_REFUSED},
 };
 /* clang-format on */
 

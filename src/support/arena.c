@@ -91,7 +91,7 @@ enum { HUGE_PAGE = 2 << 20, HUGE_MIN = 4 * HUGE_PAGE };
 
 static void ask_for_huge_pages(char *block, size_t size) {
 #ifdef MADV_HUGEPAGE
-    size_t skip = (size_t)-(uintptr_t)block % HUGE_PAGE;
+    size_t skip = (size_t) - (uintptr_t)block % HUGE_PAGE;
     (void)madvise(block + skip, (size - skip) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
 #else
     (void)block, (void)size;

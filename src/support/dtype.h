@@ -56,8 +56,8 @@ typedef enum DTypeClass {
 } DTypeClass;
 
 typedef struct DTypeInfo {
-    const char *name;        /* "float32"; "undefined" for DT_UNDEFINED */
-    int bits;                /* bits of one element in raw data; 0 for strings */
+    const char *name; /* "float32"; "undefined" for DT_UNDEFINED */
+    int bits;         /* bits of one element in raw data; 0 for strings */
     DTypeClass cls;
     const char *safetensors; /* NULL: the format has no such type */
     const char *python;      /* dtype expression in generated code */
@@ -68,7 +68,9 @@ const DTypeInfo *dtype_info(DType dtype);
 /* DT_UNDEFINED for numbers that are no ONNX type. */
 DType dtype_from_onnx(int64_t number);
 
-static inline bool dtype_is_float(DType t) { return dtype_info(t)->cls == DC_FLOAT; }
+static inline bool dtype_is_float(DType t) {
+    return dtype_info(t)->cls == DC_FLOAT;
+}
 static inline bool dtype_is_int(DType t) {
     return dtype_info(t)->cls == DC_INT || dtype_info(t)->cls == DC_UINT;
 }

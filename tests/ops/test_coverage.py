@@ -26,10 +26,6 @@ PROSE = "the default stands in the text alone"
 # Where an entry differs from the schema on purpose: {(operator, version): {name: why}}.
 # consumed_inputs, a hint of version 1 that has no meaning today, is free to differ.
 DIFFERENT = {
-    ("Clip", 6): {
-        "min": "the least float32 as bound changes only infinities",
-        "max": "the largest float32 as bound changes only infinities",
-    },
     ("Concat", 1): {"axis": PROSE},
     ("Gemm", 7): {"inputs": "one entry up to the version where C is optional"},
     ("Gemm", 9): {"inputs": "one entry up to the version where C is optional"},

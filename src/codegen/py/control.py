@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 
 def while_loop(body, keep, state, limit=None):
-    """Repeats keep, *state = body(i, keep, *state) while keep, `limit` times at most."""
+    """Repeats keep, *state = body(i, keep, *state) while keep, up to limit times."""
 
     def proceeds(carry):
         i, keep, _ = carry
