@@ -153,7 +153,8 @@ static void use_helper(Gen *g, Str name) {
     Str text = codegen_helper(name);
     if (!text.n || map_get(&g->helpers, name))
         return;
-    map_set(&g->helpers, name, (void *)(uintptr_t)text.p);
+    if (!map_set(&g->helpers, name, (void *)(uintptr_t)text.p))
+        return; /* unmarked, a helper that calls itself would not end */
     use_named_in(g, text);
     (void)ARENA_PUSH(g->arena, &g->helper_order, text);
 }

@@ -33,12 +33,22 @@ static void widen_elem(Model *m, Node *n, const Type *t) {
         (void)type_widen(m, n->out[0], &sequence);
 }
 
-static void infer_construct(Model *m, Node *n) {
-    const Type *first = &n->in[0]->type;
+static bool has_all_inputs(Model *m, const Node *n) {
+    bool all = n->n_in > 0;
     for (uint32_t i = 0; i < n->n_in; i++)
-        if (!n->in[i] || !is_tensor(m, n, (int)i))
+        all = all && n->in[i];
+    if (!all)
+        node_error(m, n, OX0303, "", "an input is missing");
+    return all;
+}
+
+static void infer_construct(Model *m, Node *n) {
+    if (!has_all_inputs(m, n))
+        return;
+    for (uint32_t i = 0; i < n->n_in; i++)
+        if (!is_tensor(m, n, (int)i))
             return;
-    set_container(m, n, 0, TYPE_SEQUENCE, first);
+    set_container(m, n, 0, TYPE_SEQUENCE, &n->in[0]->type);
     for (uint32_t i = 1; i < n->n_in; i++)
         widen_elem(m, n, &n->in[i]->type);
 }
@@ -287,12 +297,12 @@ static Graph *map_body(Model *m, const Node *n) {
 }
 
 static void infer_map(Model *m, Node *n) {
-    Graph *body = map_body(m, n);
+    Graph *body = has_all_inputs(m, n) ? map_body(m, n) : NULL;
     if (!body)
         return;
     for (uint32_t i = 0; i < n->n_in; i++) {
         Value *v = body->inputs[i];
-        Type t = n->in[i] ? n->in[i]->type : (Type){.rank = -1};
+        Type t = n->in[i]->type;
         if (t.kind == TYPE_SEQUENCE && !in_elem(m, n, (int)i, &t))
             return;
         v->type = type_moved(m, &t, v);
@@ -348,7 +358,9 @@ static void infer_optional(Model *m, Node *n) {
 
 static void infer_get(Model *m, Node *n) {
     Type t = n->in[0]->type;
-    set_moved(m, n, 0, t.kind == TYPE_OPTIONAL ? t.elem : &t);
+    if (t.kind == TYPE_OPTIONAL)
+        t = type_elem(&t);
+    set_moved(m, n, 0, &t);
 }
 
 static void infer_has(Model *m, Node *n) {
