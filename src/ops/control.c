@@ -4,12 +4,16 @@
  * Source: ONNX operator If, versions 1, 11, 13, 16, 19, 21, 23, 24, 25. */
 #include "ops/nested.h"
 
+/* The condition as far as it is known when the model is compiled. */
+static const Dim *known_condition(const Node *n) {
+    const Known *k = in_known(n, 0);
+    return k && k->n == 1 ? k->ints : NULL;
+}
+
 /* 1: then, 0: else, -1: known later. */
 static int taken(const Node *n) {
-    const Known *k = in_known(n, 0);
-    if (!k || k->n != 1 || !k->ints || !dim_is_int(k->ints[0]))
-        return -1;
-    return k->ints[0].c != 0;
+    const Dim *condition = known_condition(n);
+    return condition && dim_is_int(*condition) ? condition->c != 0 : -1;
 }
 
 static Graph *branch(const Node *n, bool condition) {
@@ -57,6 +61,8 @@ static void infer_taken(Model *m, Node *n, Graph *g) {
 static void infer_if(Model *m, Node *n) {
     Graph *yes = branch(n, true), *no = branch(n, false);
     n->concrete = false;
+    if (in_dtype(n, 0) && in_dtype(n, 0) != DT_BOOL)
+        node_error(m, n, OX0401, "", "the condition is not a boolean");
     if (!check_branch(m, n, yes) || !check_branch(m, n, no))
         return;
     if (taken(n) >= 0) {
@@ -70,7 +76,7 @@ static void infer_if(Model *m, Node *n) {
         if (n->out[k])
             (void)type_widen(m, n->out[k], &no->outputs[k]->type);
     }
-    n->concrete = !in_known(n, 0) && !is_traceable(n);
+    n->concrete = !known_condition(n) && !is_traceable(n);
 }
 
 /* ---- code ------------------------------------------------------------------------ */
@@ -82,15 +88,15 @@ static const Expr *call(Emit *e, const Expr *function) {
 
 /* Known while JAX traces: whether an optional is there. */
 static const Expr *condition(Emit *e) {
-    const Known *k = in_known(emit_node(e), 0);
-    return k ? emit_dim(e, k->ints[0]) : emit_in(e, 0);
+    const Dim *known = known_condition(emit_node(e));
+    return known ? emit_dim(e, *known) : emit_in(e, 0);
 }
 
 static void emit_if(Emit *e) {
     const Node *n = emit_node(e);
     Arena *a = emit_arena(e);
-    bool traced = !in_known(n, 0) && is_traceable(n);
-    if (!traced && !in_known(n, 0))
+    bool traced = !known_condition(n) && is_traceable(n);
+    if (!traced && !known_condition(n))
         emit_not_jittable(e, "chooses between results of different shapes");
     const Expr *x = condition(e);
     const Expr *yes = emit_subgraph(e, branch(n, true), "then_branch", traced);

@@ -34,9 +34,6 @@ static bool loop_open(Node *n, Loop *l) {
         body->n_outputs < (size_t)states + 1)
         return false;
     *l = (Loop){n, body, states, (int)body->n_outputs - states - 1};
-    for (int k = 0; k < states; k++)
-        if (!n->in[STATE + k])
-            return false;
     return (int)n->n_out <= l->states + l->scans;
 }
 
@@ -395,7 +392,7 @@ static void emit_loop(Emit *e) {
 static const OpDef ops[] = {
     {.name = "Loop",
      .since = 1,
-     .in = "M? cond? v_initial*",
+     .in = "M? cond? v_initial?*",
      .out = "v_final_and_scan_outputs*",
      .fixed = "M cond",
      .attrs = {ANY_REQ("body", ATTR_GRAPH)},

@@ -56,6 +56,10 @@ static bool check_inputs(Model *m, const Node *n) {
     uint32_t i = 0;
     for (; op_spec_next(&at, &slot); i++) {
         if (slot.variadic) {
+            if (!slot.optional && i >= n->n_in) {
+                node_error(m, n, OX0303, "", "at least one input is needed");
+                return false;
+            }
             for (; i < n->n_in; i++)
                 if (!n->in[i])
                     return input_missing(m, n, &slot);

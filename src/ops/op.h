@@ -78,7 +78,8 @@ typedef struct OpDef {
     const char *name;
     const char *domain; /* NULL: ai.onnx */
     int since, until;   /* opset range, both included; until 0: still current */
-    const char *in;     /* "X W B?": `?` optional, `*` after the last: any number */
+    const char *in;     /* "X W B?": `?` optional; the last may be one or more: `*`, or
+                           any number: `?*` */
     const char *out;
     const char *fixed; /* inputs that must be known at compile time to jit: "shape" */
     OpAttr attrs[OP_MAX_ATTRS];

@@ -75,11 +75,10 @@ bool op_spec_next(const char **at, OpSlot *slot) {
     size_t n = (size_t)(end - s);
     *at = end;
     *slot = (OpSlot){{s, n}, false, false};
-    if (n > 0 && (s[n - 1] == '?' || s[n - 1] == '*')) {
-        slot->optional = s[n - 1] == '?';
-        slot->variadic = s[n - 1] == '*';
-        slot->name.n--;
-    }
+    slot->variadic = n > 0 && s[n - 1] == '*';
+    slot->name.n -= slot->variadic;
+    slot->optional = slot->name.n > 0 && s[slot->name.n - 1] == '?';
+    slot->name.n -= slot->optional;
     return n > 0;
 }
 

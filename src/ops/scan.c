@@ -21,9 +21,6 @@ static bool scan_open(Node *n, Scan *s) {
         return false;
     int states = given - (int)xs, ys = (int)body->n_outputs - states;
     *s = (Scan){n, body, batched, states, (int)xs, ys, batched};
-    for (int i = 0; i < given; i++)
-        if (!n->in[s->first + i])
-            return false;
     return ys >= 0 && (int)n->n_out <= states + ys;
 }
 

@@ -33,18 +33,7 @@ static void widen_elem(Model *m, Node *n, const Type *t) {
         (void)type_widen(m, n->out[0], &sequence);
 }
 
-static bool has_all_inputs(Model *m, const Node *n) {
-    bool all = n->n_in > 0;
-    for (uint32_t i = 0; i < n->n_in; i++)
-        all = all && n->in[i];
-    if (!all)
-        node_error(m, n, OX0303, "", "an input is missing");
-    return all;
-}
-
 static void infer_construct(Model *m, Node *n) {
-    if (!has_all_inputs(m, n))
-        return;
     for (uint32_t i = 0; i < n->n_in; i++)
         if (!is_tensor(m, n, (int)i))
             return;
@@ -297,7 +286,7 @@ static Graph *map_body(Model *m, const Node *n) {
 }
 
 static void infer_map(Model *m, Node *n) {
-    Graph *body = has_all_inputs(m, n) ? map_body(m, n) : NULL;
+    Graph *body = map_body(m, n);
     if (!body)
         return;
     for (uint32_t i = 0; i < n->n_in; i++) {
@@ -408,7 +397,7 @@ static const OpDef ops[] = {
     {.name = "ConcatFromSequence", .since = 11, .in = "input_sequence",
      .out = "concat_result", .attrs = {INT_REQ("axis"), INT("new_axis", 0)},
      .infer = infer_concat, .emit = emit_concat},
-    {.name = "SequenceMap", .since = 17, .in = "input_sequence additional_inputs*",
+    {.name = "SequenceMap", .since = 17, .in = "input_sequence additional_inputs?*",
      .out = "out_sequence*", .attrs = {ANY_REQ("body", ATTR_GRAPH)},
      .infer = infer_map, .emit = emit_map},
     {.name = "Optional", .since = 15, .in = "input?", .out = "output",

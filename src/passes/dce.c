@@ -75,6 +75,10 @@ static void sweep(void *user, Graph *g) {
             live |= n->out[k] && d->live[n->out[k]->id];
         if (live)
             g->nodes[kept++] = n;
+        /* What is written as ints may still be an input. */
+        for (uint32_t k = 0; !live && k < n->n_out; k++)
+            if (n->out[k] && n->out[k]->known)
+                make_literal(d->m, g, n->out[k]);
     }
     g->n_nodes = kept;
 }

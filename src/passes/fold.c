@@ -35,7 +35,7 @@ static bool folds(const Node *n) {
     return n->n_out > 0;
 }
 
-static void add_literal(Model *m, Graph *g, Value *v) {
+void make_literal(Model *m, Graph *g, Value *v) {
     Value **room =
         arena_push_room(m->arena, g->params, g->n_params, &g->cap_params, sizeof *room);
     g->params = room;
@@ -58,7 +58,7 @@ static void fold_graph(void *user, Graph *g) {
         }
         for (uint32_t k = 0; k < n->n_out; k++)
             if (n->out[k])
-                add_literal(m, g, n->out[k]);
+                make_literal(m, g, n->out[k]);
     }
     g->n_nodes = kept;
 }

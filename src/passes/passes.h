@@ -16,6 +16,8 @@ void pass_cse(Model *m);
 /* Nodes that nobody reads are dropped, and parameters with them. */
 void pass_dce(Model *m);
 
+/* v, whose elements are known, needs no node any more. */
+void make_literal(Model *m, Graph *g, Value *v);
 /* Redirects every reader of a value that has an alias, over the whole model. */
 void replace_values(Model *m);
 
