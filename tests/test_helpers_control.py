@@ -1,10 +1,11 @@
 """The helpers for loops and sequences, src/codegen/py/control.py and sequence.py."""
 
-import control
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
+import control
 import sequence
 
 
