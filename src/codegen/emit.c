@@ -2,6 +2,7 @@
  * spliced into that reader's expression when the line stays short; otherwise it gets a
  * name first.  This file also implements the services that operators call (ops/op.h). */
 #include "codegen/gen.h"
+#include "ops/nested.h"
 
 enum {
     SPLICE_MAX = 32,       /* inputs of one node that may be spliced */
@@ -13,6 +14,7 @@ struct Emit {
     Gen *g;
     Node *node;
     bool splice; /* pending inputs may be spliced */
+    bool ints;   /* inputs are Python numbers: see emit_number */
     Value *spliced[SPLICE_MAX];
     size_t n_spliced;
     uint32_t ops;      /* operators in the spliced inputs */
@@ -135,14 +137,34 @@ static bool has_code(Emit *e, const Value *v) {
     return false;
 }
 
+static void run_emit(Emit *e, bool splice);
+
+static const Expr *number(Gen *g, Value *v) {
+    if (v->known)
+        return gen_dim(g, v->known->ints[0]);
+    Emit e = {.g = g, .node = v->def, .ints = true};
+    e.outs = ARENA_ARRAY(g->arena, v->def->n_out, const Expr *);
+    if (!e.outs)
+        return ex_none();
+    run_emit(&e, false);
+    return e.outs[v->out_index] ? e.outs[v->out_index] : ex_none();
+}
+
+const Expr *emit_number(Emit *e, int i) {
+    return number(e->g, value_final(node_in(e->node, i)));
+}
+
 const Expr *emit_in(Emit *e, int i) {
     Value *v = node_in(e->node, i);
     if (!v)
         return NULL;
+    if (e->ints)
+        return number(e->g, v);
     if (!has_code(e, v))
         return ex_none();
     ValueCode *c = &e->g->code[v->id];
     bool splice = e->splice && v->kind == VALUE_NODE && c->state == VS_PENDING &&
+                  c->reads == 1 &&
                   v->graph == e->node->graph && /* not into a loop's body */
                   e->n_spliced < SPLICE_MAX && e->ops + c->ops < LINE_OPS_MAX;
     if (splice) {
@@ -498,8 +520,10 @@ static void finish_output(Emit *e, Value *v, const Expr *x) {
     c->state = VS_DONE;
     if (is_free(x) && (!c->keep || x->kind == EX_NAME))
         return;
-    if (c->reads == 1 && !c->keep && c->ops <= LINE_OPS_MAX &&
-        gen_width(x, PENDING_WIDTH_MAX) <= PENDING_WIDTH_MAX)
+    bool fits = c->reads == 1 && c->ops <= LINE_OPS_MAX &&
+                gen_width(x, PENDING_WIDTH_MAX) <= PENDING_WIDTH_MAX;
+    /* Numbers may turn out to be read as such only. */
+    if (!c->keep && (fits || value_is_number(v)))
         c->state = VS_PENDING;
     else
         (void)give_name(e->g, v);

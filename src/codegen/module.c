@@ -237,10 +237,19 @@ static void print_statements(Text *t, int level, const Stmts *list, bool first) 
     }
 }
 
-static void print_outputs_class(Text *t, const Str *fields, size_t n) {
+static const char *annotation(const Type *t) {
+    bool list = t->kind == TYPE_SEQUENCE ||
+                (t->kind == TYPE_OPTIONAL && type_elem(t).kind == TYPE_SEQUENCE);
+    if (t->kind == TYPE_OPTIONAL)
+        return list ? "list[jax.Array] | None" : "jax.Array | None";
+    return list ? "list[jax.Array]" : "jax.Array";
+}
+
+static void print_outputs_class(Text *t, const Graph *g, const Str *fields) {
     text_lit(t, "\n\nclass Outputs(NamedTuple):\n");
-    for (size_t i = 0; i < n; i++)
-        text_printf(t, "    %.*s: jax.Array\n", (int)fields[i].n, fields[i].p);
+    for (size_t i = 0; i < g->n_outputs; i++)
+        text_printf(t, "    %.*s: %s\n", (int)fields[i].n, fields[i].p,
+                    annotation(&g->outputs[i]->type));
 }
 
 static const Expr *return_expr(Gen *g, const Graph *graph) {
@@ -408,7 +417,7 @@ static void print_module(Gen *g, Text *t, const Str *inputs, const Str *outputs)
     Text body = {.arena = g->arena}, forward = {.arena = g->arena};
     print_forward(g, &forward, inputs);
     if (g->m->graph->n_outputs != 1)
-        print_outputs_class(&body, outputs, g->m->graph->n_outputs);
+        print_outputs_class(&body, g->m->graph, outputs);
     print_helpers(g, &body);
     text_str(&body, text_view(&forward));
     print_parameters(g, &body);

@@ -4,16 +4,17 @@
  * Source: ONNX operator If, versions 1, 11, 13, 16, 19, 21, 23, 24, 25. */
 #include "ops/nested.h"
 
-/* The condition as far as it is known when the model is compiled. */
-static const Dim *known_condition(const Node *n) {
-    const Known *k = in_known(n, 0);
-    return k && k->n == 1 ? k->ints : NULL;
-}
-
 /* 1: then, 0: else, -1: known later. */
 static int taken(const Node *n) {
-    const Dim *condition = known_condition(n);
-    return condition && dim_is_int(*condition) ? condition->c != 0 : -1;
+    const Known *k = in_known(n, 0);
+    if (!k || k->n != 1 || !k->ints || !dim_is_int(k->ints[0]))
+        return -1;
+    return k->ints[0].c != 0;
+}
+
+/* JAX knows the condition while it traces, as it follows from shapes. */
+static bool decides_early(const Node *n) {
+    return value_is_number(node_in(n, 0));
 }
 
 static Graph *branch(const Node *n, bool condition) {
@@ -76,7 +77,7 @@ static void infer_if(Model *m, Node *n) {
         if (n->out[k])
             (void)type_widen(m, n->out[k], &no->outputs[k]->type);
     }
-    n->concrete = !known_condition(n) && !is_traceable(n);
+    n->concrete = !decides_early(n) && !is_traceable(n);
 }
 
 /* ---- code ------------------------------------------------------------------------ */
@@ -86,19 +87,13 @@ static const Expr *call(Emit *e, const Expr *function) {
                                        : EX(emit_arena(e), "$0()", function);
 }
 
-/* Known while JAX traces: whether an optional is there. */
-static const Expr *condition(Emit *e) {
-    const Dim *known = known_condition(emit_node(e));
-    return known ? emit_dim(e, *known) : emit_in(e, 0);
-}
-
 static void emit_if(Emit *e) {
     const Node *n = emit_node(e);
     Arena *a = emit_arena(e);
-    bool traced = !known_condition(n) && is_traceable(n);
-    if (!traced && !known_condition(n))
+    bool early = decides_early(n), traced = !early && is_traceable(n);
+    if (!early && !traced)
         emit_not_jittable(e, "chooses between results of different shapes");
-    const Expr *x = condition(e);
+    const Expr *x = early ? emit_number(e, 0) : emit_in(e, 0);
     const Expr *yes = emit_subgraph(e, branch(n, true), "then_branch", traced);
     const Expr *no = emit_subgraph(e, branch(n, false), "else_branch", traced);
     if (traced && in_rank(n, 0) != 0)

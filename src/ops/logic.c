@@ -195,14 +195,14 @@ static void emit_where(Emit *e) {
      .attrs = LEGACY_ATTRS, .infer = infer_legacy_bool, .emit = (callback)}
 #define BINARY(op, v, fact, evaluator, python)                                         \
     {.name = (op), .since = (v), .in = "A B", .out = "C",                              \
-     .facts = OP_BROADCAST | (fact), .infer = infer_broadcast_bool,                    \
+     .facts = OP_BROADCAST | OP_ON_INTS | (fact), .infer = infer_broadcast_bool,       \
      .eval = (evaluator), .jax = (python)}
 
 static const OpDef ops[] = {
     /*     name         since  facts, evaluator, JAX                                 */
     LEGACY("Equal",            legacy_equal),
     {.name = "Equal", .since = 7, .in = "A B", .out = "C",
-     .facts = OP_BROADCAST | OP_COMMUTATIVE, .infer = infer_broadcast_bool,
+     .facts = OP_BROADCAST | OP_COMMUTATIVE | OP_ON_INTS, .infer = infer_broadcast_bool,
      .eval = eval_equal, .emit = emit_equal},
     LEGACY("Less",             legacy_less),
     BINARY("Less",           7,  0, eval_less, "$A < $B"),

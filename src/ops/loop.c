@@ -389,14 +389,13 @@ static void emit_loop(Emit *e) {
 
 /* ---- table ----------------------------------------------------------------------- */
 
+/* clang-format off */
+#define LOOP                                                                           \
+    .out = "v_final_and_scan_outputs*", .fixed = "M cond", .facts = OP_CONTAINERS,     \
+    .attrs = {ANY_REQ("body", ATTR_GRAPH)}, .infer = infer_loop, .emit = emit_loop
 static const OpDef ops[] = {
-    {.name = "Loop",
-     .since = 1,
-     .in = "M? cond? v_initial?*",
-     .out = "v_final_and_scan_outputs*",
-     .fixed = "M cond",
-     .attrs = {ANY_REQ("body", ATTR_GRAPH)},
-     .infer = infer_loop,
-     .emit = emit_loop},
+    {.name = "Loop", .since = 1, .until = 10, .in = "M? cond? v_initial*", LOOP},
+    {.name = "Loop", .since = 11, .in = "M? cond? v_initial?*", LOOP},
 };
+/* clang-format on */
 const OpFamily ops_loop = FAMILY(ops);

@@ -140,6 +140,29 @@ void set_container(Model *m, Node *n, int out, TypeKind kind, const Type *elem) 
     set_moved(m, n, out, &(Type){.kind = kind, .rank = -1, .elem = elem});
 }
 
+/* ---- numbers ------------------------------------------------------------------------
+ */
+
+enum { NUMBER_DEPTH_MAX = 8 };
+
+static bool is_number(const Value *v, int depth) {
+    if (v->known)
+        return v->known->n == 1 && v->known->ints;
+    const Node *n = v->def;
+    if (depth == 0 || !n || !n->op || !(n->op->facts & OP_ON_INTS))
+        return false;
+    if (n->n_in == 1 && n->in[0] && n->in[0]->type.dtype != v->type.dtype)
+        return false;
+    for (uint32_t i = 0; i < n->n_in; i++)
+        if (!n->in[i] || !is_number(n->in[i], depth - 1))
+            return false;
+    return true;
+}
+
+bool value_is_number(const Value *v) {
+    return v && is_number(v, NUMBER_DEPTH_MAX);
+}
+
 /* ---- subgraphs ----------------------------------------------------------------------
  */
 

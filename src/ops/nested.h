@@ -23,6 +23,9 @@ void set_container(Model *m, Node *n, int out, TypeKind kind, const Type *elem);
 /* What a sequence or optional holds; an unknown tensor when that is not known. */
 Type type_elem(const Type *t);
 
+/* v is a single number or boolean that follows from shapes: Python knows it while JAX
+ * traces. */
+bool value_is_number(const Value *v);
 /* The graph of an attribute; NULL when there is none. */
 Graph *attr_graph(const Node *n, const char *name);
 /* The code of some node in g, or deeper, needs numbers that are only known at run time,

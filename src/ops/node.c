@@ -100,9 +100,19 @@ static bool check_attr(Model *m, const Node *n, const OpAttr *declared) {
     return false;
 }
 
+static bool check_kinds(Model *m, const Node *n) {
+    for (uint32_t i = 0; i < n->n_in && !(n->op->facts & OP_CONTAINERS); i++) {
+        if (!n->in[i] || n->in[i]->type.kind == TYPE_TENSOR)
+            continue;
+        node_error(m, n, OX0401, "", "input %u is not a tensor", i);
+        return false;
+    }
+    return true;
+}
+
 bool node_check(Model *m, const Node *n) {
     const OpDef *op = n->op;
-    if (!check_inputs(m, n) || !check_outputs(m, n))
+    if (!check_inputs(m, n) || !check_outputs(m, n) || !check_kinds(m, n))
         return false;
     bool ok = true;
     for (int i = 0; i < OP_MAX_ATTRS && op->attrs[i].name; i++)

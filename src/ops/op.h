@@ -30,6 +30,8 @@ typedef enum OpFact {
     OP_MOVES = 1 << 7,         /* every element of output 0 is an element of input 0 */
     OP_UNIT0 = 1 << 8,         /* x op 0 is x; 0 op x too when commutative */
     OP_REFUSED = 1 << 10,      /* known only to say why it cannot be compiled */
+    OP_ON_INTS = 1 << 11,      /* its code works on Python numbers of one type, too */
+    OP_CONTAINERS = 1 << 12,   /* takes sequences and optionals, not tensors only */
     OP_UNIT1 = 1 << 9,         /* x op 1 is x; 1 op x too when commutative */
     OP_CONSTANT = 1 << 6,      /* its output is its value* attribute; import makes it a
                                   VALUE_CONST or VALUE_PARAM and no node remains */
@@ -257,6 +259,8 @@ const Expr *emit_operand(Emit *e, int i);
 const Expr *emit_ints(Emit *e, const char *name);
 /* A dimension as Python int expression. */
 const Expr *emit_dim(Emit *e, Dim d);
+/* Input i as a Python number; only where value_is_number of ops/nested.h says so. */
+const Expr *emit_number(Emit *e, int i);
 /* The type's shape as a tuple; reports OX0403 when unranked. */
 const Expr *emit_shape(Emit *e, const Value *v);
 const Expr *emit_dtype(Emit *e, DType dtype);

@@ -272,7 +272,7 @@ static const Expr *emit_directions(Emit *e, const Scan *s) {
         items[i] = ex_bool(emit_arena(e), is_backward_in(s, i));
         any |= is_backward_in(s, i);
     }
-    return any ? ex_seq(emit_arena(e), EX_TUPLE, items, (size_t)s->xs) : NULL;
+    return any && items ? ex_seq(emit_arena(e), EX_TUPLE, items, (size_t)s->xs) : NULL;
 }
 
 static void emit_scan(Emit *e) {

@@ -34,9 +34,6 @@ static void widen_elem(Model *m, Node *n, const Type *t) {
 }
 
 static void infer_construct(Model *m, Node *n) {
-    for (uint32_t i = 0; i < n->n_in; i++)
-        if (!is_tensor(m, n, (int)i))
-            return;
     set_container(m, n, 0, TYPE_SEQUENCE, &n->in[0]->type);
     for (uint32_t i = 1; i < n->n_in; i++)
         widen_elem(m, n, &n->in[i]->type);
@@ -375,40 +372,41 @@ static void emit_optional(Emit *e) {
 /* ---- table ----------------------------------------------------------------------- */
 
 /* clang-format off */
+#define LISTS .facts = OP_CONTAINERS
 static const OpDef ops[] = {
     {.name = "SequenceConstruct", .since = 11, .in = "inputs*", .out = "output_sequence",
      .infer = infer_construct, .jax = "$inputs"},
     {.name = "SequenceEmpty", .since = 11, .in = "", .out = "output",
      .attrs = {INT_OPT("dtype")}, .infer = infer_empty, .jax = "[]"},
     {.name = "SequenceInsert", .since = 11, .in = "input_sequence tensor position?",
-     .out = "output_sequence", .fixed = "position", .infer = infer_insert,
+     .out = "output_sequence", .fixed = "position", LISTS, .infer = infer_insert,
      .emit = emit_insert},
     {.name = "SequenceErase", .since = 11, .in = "input_sequence position?",
-     .out = "output_sequence", .fixed = "position", .infer = infer_erase,
+     .out = "output_sequence", .fixed = "position", LISTS, .infer = infer_erase,
      .emit = emit_erase},
     {.name = "SequenceAt", .since = 11, .in = "input_sequence position",
-     .out = "tensor", .fixed = "position", .infer = infer_at, .emit = emit_at},
+     .out = "tensor", .fixed = "position", LISTS, .infer = infer_at, .emit = emit_at},
     {.name = "SequenceLength", .since = 11, .in = "input_sequence", .out = "length",
-     .infer = infer_length, .jax = "jnp.array(len($input_sequence), int)"},
+     LISTS, .infer = infer_length, .jax = "jnp.array(len($input_sequence), int)"},
     {.name = "SplitToSequence", .since = 11, .in = "input split?",
      .out = "output_sequence", .fixed = "split",
      .attrs = {INT("axis", 0), INT("keepdims", 1)}, .infer = infer_split,
      .emit = emit_split},
     {.name = "ConcatFromSequence", .since = 11, .in = "input_sequence",
      .out = "concat_result", .attrs = {INT_REQ("axis"), INT("new_axis", 0)},
-     .infer = infer_concat, .emit = emit_concat},
+     LISTS, .infer = infer_concat, .emit = emit_concat},
     {.name = "SequenceMap", .since = 17, .in = "input_sequence additional_inputs?*",
      .out = "out_sequence*", .attrs = {ANY_REQ("body", ATTR_GRAPH)},
-     .infer = infer_map, .emit = emit_map},
+     LISTS, .infer = infer_map, .emit = emit_map},
     {.name = "Optional", .since = 15, .in = "input?", .out = "output",
-     .attrs = {ANY_OPT("type", ATTR_TYPE)}, .infer = infer_optional,
+     .attrs = {ANY_OPT("type", ATTR_TYPE)}, LISTS, .infer = infer_optional,
      .emit = emit_optional},
     {.name = "OptionalGetElement", .since = 15, .in = "input", .out = "output",
-     .infer = infer_get, .jax = "$input"},
+     LISTS, .infer = infer_get, .jax = "$input"},
     {.name = "OptionalHasElement", .since = 15, .until = 17, .in = "input",
-     .out = "output", .infer = infer_has, .jax = "jnp.array($input is not None)"},
+     .out = "output", LISTS, .infer = infer_has, .jax = "jnp.array($input is not None)"},
     {.name = "OptionalHasElement", .since = 18, .in = "input?", .out = "output",
-     .infer = infer_has, .jax = "jnp.array($input is not None)"},
+     LISTS, .infer = infer_has, .jax = "jnp.array($input is not None)"},
 };
 /* clang-format on */
 const OpFamily ops_sequence = FAMILY(ops);

@@ -222,6 +222,30 @@ def test_if_present_optional():
     check_text(text, [None, X], [-X], opset=18, contains=part)
 
 
+def test_if_shape_decides():
+    """Known while JAX traces, so that the branches may differ."""
+    text = """
+    g (float[n, 4] x) => (float[m, k] y) {
+      zero = Constant<value = int64[1] {0}>()
+      one = Constant<value = int64[1] {1}>()
+      shape = Shape(x)
+      size = Gather(shape, zero)
+      five = Constant<value = int64[1] {5}>()
+      small = Less(size, five)
+      single = Equal(size, one)
+      many = Cast<to = 9>(single)
+      c = Or(small, many)
+      y = If (c) <
+        then_branch = t () => (float[a, b] u) { u = Concat<axis = 0>(x, x) },
+        else_branch = e () => (float[d, f] v) { v = Transpose(x) }>
+    }"""
+    for n in (1, 4, 5, 7):
+        x = np.arange(4 * n, dtype=np.float32).reshape(n, 4)
+        sizes = {"n": n, "m": 2 * n if n < 5 else 4, "k": 4 if n < 5 else n}
+        source = check_text(text, [x], names=sizes, contains=["if (n < 5) | (n == 1)"])
+        assert "then_branch" not in source
+
+
 def test_if_symbolic_dimension_of_a_branch():
     """Equal shapes, though only symbols say so."""
     text = """

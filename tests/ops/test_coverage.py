@@ -127,6 +127,8 @@ def formal_faults(schema, entry):
     if slots(entry, "outputs") != formals(schema.outputs):
         faults["outputs"] = f"they are {formals(schema.outputs)}"
     theirs = [p.option.name == "Optional" for p in schema.inputs]
+    if theirs and schema.inputs[-1].option.name == "Variadic":
+        theirs[-1] = schema.min_input < len(theirs)  # none at all will do
     ours = [slot["optional"] for slot in entry["inputs"]]
     same = slots(entry, "inputs") == formals(schema.inputs) and ours == theirs
     if not same:

@@ -230,6 +230,19 @@ def test_sequences_as_inputs_and_outputs():
     items = [np.arange(3, dtype=np.float32), np.ones(2, np.float32)]
     x = np.zeros(4, np.float32)
     check_text(text, [items, x], [[*items, x]], contains=["return [*s, x]"])
+    text = """
+    g (seq(float[k]) s, optional(float[3]) o) =>
+        (seq(float[k]) y, optional(float[3]) z) {
+      y = SequenceErase(s)
+      z = Identity(o)
+    }"""
+    y = np.arange(3, dtype=np.float32)
+    options = {
+        "infer": False,
+        "contains": ["    y: list[jax.Array]\n    z: jax.Array | None\n"],
+    }
+    check_text(text, [items, y], [items[:1], y], **options)
+    check_text(text, [items, None], [items[:1], None], **options)
 
 
 def test_names_in_elements_are_not_dimensions():
