@@ -26,7 +26,7 @@ foreach(path IN LISTS files)
   math(EXPR index "${index} + 1")
 endforeach()
 list(SORT names)
-list(TRANSFORM names REPLACE "^(.*) (.*)$" "    {\"\\1\", \\2},\n")
+list(TRANSFORM names REPLACE "^(.*) (.*)$" "    NAME(\"\\1\", \\2),\n")
 list(JOIN names "" names)
 
 file(WRITE ${OUT}.new "/* Made by cmake/embed_py.cmake from src/codegen/py. */
@@ -36,8 +36,9 @@ const HelperFile HELPER_FILES[] = {
 ${table}    {NULL, NULL, 0},
 };
 
+#define NAME(text, file) {{text, sizeof text - 1}, file}
 const HelperName HELPER_NAMES[] = {
-${names}    {NULL, 0},
+${names}    {{NULL, 0}, 0},
 };
 const size_t HELPER_NAME_COUNT = sizeof HELPER_NAMES / sizeof HELPER_NAMES[0] - 1;
 ")

@@ -64,6 +64,11 @@ static Str param_key(Gen *g, const Value *v) {
     return key;
 }
 
+static const Expr *subscript(Gen *g, const Expr *x, Str key) {
+    const Expr *item = ex_str(g->arena, key);
+    return ex_index(g->arena, x, &item, 1);
+}
+
 const Expr *gen_param(Gen *g, Value *v) {
     Str key = param_key(g, v);
     size_t *index = map_get(&g->param_keys, key);
@@ -82,10 +87,10 @@ const Expr *gen_param(Gen *g, Value *v) {
         if (!dot)
             break;
         Str part = {rest.p, (size_t)(dot - rest.p)};
-        x = EX(g->arena, "$0[$1]", x, ex_str(g->arena, part));
+        x = subscript(g, x, part);
         rest = (Str){dot + 1, rest.n - part.n - 1};
     }
-    return EX(g->arena, "$0[$1]", x, ex_str(g->arena, rest));
+    return subscript(g, x, rest);
 }
 
 static const Expr *give_name(Gen *g, Value *v) {

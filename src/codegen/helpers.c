@@ -99,7 +99,7 @@ static const HelperFile *file_of(Str name) {
     size_t low = 0, high = HELPER_NAME_COUNT;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int order = str_cmp(name, str_from(HELPER_NAMES[middle].name));
+        int order = str_cmp(name, HELPER_NAMES[middle].name);
         if (order == 0)
             return &HELPER_FILES[HELPER_NAMES[middle].file];
         if (order < 0)

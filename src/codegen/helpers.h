@@ -14,7 +14,7 @@ typedef struct HelperFile {
 extern const HelperFile HELPER_FILES[];
 
 typedef struct HelperName {
-    const char *name;
+    Str name;
     size_t file; /* index into HELPER_FILES */
 } HelperName;
 

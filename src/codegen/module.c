@@ -150,8 +150,10 @@ static void use_named_in(Gen *g, Str text) {
 }
 
 static void use_helper(Gen *g, Str name) {
+    if (map_get(&g->helpers, name))
+        return;
     Str text = codegen_helper(name);
-    if (!text.n || map_get(&g->helpers, name))
+    if (!text.n)
         return;
     if (!map_set(&g->helpers, name, (void *)(uintptr_t)text.p))
         return; /* unmarked, a helper that calls itself would not end */

@@ -74,10 +74,18 @@ static bool wire_type_fits(FieldKind kind, WireType type) {
     }
 }
 
-static const Rule *find_rule(const Message *m, const Field *f) {
-    for (size_t i = 0; i < m->count; i++)
-        if (m->rules[i].number == f->number)
-            return wire_type_fits(m->rules[i].kind, f->type) ? &m->rules[i] : NULL;
+/* Fields mostly come in the order of the rules and in runs of one number, so the search
+ * starts where the last one ended: `at`, which starts at 0. */
+static const Rule *find_rule(const Message *m, const Field *f, size_t *at) {
+    size_t i = *at;
+    for (size_t left = m->count; left > 0; left--) {
+        const Rule *r = &m->rules[i];
+        if (r->number == f->number) {
+            *at = i;
+            return wire_type_fits(r->kind, f->type) ? r : NULL;
+        }
+        i = i + 1 < m->count ? i + 1 : 0;
+    }
     return NULL;
 }
 
@@ -102,8 +110,9 @@ static size_t field_count(const Rule *r, const Field *f) {
 static bool reserve_lists(Decoder *d, const Message *m, Str bytes, void *out) {
     size_t counts[RULES_MAX] = {0};
     Wire w = wire_open(bytes);
+    size_t last = 0;
     for (Field f; wire_next(&w, &f);) {
-        const Rule *r = find_rule(m, &f);
+        const Rule *r = find_rule(m, &f, &last);
         if (r)
             counts[r - m->rules] += field_count(r, &f);
     }
@@ -208,8 +217,9 @@ bool decode_rules(Decoder *d, const Message *m, Str bytes, void *out) {
         return false;
     Wire w = wire_open(bytes);
     const char *from = w.at;
+    size_t last = 0;
     for (Field f; wire_next(&w, &f); from = w.at) {
-        const Rule *r = find_rule(m, &f);
+        const Rule *r = find_rule(m, &f, &last);
         if (r && !fill(d, m, r, &f, from, w.at, (char *)out + r->at))
             return false;
     }

@@ -4,7 +4,7 @@
 
 #include "parser/onnx.h"
 
-enum { FINGERPRINT_DIGITS = 16, FINGERPRINT_BIG = 1024 };
+enum { FINGERPRINT_DIGITS = 16, FINGERPRINT_BIG = 256 };
 
 /* The first 16 hex digits of the SHA-256 of the serialized model, leaving out
  *   - the data of main-graph initializers of FINGERPRINT_BIG bytes or more that lie in
