@@ -315,27 +315,30 @@ static void import_nodes(Import *im, const PbNode *items, size_t count, Graph *g
 
 /* ---- graphs ------------------------------------------------------------------------ */
 
+static void import_initializer(Import *im, const Tensor *t, Graph *g, Scope *s,
+                               const Frame *frame) {
+    if (t->rank > OX_MAX_RANK) {
+        graph_error(im, (Str){0}, (Str){0}, "more than 32 dimensions in tensor",
+                    t->name);
+        return;
+    }
+    Value *v = value_new(im->m, g, VALUE_PARAM, prefixed(im, frame, t->name));
+    if (!v || !value_set_tensor(im->m, v, t, false))
+        return;
+    if (!bind(s, t->name, v))
+        name_twice(im, STR("initializer"), t->name);
+}
+
 static void import_initializers(Import *im, const PbGraph *pb, Graph *g, Scope *s,
                                 const Frame *frame) {
-    for (size_t i = 0; i < pb->initializers.count && ok(im); i++) {
-        const Tensor *t = &pb->initializers.items[i];
-        if (t->rank > OX_MAX_RANK) {
-            graph_error(im, (Str){0}, (Str){0}, "more than 32 dimensions in tensor",
-                        t->name);
-            return;
-        }
-        Value *v = value_new(im->m, g, VALUE_PARAM, prefixed(im, frame, t->name));
-        if (!v || !value_set_tensor(im->m, v, t, false))
-            return;
-        if (!bind(s, t->name, v))
-            name_twice(im, STR("initializer"), t->name);
+    for (size_t i = 0; i < pb->initializers.count && ok(im); i++)
+        import_initializer(im, &pb->initializers.items[i], g, s, frame);
+    for (size_t i = 0; i < pb->sparse_initializers.count && ok(im); i++) {
+        const PbSparse *sparse = &pb->sparse_initializers.items[i];
+        const Tensor *t = sparse_to_dense(im->m->arena, im->m->diags, sparse);
+        if (t)
+            import_initializer(im, t, g, s, frame);
     }
-    for (size_t i = 0; i < pb->sparse_initializers.count; i++)
-        diag_add(im->m->diags, OX0302, STR("initializer"),
-                 STR("store the tensor densely"),
-                 "sparse initializer \"%.*s\" is not supported",
-                 (int)pb->sparse_initializers.items[i].values.name.n,
-                 pb->sparse_initializers.items[i].values.name.p);
 }
 
 /* An input that has an initializer is a parameter with a default, not an input. */

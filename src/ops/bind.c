@@ -56,7 +56,7 @@ static Tensor *scalar(Model *m, DType dtype, const void *data, size_t size, int 
     return t;
 }
 
-/* value, value_float(s), value_int(s), as a tensor; NULL for strings and sparse. */
+/* value, value_float(s), value_int(s), sparse_value, as a tensor; NULL for strings. */
 static const Tensor *constant_tensor(Model *m, const PbAttr *a) {
     switch (a->type) {
     case ATTR_TENSOR:
@@ -71,6 +71,8 @@ static const Tensor *constant_tensor(Model *m, const PbAttr *a) {
     case ATTR_INTS:
         return scalar(m, DT_INT64, a->ints.items, a->ints.count * sizeof(int64_t), 1,
                       (int64_t)a->ints.count);
+    case ATTR_SPARSE:
+        return sparse_to_dense(m->arena, m->diags, a->sparse);
     default:
         return NULL;
     }
@@ -81,7 +83,7 @@ static bool become_value(Model *m, Node *n) {
     Value *v = n->n_out == 1 ? n->out[0] : NULL;
     for (uint32_t i = 0; i < n->n_attrs && v; i++) {
         const PbAttr *a = n->attrs[i].pb;
-        if (!str_starts(a->name, STR("value")))
+        if (!str_starts(a->name, STR("value")) && !str_is(a->name, "sparse_value"))
             continue;
         const Tensor *t = constant_tensor(m, a);
         if (t && t->rank <= OX_MAX_RANK)

@@ -8,8 +8,8 @@
 
 /* ---- Constant, Identity ---------------------------------------------------------- */
 
-/* Import makes values of constants; a node remains only for what it cannot represent,
- * strings and sparse tensors. */
+/* Import makes values of constants; a node remains only for strings, which it cannot
+ * represent, and for a sparse tensor that has been reported. */
 static void infer_constant(Model *m, Node *n) {
     const PbAttr *value = attr_get(n, "value");
     bool text = attr_has(n, "value_string") || attr_has(n, "value_strings") ||
@@ -18,9 +18,7 @@ static void infer_constant(Model *m, Node *n) {
 }
 
 static void emit_constant(Emit *e) {
-    const char *what = attr_has(emit_node(e), "sparse_value") ? "sparse" : "text";
-    emit_fail(e, OX0302, "store a dense tensor of numbers",
-              "%s constants are not supported", what);
+    emit_fail(e, OX0302, "JAX has no strings", "text constants are not supported");
 }
 
 static void eval_identity(Model *m, Node *n) {

@@ -249,4 +249,10 @@ void onnx_resolve(Arena *arena, Diags *diags, PbModel *model, OnnxOpen open, voi
 double tensor_f64(const Tensor *t, int64_t i);
 int64_t tensor_i64(const Tensor *t, int64_t i);
 
+/* The dense tensor with these values, zero elsewhere, in the arena.  NULL with a
+ * diagnostic when indices are malformed, out of order or out of range, when the data
+ * could not be reached, or when the dense form takes more than 1 MiB and more than 4096
+ * times the bytes of its values. */
+const Tensor *sparse_to_dense(Arena *arena, Diags *diags, const PbSparse *s);
+
 #endif
