@@ -1,6 +1,8 @@
 /* Literals and dimensions: what is known at compile time, as Python. */
 #include "codegen/gen.h"
 
+#include <math.h>
+
 enum { DIM_DEPTH_MAX = 32 };
 
 const Expr *gen_dtype(Gen *g, DType dtype) {
@@ -60,19 +62,28 @@ static const Expr *filled(Gen *g, const Value *v, const Known *one, const Expr *
     return EX(g->arena, "jnp.full($0, $1, $2)", shape, item, dtype);
 }
 
-/* Integers that count up by one from where they start; fewer read better as a list. */
-static bool counts_up(const Known *k) {
+/* The first of elements that count up by one, in integers; fewer read better as a list. */
+static bool counts_up(const Known *k, int64_t *first) {
     enum { COUNT_MIN = 5 };
-    for (size_t i = 0; k->ints && i < k->n; i++)
-        if (!dim_is_int(k->ints[i]) || k->ints[i].c != k->ints[0].c + (int64_t)i)
+    if (k->n < COUNT_MIN ||
+        (k->floats ? !(fabs(k->floats[0]) < 1 << 20) : !dim_is_int(k->ints[0])))
+        return false;
+    if (k->floats && signbit(k->floats[0]) && k->floats[0] > -1)
+        return false; /* minus zero */
+    *first = k->floats ? (int64_t)k->floats[0] : k->ints[0].c;
+    for (size_t i = 0; i < k->n; i++) {
+        int64_t want = *first + (int64_t)i;
+        if (k->floats ? k->floats[i] < (double)want || k->floats[i] > (double)want
+                      : !dim_is(k->ints[i], want))
             return false;
-    return k->ints && k->n >= COUNT_MIN;
+    }
+    return true;
 }
 
 /* jnp.arange(15).reshape(1, 15) */
-static const Expr *counted(Gen *g, const Value *v, const Expr *shape) {
+static const Expr *counted(Gen *g, const Value *v, int64_t first, const Expr *shape) {
     Arena *a = g->arena;
-    int64_t first = v->known->ints[0].c, end = first + (int64_t)v->known->n;
+    int64_t end = first + (int64_t)v->known->n;
     const Expr *dtype = v->type.dtype == DT_INT64 ? NULL : gen_dtype(g, v->type.dtype);
     const Expr *x = EX(a, "jnp.arange($($0, )$1$(, dtype=$2))",
                        first ? ex_int(a, first) : NULL, ex_int(a, end), dtype);
@@ -89,8 +100,9 @@ const Expr *gen_literal(Gen *g, const Value *v) {
         return EX(g->arena, "jnp.zeros($0, $1)", shape, dtype);
     if (v->splat && (!k || k->n > 1))
         return filled(g, v, v->splat, shape);
-    if (counts_up(k))
-        return counted(g, v, shape);
+    int64_t first;
+    if (dtype_info(v->type.dtype)->bits >= (k->floats ? 16 : 8) && counts_up(k, &first))
+        return counted(g, v, first, shape);
     size_t next = 0;
     return EX(g->arena, "jnp.array($0, $1)", nested(g, v, 0, &next), dtype);
 }

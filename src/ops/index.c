@@ -175,6 +175,40 @@ static void infer_gather_nd(Model *m, Node *n) {
     set_type(m, n, 0, in_dtype(n, 0), &out);
 }
 
+/* Where index tuple i points, in elements of data; false when not known or outside. */
+static bool tuple_offset(const Known *k, size_t i, int length, const Strided *x,
+                         int64_t *at) {
+    *at = 0;
+    for (int axis = 0; axis < length; axis++) {
+        Dim d = k->ints[i * (size_t)length + (size_t)axis];
+        int64_t size = x->size[axis], index = dim_is_int(d) ? d.c : size;
+        index += index < 0 ? size : 0;
+        if (index < 0 || index >= size)
+            return false;
+        *at += index * x->stride[axis];
+    }
+    return true;
+}
+
+static void eval_gather_nd(Model *m, Node *n) {
+    size_t map[KNOWN_MAX], count = 0;
+    Strided x;
+    const Known *k = in_known(n, 1);
+    int64_t length = tuple_length(n), at;
+    if (!k || !k->ints || length < 1 || attr_int(n, "batch_dims") != 0 ||
+        !strided_of(n->in[0], &x) || length > x.rank)
+        return;
+    int64_t inner = x.stride[length - 1];
+    for (size_t i = 0; i < k->n / (size_t)length; i++) {
+        if (!tuple_offset(k, i, (int)length, &x, &at))
+            return;
+        for (int64_t r = 0; r < inner && count < KNOWN_MAX; r++)
+            map[count++] = (size_t)(at + r);
+    }
+    if (count < KNOWN_MAX)
+        eval_pick(m, n, 0, 0, map, count);
+}
+
 static void emit_gather_nd(Emit *e) {
     Arena *a = emit_arena(e);
     int64_t batch = attr_int(emit_node(e), "batch_dims");
@@ -197,10 +231,10 @@ static const OpDef ops[] = {
      .facts = OP_MOVES, .infer = infer_gather_elements, .emit = emit_gather_elements},
     {.name = "GatherND", .since = 11, .until = 11, .in = "data indices",
      .out = "output", .facts = OP_MOVES,
-     .infer = infer_gather_nd, .emit = emit_gather_nd},
+     .infer = infer_gather_nd, .eval = eval_gather_nd, .emit = emit_gather_nd},
     {.name = "GatherND", .since = 12, .in = "data indices", .out = "output",
      .attrs = {INT("batch_dims", 0)}, .facts = OP_MOVES,
-     .infer = infer_gather_nd, .emit = emit_gather_nd},
+     .infer = infer_gather_nd, .eval = eval_gather_nd, .emit = emit_gather_nd},
 };
 /* clang-format on */
 const OpFamily ops_index = FAMILY(ops);

@@ -475,6 +475,14 @@ static void infer_cumulative(Model *m, Node *n) {
     infer_same(m, n);
 }
 
+/* Sums of zeros: torch counts sequence boundaries so. */
+static void eval_cumsum(Model *m, Node *n) {
+    (void)m;
+    const Known *one = n->in[0]->splat;
+    if (one && one->ints && dim_is(one->ints[0], 0))
+        set_splat(n, 0, one);
+}
+
 static const Expr *cumulative_axis(Emit *e) {
     const Node *n = emit_node(e);
     Ints axis;
@@ -612,7 +620,7 @@ static const OpDef ops[] = {
 
     {.name = "CumSum", .since = 11, .in = "x axis", .out = "y", .fixed = "axis",
      .attrs = {INT("exclusive", 0), INT("reverse", 0)}, .infer = infer_cumulative,
-     .emit = emit_cumsum},
+     .eval = eval_cumsum, .emit = emit_cumsum},
     {.name = "CumProd", .since = 26, .in = "x axis", .out = "y", .fixed = "axis",
      .attrs = {INT("exclusive", 0), INT("reverse", 0)}, .infer = infer_cumulative,
      .emit = emit_cumprod},
