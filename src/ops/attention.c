@@ -5,6 +5,7 @@
 #include "ops/nested.h"
 #include "ops/window.h"
 
+#include <float.h>
 #include <math.h>
 
 /* ---- reading ----------------------------------------------------------------------- */
@@ -379,6 +380,25 @@ static void emit_rotary(Emit *e) {
     emit_out(e, 0, rank == 3 ? EX(a, "merge_heads($0)", y) : y);
 }
 
+/* ---- DotProductAttention ------------------------------------------------------------ */
+
+/* Not an operator of ONNX: what fusions.c makes of attention written out.  Inputs are
+ * (b, t, h, d), (b, s, g, d), (b, s, g, d); mask is true where a key is seen. */
+static void emit_dot_product_attention(Emit *e) {
+    Arena *a = emit_arena(e);
+    Node *n = emit_node(e);
+    const Expr *y = EX(a, "jax.nn.dot_product_attention($0, $1, $2)", emit_in(e, 0),
+                       emit_in(e, 1), emit_in(e, 2));
+    y = call_with(e, y, "bias", emit_in(e, 3));
+    y = call_with(e, y, "mask", emit_in(e, 4));
+    Dim d = in_dim(n, 0, 3);
+    double scale = attr_float(n, "scale");
+    bool usual = dim_is_int(d) && fabs(scale * sqrt((double)d.c) - 1) < 2 * FLT_EPSILON;
+    if (!usual)
+        y = call_with(e, y, "scale", emit_float(e, scale, DT_FLOAT));
+    emit_out(e, 0, y);
+}
+
 /* clang-format off */
 #define ATTENTION_ATTRS                                                                \
     INT("is_causal", 0), INT_OPT("kv_num_heads"), INT_OPT("q_num_heads"),              \
@@ -412,6 +432,10 @@ static const OpDef ops[] = {
      .attrs = {INT("interleaved", 0), INT_OPT("num_heads"),
                INT("rotary_embedding_dim", 0)},
      .infer = infer_rotary, .emit = emit_rotary},
+    {.name = "DotProductAttention", .domain = OP_INTERNAL, .since = 1,
+     .in = "query key value bias? mask?", .out = "output",
+     .attrs = {FLOAT_REQ("scale")},
+     .infer = infer_same, .emit = emit_dot_product_attention},
 };
 /* clang-format on */
 

@@ -32,7 +32,8 @@ static const OpDef *find(Bind *b, const Node *n) {
     const Node **slot = &b->cached[str_hash(n->op_type) % BIND_CACHE];
     if (*slot && same_operator(*slot, n))
         return (*slot)->op;
-    const OpDef *op = op_find(n->domain, n->op_type, n->opset);
+    bool internal = str_is(n->domain, OP_INTERNAL);
+    const OpDef *op = internal ? NULL : op_find(n->domain, n->op_type, n->opset);
     if (op)
         *slot = n;
     return op;

@@ -201,8 +201,8 @@ static void emit_bitcast(Emit *e) {
 
 /* clang-format off */
 #define CAST                                                                           \
-    .facts = OP_ELEMENTWISE | OP_ON_INTS, .infer = infer_cast, .eval = eval_cast,      \
-    .emit = emit_cast
+    .facts = OP_ELEMENTWISE | OP_ON_INTS | OP_KEEPS, .infer = infer_cast,              \
+    .eval = eval_cast, .emit = emit_cast
 #define SATURATE INT("saturate", 1)
 #define ROUND_MODE STRING("round_mode", "up")
 static const OpDef ops[] = {

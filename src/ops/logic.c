@@ -220,7 +220,7 @@ static const OpDef ops[] = {
     {.name = "Not", .since = 1, .in = "X", .out = "Y", .facts = OP_ELEMENTWISE,
      .infer = infer_same, .eval = eval_not, .jax = "jnp.logical_not($X)"},
     {.name = "Where", .since = 9, .in = "condition X Y", .out = "output",
-     .facts = OP_BROADCAST, .infer = infer_where, .eval = eval_where,
+     .facts = OP_BROADCAST | OP_SELECTS, .infer = infer_where, .eval = eval_where,
      .emit = emit_where},
 };
 /* clang-format on */

@@ -32,10 +32,15 @@ typedef enum OpFact {
     OP_REFUSED = 1 << 10,      /* known only to say why it cannot be compiled */
     OP_ON_INTS = 1 << 11,      /* its code works on Python numbers of one type, too */
     OP_CONTAINERS = 1 << 12,   /* takes sequences and optionals, not tensors only */
+    OP_KEEPS = 1 << 14,        /* output 0 is input 0 when it has the same type */
+    OP_SELECTS = 1 << 13,      /* each element is one of input 1 or of input 2 */
     OP_UNIT1 = 1 << 9,         /* x op 1 is x; 1 op x too when commutative */
     OP_CONSTANT = 1 << 6,      /* its output is its value* attribute; import makes it a
                                   VALUE_CONST or VALUE_PARAM and no node remains */
 } OpFact;
+
+/* Domain of operators that passes make and no file can hold. */
+#define OP_INTERNAL "oxide.internal"
 
 typedef struct OpAttr {
     const char *name;
@@ -96,6 +101,8 @@ typedef struct OpDef {
     void (*emit)(Emit *e); /* where a template cannot say it */
     /* The subgraph without inputs that the node is known to stand for; NULL: none. */
     Graph *(*inlined)(const Node *n);
+    /* A value made before that output 0 always equals; NULL: none. */
+    Value *(*same)(const Node *n);
 } OpDef;
 
 typedef struct OpFamily {

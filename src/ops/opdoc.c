@@ -24,9 +24,11 @@ static int compare(const void *a, const void *b) {
 static Rows collect(Arena *a, Str name) {
     Rows rows = {0};
     const OpDef *op;
-    for (size_t i = 0; (op = op_at(i)); i++)
-        if (name.n == 0 || str_is(name, op->name))
+    for (size_t i = 0; (op = op_at(i)); i++) {
+        bool internal = op->domain && strcmp(op->domain, OP_INTERNAL) == 0;
+        if (!internal && (name.n == 0 || str_is(name, op->name)))
             ARENA_PUSH(a, &rows, op);
+    }
     if (rows.count)
         qsort(rows.items, rows.count, sizeof *rows.items, compare);
     return rows;

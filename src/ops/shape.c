@@ -401,6 +401,19 @@ static bool swaps_last_two(const int *perm, int rank) {
     return rank > 2 && moves_nothing(perm, rank - 2) && perm[rank - 1] == rank - 2;
 }
 
+/* A transpose that undoes the one before it. */
+static Value *same_transpose(const Node *n) {
+    const Node *before = n->in[0] ? n->in[0]->def : NULL;
+    int perm[OX_MAX_RANK], first[OX_MAX_RANK], rank = perm_rank(n);
+    if (rank < 0 || !before || before->op != n->op || !get_perm(n, rank, perm) ||
+        !get_perm(before, rank, first))
+        return NULL;
+    for (int i = 0; i < rank; i++)
+        if (first[perm[i]] != i)
+            return NULL;
+    return before->in[0];
+}
+
 static void emit_transpose(Emit *e) {
     Arena *a = emit_arena(e);
     const Node *n = emit_node(e);
@@ -481,6 +494,9 @@ static void emit_expand(Emit *e) {
 
 /* clang-format off */
 #define SHAPE .infer = infer_shape, .eval = eval_shape, .emit = emit_shape_of
+#define KEEPS(name, eval_rule)                                                         \
+    .facts = OP_MOVES | OP_KEEPS, .infer = infer_##name, .eval = (eval_rule),          \
+    .emit = emit_##name
 #define MOVES(name, eval_rule)                                                         \
     .facts = OP_MOVES, .infer = infer_##name, .eval = (eval_rule), .emit = emit_##name
 static const OpDef ops[] = {
@@ -492,11 +508,11 @@ static const OpDef ops[] = {
      .jax = "jnp.array($data.size, $out.dtype)"},
     {.name = "Reshape", .since = 1, .until = 4, .in = "data", .out = "reshaped",
      .attrs = {INTS_OPT("consumed_inputs"), INTS_OPT("shape")},
-     MOVES(reshape, eval_copy)},
+     KEEPS(reshape, eval_copy)},
     {.name = "Reshape", .since = 5, .until = 13, .in = "data shape", .out = "reshaped",
-     .fixed = "shape", MOVES(reshape, eval_copy)},
+     .fixed = "shape", KEEPS(reshape, eval_copy)},
     {.name = "Reshape", .since = 14, .in = "data shape", .out = "reshaped",
-     .fixed = "shape", .attrs = {INT("allowzero", 0)}, MOVES(reshape, eval_copy)},
+     .fixed = "shape", .attrs = {INT("allowzero", 0)}, KEEPS(reshape, eval_copy)},
     {.name = "Flatten", .since = 1, .in = "input", .out = "output",
      .attrs = {INT("axis", 1)}, MOVES(flatten, eval_copy)},
     {.name = "Squeeze", .since = 1, .until = 12, .in = "data", .out = "squeezed",
@@ -508,9 +524,10 @@ static const OpDef ops[] = {
     {.name = "Unsqueeze", .since = 13, .in = "data axes", .out = "expanded",
      .fixed = "axes", MOVES(unsqueeze, eval_copy)},
     {.name = "Transpose", .since = 1, .in = "data", .out = "transposed",
-     .attrs = {INTS_OPT("perm")}, MOVES(transpose, eval_transpose)},
+     .attrs = {INTS_OPT("perm")}, .same = same_transpose,
+     MOVES(transpose, eval_transpose)},
     {.name = "Expand", .since = 8, .in = "input shape", .out = "output",
-     .fixed = "shape", MOVES(expand, eval_expand)},
+     .fixed = "shape", KEEPS(expand, eval_expand)},
 };
 /* clang-format on */
 const OpFamily ops_shape = FAMILY(ops);

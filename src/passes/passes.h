@@ -16,6 +16,9 @@ void pass_cse(Model *m);
 /* Nodes that nobody reads are dropped, and parameters with them. */
 void pass_dce(Model *m);
 
+/* Subgraphs that one operator computes become that operator. */
+void pass_fuse(Model *m);
+
 /* v, whose elements are known, needs no node any more. */
 void make_literal(Model *m, Graph *g, Value *v);
 /* Redirects every reader of a value that has an alias, over the whole model. */

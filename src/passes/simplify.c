@@ -40,6 +40,11 @@ static Value *bypassed(const Node *n) {
     for (uint32_t i = 1; i < n->n_out; i++)
         if (n->out[i] && n->out[i]->uses)
             return NULL;
+    Value *same = n->op->same ? n->op->same(n) : NULL;
+    if (same)
+        return same;
+    if (n->op->facts & OP_KEEPS && same_type(&n->in[0]->type, &n->out[0]->type))
+        return n->in[0];
     return n->op->facts & OP_IDENTITY ? n->in[0] : unit_partner(n);
 }
 

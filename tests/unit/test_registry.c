@@ -1,4 +1,5 @@
 /* The operator table, reading nodes through it, and evaluation of small tensors. */
+#include "ops/fusion.h"
 #include "shape/infer.h"
 
 #include "build.h"
@@ -12,6 +13,34 @@ static void the_table_keeps_its_rules(void **state) {
     const char *broken = op_check(&f->arena);
     if (broken)
         fail_msg("%s", broken);
+}
+
+/* Every operator that a fusion calls is there; As and Is belong to the patterns. */
+static void calls_are_operators(const Expr *x) {
+    if (x->kind == EX_CALL) {
+        Str name = x->kids[0]->text;
+        bool known = op_known_at_all(STR(""), name) || str_is(name, "As") ||
+                     str_is(name, "Is") || op_find(STR(OP_INTERNAL), name, 1);
+        if (!known)
+            fail_msg("%.*s is no operator", (int)name.n, name.p);
+    }
+    for (uint32_t i = 0; i < x->n; i++)
+        calls_are_operators(x->kids[i]);
+}
+
+static void fusions_name_operators(void **state) {
+    Fixture *f = *state;
+    const Fusion *row;
+    for (size_t i = 0; (row = fusion_at(i)); i++) {
+        const char *texts[] = {row->pattern, row->becomes};
+        for (size_t k = 0; k < OX_COUNT(texts); k++) {
+            const char *error = NULL;
+            const Expr *x = ex_template(&f->arena, texts[k], NULL, &error);
+            if (error)
+                fail_msg("%s: %s", texts[k], error);
+            calls_are_operators(x);
+        }
+    }
 }
 
 static void lookup_takes_the_newest_version_not_above_the_opset(void **state) {
@@ -471,6 +500,7 @@ static void integers_fit_their_type(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         IN_ARENA(the_table_keeps_its_rules),
+        IN_ARENA(fusions_name_operators),
         cmocka_unit_test(lookup_takes_the_newest_version_not_above_the_opset),
         cmocka_unit_test(an_operator_newer_than_the_opset_is_known_all_the_same),
         cmocka_unit_test(names_of_inputs_have_indices),

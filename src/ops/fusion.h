@@ -1,0 +1,51 @@
+/* Fusions: subgraphs that one operator computes.  A row of fusions.c says what is looked
+ * for and what it becomes; passes/fuse.c finds it.
+ *
+ * Both are written as nested operator calls.  In a pattern
+ *     Op(a, b, axis=-1)   a node of ai.onnx; the inputs in order, both ways round for
+ *                         commutative operators; attributes (or inputs) by name.  What
+ *                         is not named must be absent or have its default.
+ *     x                   any value; the same one wherever the name stands
+ *     0.5                 a constant whose elements all round to it
+ *     p | q               either
+ *     _                   anything
+ *     As(x, p)            p, with its value bound to x
+ *     Is(x, p)            the same, but its nodes stay and may have other readers
+ * All nodes but the outermost must have no other readers.  In what it becomes, names
+ * stand for the values bound (absent inputs when they are not), and attributes take
+ * numbers, lists of integers, texts, or products and quotients of constants. */
+#ifndef OX_OPS_FUSION_H
+#define OX_OPS_FUSION_H
+
+#include "ops/op.h"
+
+enum { FUSION_NAMES = 12, FUSION_NODES = 40 };
+
+typedef struct FusionMatch {
+    Model *m;
+    Node *root;
+    struct {
+        Str name;
+        Value *value;
+    } bound[FUSION_NAMES];
+    size_t n_bound;
+    Node *nodes[FUSION_NODES]; /* the root first; some may be listed twice */
+    size_t n_nodes;
+} FusionMatch;
+
+typedef struct Fusion {
+    const char *pattern, *becomes;
+    /* What the pattern cannot say; NULL: the result has the type of x. */
+    bool (*fits)(const FusionMatch *t);
+    bool late; /* in a second sweep: it would match a part of an earlier row */
+} Fusion;
+
+/* The i-th row, NULL past the last. */
+const Fusion *fusion_at(size_t i);
+
+/* The value bound to a name; NULL when the alternative that binds it was not taken. */
+Value *fusion_value(const FusionMatch *t, const char *name);
+/* All elements of v round to x in v's type. */
+bool fusion_is_number(const Value *v, double x);
+
+#endif

@@ -1,0 +1,176 @@
+/* The table of fusions.  Each is exact in real arithmetic for finite inputs, and rounds
+ * no worse than the subgraph that it replaces.
+ * Source: what torch.onnx writes for torch.nn.functional, read from its exports. */
+#include "ops/fusion.h"
+
+#include <float.h>
+#include <math.h>
+
+/* ---- conditions -------------------------------------------------------------------- */
+
+static bool same_shape(const Type *a, const Type *b) {
+    if (a->rank < 0 || a->rank != b->rank)
+        return false;
+    for (int i = 0; i < a->rank; i++)
+        if (!dim_eq(a->dims[i], b->dims[i]))
+            return false;
+    return true;
+}
+
+static bool is_like_x(const FusionMatch *t) {
+    const Type *x = &fusion_value(t, "x")->type, *y = &t->root->out[0]->type;
+    return x->dtype == y->dtype && same_shape(x, y);
+}
+
+/* x is cast to float32 for the norm, and its result back. */
+static bool is_half(const FusionMatch *t) {
+    DType dtype = fusion_value(t, "x")->type.dtype;
+    return is_like_x(t) && (dtype == DT_FLOAT16 || dtype == DT_BFLOAT16);
+}
+
+/* Beyond 20 both are x in single precision: log1p(exp(-20)) is 2e-9. */
+static bool is_single(const FusionMatch *t) {
+    return is_like_x(t) && fusion_value(t, "x")->type.dtype == DT_FLOAT;
+}
+
+/* ---- attention --------------------------------------------------------------------- */
+
+/* Sizes 0 to 3 of the type, `order` saying which of them stand where. */
+static bool has_dims(const Type *t, const Type *of, const char *order) {
+    if (t->rank != 4 || of->rank != 4)
+        return false;
+    for (int i = 0; i < 4; i++)
+        if (!dim_eq(t->dims[i], of->dims[order[i] - '0']))
+            return false;
+    return true;
+}
+
+/* Heads that share a key were repeated: (b, g, s, d) to (b, g * r, s, d). */
+static bool repeats_fit(const FusionMatch *t, const char *few, const Type *many) {
+    const Value *v = fusion_value(t, few);
+    if (!v)
+        return true;
+    const Type *type = &v->type;
+    return type->rank == 4 && many->rank == 4 && dim_is_int(type->dims[1]) &&
+           dim_is_int(many->dims[1]) && type->dims[1].c > 0 &&
+           many->dims[1].c % type->dims[1].c == 0 &&
+           dim_eq(type->dims[0], many->dims[0]) &&
+           dim_eq(type->dims[2], many->dims[2]) && dim_eq(type->dims[3], many->dims[3]);
+}
+
+/* What `repeats` made of few heads is `many`, if it was made at all. */
+static bool heads_fit(const FusionMatch *t, const char *few, const char *many) {
+    const Value *repeated = fusion_value(t, many);
+    return !repeated || repeats_fit(t, few, &repeated->type);
+}
+
+/* bias and mask broadcast to (b, h, t, s); jax.nn wants 1 or h on the second axis. */
+static bool bias_fits(const Value *v, Dim heads) {
+    if (!v)
+        return true;
+    const Type *t = &v->type;
+    if (t->rank < 0 || t->rank > 4)
+        return false;
+    return t->rank < 3 || dim_is(t->dims[t->rank - 3], 1) ||
+           dim_eq(t->dims[t->rank - 3], heads);
+}
+
+/* jax.nn.dot_product_attention computes softmax in float32, wants values as wide as
+ * keys, and does not broadcast batches. */
+static bool is_attention(const FusionMatch *t) {
+    const Value *q = fusion_value(t, "q"), *k = fusion_value(t, "k"),
+                *kt = fusion_value(t, "kt"), *v = fusion_value(t, "v"),
+                *flat = fusion_value(t, "flat");
+    const Type *y = &t->root->out[0]->type;
+    if (q->type.dtype != DT_FLOAT || q->type.rank != 4 || !same_shape(&q->type, y) ||
+        kt->type.rank != 4 || v->type.rank != 4)
+        return false;
+    /* kt: (b, h, d, s) of (b, g, s, d) or of (b, s, g, d) */
+    const Type *keys = &fusion_value(t, k ? "k" : "rows")->type;
+    const Value *many = fusion_value(t, "ks");
+    const Type *last = many ? &many->type : keys;
+    if (!has_dims(&kt->type, last, k ? "0132" : "0231") || !heads_fit(t, "k", "ks") ||
+        !heads_fit(t, "v", "vs"))
+        return false;
+    if (flat && (flat->type.rank != 3 || !dim_eq(flat->type.dims[1], last->dims[2]) ||
+                 !dim_eq(flat->type.dims[2], last->dims[3])))
+        return false;
+    const Value *values = fusion_value(t, "vs") ? fusion_value(t, "vs") : v;
+    return dim_eq(q->type.dims[0], kt->type.dims[0]) &&
+           dim_eq(q->type.dims[1], kt->type.dims[1]) &&
+           dim_eq(q->type.dims[3], kt->type.dims[2]) &&
+           has_dims(&values->type, &kt->type, "0132") &&
+           dim_eq(v->type.dims[1], k ? keys->dims[1] : keys->dims[2]) &&
+           bias_fits(fusion_value(t, "bias"), q->type.dims[1]) &&
+           bias_fits(fusion_value(t, "mask"), q->type.dims[1]);
+}
+
+/* No row of scores is all infinite: what is added to them is finite. */
+static bool is_finite(const Value *v) {
+    const Node *n = v->def;
+    if (v->splat && v->splat->floats)
+        return isfinite(v->splat->floats[0]);
+    return n && n->op && n->op->facts & OP_SELECTS && is_finite(n->in[1]) &&
+           is_finite(n->in[2]);
+}
+
+static bool scores_are_finite(const FusionMatch *t) {
+    const Value *bias = fusion_value(t, "bias");
+    return !bias || is_finite(bias);
+}
+
+/* ---- the table --------------------------------------------------------------------- */
+
+/* clang-format off */
+#define LOWEST     "-3.4028234663852886e38"
+#define ERF        "Add(Erf(Div(x, 1.4142135623730951) | Mul(x, 0.7071067811865476)), 1)"
+#define CUBE       "Pow(x, 3) | Mul(Mul(x, x), x)"
+#define TANH       "Add(Tanh(Mul(Add(x, Mul(" CUBE ", 0.044715)), 0.7978845608028654)), 1)"
+#define GELU(e)    "Mul(Mul(x, " e "), 0.5) | Mul(Mul(x, 0.5), " e ") | Mul(x, Mul(" e ", 0.5))"
+
+#define SQUARE(x)  "Pow(" x ", 2) | Mul(" x ", " x ")"
+#define MEAN(x)    "ReduceMean(" x ", axes=-1)"
+#define RMS(x)     "Sqrt(Add(" MEAN(SQUARE(x)) ", eps))"
+#define OVER_RMS(x) "Mul(" x ", Reciprocal(" RMS(x) ") | Div(1, " RMS(x) ")) | Div(" x ", " RMS(x) ")"
+#define LAYER_NORM "Div(As(d, Sub(x, " MEAN("x") ")), " RMS("d") ")"
+#define SCORES     "MatMul(_, _) | Mul(MatMul(_, _), _) | Div(MatMul(_, _), _)"
+
+#define RESHAPE(x) "Reshape(" x ", _, allowzero=_)"
+#define HEADS(x)   "As(" x "s, " RESHAPE("Expand(Unsqueeze(" x ", axes=2), _)") ") | " x
+#define KEYS_T     "As(kt, Transpose(rows, perm=[0, 2, 3, 1])) | " \
+                   "As(kt, Transpose(" HEADS("k") ", perm=[0, 1, 3, 2])) | " \
+                   "As(kt, " RESHAPE("Transpose(As(flat, " RESHAPE(HEADS("k")) "), perm=[0, 2, 1])") ")"
+#define BIASED(s)  "Add(" s ", Is(hidden, Where(mask, 0, " LOWEST "))) | Add(" s ", bias) | " s
+#define ATTEND(s)  "MatMul(Softmax(" BIASED(s) ", axis=-1), " \
+                   HEADS("v") ")"
+#define SWAP(x)    "Transpose(" x ", perm=[0, 2, 1, 3])"
+#define ATTENTION(scale) SWAP("DotProductAttention(" SWAP("q") ", " SWAP("k") " | rows, " \
+                   SWAP("v") ", bias, mask, scale=" scale ")")
+
+static const Fusion fusions[] = {
+/*   pattern, what it becomes, condition, late */
+    {GELU(ERF), "Gelu(x)", NULL, false},
+    {GELU(TANH), "Gelu(x, approximate='tanh')", NULL, false},
+    {"Mul(x, Sigmoid(x))", "Swish(x)", NULL, false},
+    {"Mul(x, Tanh(Softplus(x)))", "Mish(x)", NULL, false},
+    {"Where(Greater(x, 20), x, Softplus(x))", "Softplus(x)", is_single, false},
+
+    {"Add(Mul(" LAYER_NORM ", w), b)", "LayerNormalization(x, w, b, epsilon=eps)", NULL, false},
+    {"Mul(w, " OVER_RMS("x") ")", "RMSNormalization(x, w, epsilon=eps)", NULL, true},
+    {"Mul(w, Cast(" OVER_RMS("Cast(x, to=1)") ", to=_))",
+     "RMSNormalization(x, w, epsilon=eps)", is_half, true},
+
+    {"Where(IsNaN(As(p, Softmax(Is(s, Add(" SCORES ", bias) | " SCORES "), axis=-1))), 0, p)",
+     "Softmax(s, axis=-1)", scores_are_finite, false},
+    {ATTEND("MatMul(Mul(q, c), Mul(" KEYS_T ", c))"), ATTENTION("c * c"), is_attention, true},
+    {ATTEND("Mul(MatMul(q, " KEYS_T "), c) | MatMul(Mul(q, c), " KEYS_T ")"),
+     ATTENTION("c"), is_attention, true},
+    {ATTEND("Div(MatMul(q, " KEYS_T "), c) | MatMul(Div(q, c), " KEYS_T ")"),
+     ATTENTION("1 / c"), is_attention, true},
+    {ATTEND("MatMul(q, " KEYS_T ")"), ATTENTION("1"), is_attention, true},
+};
+/* clang-format on */
+
+const Fusion *fusion_at(size_t i) {
+    return i < OX_COUNT(fusions) ? &fusions[i] : NULL;
+}

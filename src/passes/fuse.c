@@ -1,0 +1,481 @@
+/* Replaces subgraphs by the one operator that computes them, as the table of fusions.c
+ * says.  A node is looked at once for each row whose outermost operators it could be;
+ * patterns are parsed when the first such node comes up. */
+#include "ops/fusion.h"
+#include "passes/passes.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { FUSIONS_MAX = 64 };
+
+typedef struct Row {
+    const Fusion *fusion;
+    const Expr *pattern; /* NULL: not parsed yet */
+} Row;
+
+typedef struct NodeList {
+    Node **items;
+    size_t count, cap;
+} NodeList;
+
+typedef struct Fuse {
+    Model *m;
+    Row rows[FUSIONS_MAX];
+    size_t n_rows;
+    NodeList nodes; /* of the graph that is being rewritten */
+    bool late;      /* the second sweep */
+    bool changed;
+} Fuse;
+
+/* ---- numbers ----------------------------------------------------------------------- */
+
+static double number_of(const Expr *p) {
+    if (p->kind == EX_UNARY)
+        return -number_of(p->kids[0]);
+    return p->kind == EX_INT ? (double)p->i : strtod(p->text.p, NULL);
+}
+
+static bool is_number(const Expr *p) {
+    return p->kind == EX_INT || p->kind == EX_NUMBER ||
+           (p->kind == EX_UNARY && is_number(p->kids[0]));
+}
+
+/* The only element of a constant. */
+static bool constant_of(const Value *v, double *x) {
+    const Known *k = v ? v->splat : NULL;
+    if (!k || (k->ints && !dim_is_int(k->ints[0])))
+        return false;
+    *x = k->floats ? k->floats[0] : (double)k->ints[0].c;
+    return true;
+}
+
+/* Significant bits of a float type; 53 for all others, which are compared as they are. */
+static int precision_of(DType dtype) {
+    switch (dtype) {
+    case DT_FLOAT:
+        return 24;
+    case DT_FLOAT16:
+        return 11;
+    case DT_BFLOAT16:
+        return 8;
+    default:
+        return 53;
+    }
+}
+
+bool fusion_is_number(const Value *v, double x) {
+    double c;
+    return constant_of(v, &c) &&
+           fabs(c - x) <= fabs(x) * ldexp(1, -precision_of(v->type.dtype));
+}
+
+Value *fusion_value(const FusionMatch *t, const char *name) {
+    for (size_t i = 0; i < t->n_bound; i++)
+        if (str_is(t->bound[i].name, name))
+            return t->bound[i].value;
+    return NULL;
+}
+
+/* ---- matching ---------------------------------------------------------------------- */
+
+/* Exporters write a constant again for each use. */
+static bool is_same(const Value *a, const Value *b) {
+    double x, y;
+    return a == b || (constant_of(a, &x) && constant_of(b, &y) &&
+                      a->type.dtype == b->type.dtype && memcmp(&x, &y, sizeof x) == 0);
+}
+
+static bool bind(FusionMatch *t, Str name, Value *v) {
+    if (str_is(name, "_"))
+        return true;
+    for (size_t i = 0; i < t->n_bound; i++)
+        if (str_eq(t->bound[i].name, name))
+            return is_same(t->bound[i].value, v);
+    if (t->n_bound == FUSION_NAMES)
+        return false;
+    t->bound[t->n_bound].name = name;
+    t->bound[t->n_bound++].value = v;
+    return true;
+}
+
+static bool match(FusionMatch *t, const Expr *p, Value *v);
+
+/* The attribute (or constant input) of a node against an int, list or number. */
+static bool match_option(const Node *n, const char *name, const Expr *want) {
+    Ints have;
+    double x;
+    if (want->kind == EX_NAME)
+        return true; /* _ */
+    if (want->kind == EX_NUMBER)
+        return get_float(n, name, &x) && fabs(x - number_of(want)) <= fabs(x) * 1e-7;
+    bool list = want->kind == EX_LIST;
+    if (!get_ints(n, name, &have) || have.n != (list ? want->n : 1))
+        return false;
+    for (size_t i = 0; i < have.n; i++) {
+        int64_t w = (int64_t)number_of(list ? want->kids[i] : want);
+        if (have.v[i] != w && (w >= 0 || have.v[i] != w + in_rank(n, 0)))
+            return false;
+    }
+    return true;
+}
+
+static const Expr *option_of(const Expr *p, Str name) {
+    for (uint32_t i = 1; i < p->n; i++)
+        if (p->kids[i]->kind == EX_KEYWORD && str_eq(p->kids[i]->text, name))
+            return p->kids[i]->kids[0];
+    return NULL;
+}
+
+static bool is_default(const OpAttr *a, const PbAttr *pb) {
+    if (!a || !a->has_default || a->type != pb->type)
+        return false;
+    switch (a->type) {
+    case ATTR_INT:
+        return a->i == pb->i;
+    case ATTR_FLOAT:
+        return !((float)a->f < pb->f) && !((float)a->f > pb->f);
+    case ATTR_STRING:
+        return str_is(pb->s, a->s);
+    default:
+        return false;
+    }
+}
+
+/* Attributes that the pattern does not name have their defaults. */
+static bool others_are_default(const Node *n, const Expr *p) {
+    for (uint32_t i = 0; i < n->n_attrs; i++) {
+        const PbAttr *pb = n->attrs[i].pb;
+        if (!option_of(p, pb->name) && !is_default(op_attr(n->op, pb->name), pb))
+            return false;
+    }
+    return true;
+}
+
+static bool match_options(const Node *n, const Expr *p) {
+    for (uint32_t i = 1; i < p->n; i++) {
+        char name[24];
+        const Expr *kid = p->kids[i];
+        if (kid->kind != EX_KEYWORD || kid->text.n >= sizeof name)
+            continue;
+        memcpy(name, kid->text.p, kid->text.n);
+        name[kid->text.n] = '\0';
+        if (!match_option(n, name, kid->kids[0]))
+            return false;
+    }
+    return others_are_default(n, p);
+}
+
+static uint32_t positional(const Expr *p) {
+    uint32_t n = 0;
+    while (n + 1 < p->n && p->kids[n + 1]->kind != EX_KEYWORD)
+        n++;
+    return n;
+}
+
+/* Inputs past the positional ones are absent, or named as options. */
+static bool rest_is_named(const Node *n, const Expr *p, uint32_t from) {
+    for (uint32_t i = from; i < n->n_in; i++) {
+        bool named = false;
+        for (uint32_t k = from + 1; k < p->n; k++)
+            named |= op_input_index(n->op, p->kids[k]->text) == (int)i;
+        if (n->in[i] && !named)
+            return false;
+    }
+    return true;
+}
+
+static bool match_inputs(FusionMatch *t, const Expr *p, const Node *n, bool swapped) {
+    uint32_t count = positional(p);
+    FusionMatch before = *t;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t k = swapped ? 1 - i : i;
+        if (!n->in[k] || !match(t, p->kids[i + 1], n->in[k])) {
+            *t = before;
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_plain(const Node *n) {
+    for (uint32_t i = 1; i < n->n_out; i++)
+        if (n->out[i] && n->out[i]->uses)
+            return false;
+    return n->op && !n->op->domain && !(n->op->facts & OP_IMPURE) && node_out(n, 0);
+}
+
+static bool match_node(FusionMatch *t, const Expr *p, Node *n) {
+    uint32_t count = positional(p);
+    if (!n || !str_eq(p->kids[0]->text, n->op_type) || !is_plain(n) ||
+        n->graph != t->root->graph || n->n_in < count || t->n_nodes == FUSION_NODES ||
+        !rest_is_named(n, p, count) || !match_options(n, p))
+        return false;
+    t->nodes[t->n_nodes++] = n;
+    if (match_inputs(t, p, n, false))
+        return true;
+    return count == 2 && n->op->facts & OP_COMMUTATIVE && match_inputs(t, p, n, true);
+}
+
+/* As(x, p) and Is(x, p). */
+static bool match_named(FusionMatch *t, const Expr *p, Value *v, bool keep) {
+    size_t nodes = t->n_nodes;
+    if (!match(t, p->kids[2], v) || !bind(t, p->kids[1]->text, v))
+        return false;
+    if (keep)
+        t->n_nodes = nodes;
+    return true;
+}
+
+static bool match_call(FusionMatch *t, const Expr *p, Value *v) {
+    Str name = p->kids[0]->text;
+    if (str_is(name, "As") || str_is(name, "Is"))
+        return match_named(t, p, v, str_is(name, "Is"));
+    return match_node(t, p, v->def);
+}
+
+static bool match(FusionMatch *t, const Expr *p, Value *v) {
+    if (is_number(p))
+        return fusion_is_number(v, number_of(p));
+    if (p->kind == EX_NAME)
+        return bind(t, p->text, v);
+    FusionMatch before = *t;
+    if (p->kind == EX_BINARY) {
+        if (match(t, p->kids[0], v))
+            return true;
+        *t = before;
+        return match(t, p->kids[1], v);
+    }
+    if (p->kind == EX_CALL && match_call(t, p, v))
+        return true;
+    *t = before;
+    return false;
+}
+
+/* All readers of what the inner nodes make are in the subgraph. */
+static bool is_closed(FusionMatch *t) {
+    size_t kept = 0;
+    for (size_t i = 0; i < t->n_nodes; i++) {
+        bool again = false;
+        for (size_t k = 0; k < kept; k++)
+            again |= t->nodes[k] == t->nodes[i];
+        if (!again)
+            t->nodes[kept++] = t->nodes[i];
+    }
+    t->n_nodes = kept;
+    for (size_t i = 1; i < kept; i++) {
+        const Value *v = t->nodes[i]->out[0];
+        uint32_t readers = 0;
+        for (size_t k = 0; k < kept; k++)
+            for (uint32_t in = 0; in < t->nodes[k]->n_in; in++)
+                readers += t->nodes[k]->in[in] == v;
+        if (readers != v->uses)
+            return false;
+    }
+    return true;
+}
+
+static bool has_type_of_x(const FusionMatch *t) {
+    const Value *x = fusion_value(t, "x");
+    const Type *a = x ? &x->type : NULL, *b = &t->root->out[0]->type;
+    if (!a || a->rank < 0 || a->rank != b->rank || a->dtype != b->dtype)
+        return false;
+    for (int i = 0; i < a->rank; i++)
+        if (!dim_eq(a->dims[i], b->dims[i]))
+            return false;
+    return true;
+}
+
+/* ---- replacement ------------------------------------------------------------------- */
+
+static double evaluate(const FusionMatch *t, const Expr *x) {
+    double c = NAN;
+    if (is_number(x))
+        return number_of(x);
+    if (x->kind == EX_BINARY) {
+        double l = evaluate(t, x->kids[0]), r = evaluate(t, x->kids[1]);
+        return str_is(x->text, "*") ? l * r : l / r;
+    }
+    for (size_t i = 0; i < t->n_bound; i++)
+        if (str_eq(t->bound[i].name, x->text))
+            (void)constant_of(t->bound[i].value, &c);
+    return c;
+}
+
+static PbAttr *new_attr(const FusionMatch *t, const OpAttr *decl, const Expr *x) {
+    Arena *a = t->m->arena;
+    PbAttr *pb = ARENA_NEW(a, PbAttr);
+    if (!pb || !decl)
+        return NULL;
+    *pb = (PbAttr){.name = str_from(decl->name), .type = decl->type};
+    if (decl->type == ATTR_STRING)
+        pb->s = x->text;
+    else if (decl->type == ATTR_FLOAT)
+        pb->f = (float)evaluate(t, x);
+    else if (decl->type == ATTR_INT)
+        pb->i = (int64_t)evaluate(t, x);
+    else
+        for (uint32_t i = 0; i < x->n; i++)
+            (void)ARENA_PUSH(a, &pb->ints, x->kids[i]->i);
+    return pb;
+}
+
+static bool set_attrs(const FusionMatch *t, Node *n, const Expr *call) {
+    n->n_attrs = 0;
+    n->attrs = ARENA_ARRAY(t->m->arena, call->n, Attr);
+    for (uint32_t i = 1; i < call->n && n->attrs; i++) {
+        const Expr *kid = call->kids[i];
+        if (kid->kind != EX_KEYWORD)
+            continue;
+        PbAttr *pb = new_attr(t, op_attr(n->op, kid->text), kid->kids[0]);
+        if (!pb)
+            return false;
+        n->attrs[n->n_attrs++] = (Attr){.pb = pb};
+    }
+    return n->attrs != NULL;
+}
+
+static const OpDef *find_op(Str name) {
+    const OpDef *op = op_find(STR(""), name, OP_NEWEST_OPSET);
+    return op ? op : op_find(STR(OP_INTERNAL), name, 1);
+}
+
+static Value *build(Fuse *f, const FusionMatch *t, const Expr *x, bool *absent);
+
+/* Makes n the call x, reading what its arguments are. */
+static bool become(Fuse *f, const FusionMatch *t, Node *n, const Expr *x) {
+    uint32_t count = positional(x);
+    Value **in = ARENA_ARRAY(f->m->arena, count, Value *);
+    if (!in)
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        bool absent = false;
+        in[i] = build(f, t, x->kids[i + 1], &absent);
+        if (!in[i] && !absent)
+            return false;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        if (in[i])
+            in[i]->uses++;
+    while (count && !in[count - 1])
+        count--;
+    n->op = find_op(x->kids[0]->text);
+    n->op_type = x->kids[0]->text;
+    n->domain = n->op && n->op->domain ? str_from(n->op->domain) : (Str){0};
+    n->opset = OP_NEWEST_OPSET;
+    n->in = in;
+    n->n_in = count;
+    return n->op && set_attrs(t, n, x);
+}
+
+static Value *new_node(Fuse *f, const FusionMatch *t, const Expr *x) {
+    Arena *a = f->m->arena;
+    Node *n = ARENA_NEW(a, Node);
+    if (!n)
+        return NULL;
+    *n = *t->root; /* its place in the file, for names and messages */
+    n->out = ARENA_ARRAY(a, 1, Value *);
+    n->n_out = 1;
+    if (!n->out || !become(f, t, n, x))
+        return NULL;
+    Str name = arena_printf(a, "%.*s/%u", (int)t->root->out[0]->name.n,
+                            t->root->out[0]->name.p, f->m->value_count);
+    n->out[0] = value_new(f->m, n->graph, VALUE_NODE, name);
+    if (!n->out[0] || !ARENA_PUSH(a, &f->nodes, n))
+        return NULL;
+    n->out[0]->def = n;
+    infer_node(f->m, n);
+    return n->out[0];
+}
+
+static bool is_bound(const FusionMatch *t, const Expr *x) {
+    if (x->kind == EX_CALL) {
+        bool all = true;
+        for (uint32_t i = 0; i < positional(x); i++)
+            all &= is_bound(t, x->kids[i + 1]);
+        return all;
+    }
+    for (size_t i = 0; i < t->n_bound; i++)
+        if (str_eq(t->bound[i].name, x->text))
+            return true;
+    return false;
+}
+
+static Value *build(Fuse *f, const FusionMatch *t, const Expr *x, bool *absent) {
+    if (x->kind == EX_BINARY)
+        return build(f, t, x->kids[!is_bound(t, x->kids[0])], absent);
+    if (x->kind == EX_CALL)
+        return new_node(f, t, x);
+    for (size_t i = 0; i < t->n_bound; i++)
+        if (str_eq(t->bound[i].name, x->text))
+            return t->bound[i].value;
+    *absent = true;
+    return NULL;
+}
+
+/* Readers are counted on, so that what was matched does not hinder what comes next. */
+static void replace(Fuse *f, const FusionMatch *t, const Expr *x) {
+    if (f->m->arena->failed)
+        return;
+    for (size_t i = 0; i < t->n_nodes; i++)
+        for (uint32_t k = 0; k < t->nodes[i]->n_in; k++)
+            if (t->nodes[i]->in[k])
+                t->nodes[i]->in[k]->uses--;
+    f->changed |= become(f, t, t->root, x);
+}
+
+/* ---- the pass ---------------------------------------------------------------------- */
+
+static bool could_be(const Fusion *fusion, const Node *n) {
+    const char *p = fusion->pattern;
+    return strncmp(p, n->op_type.p, n->op_type.n) == 0 && p[n->op_type.n] == '(';
+}
+
+static const Expr *pattern_of(Fuse *f, Row *row) {
+    if (!row->pattern)
+        row->pattern = ex_build(f->m->arena, row->fusion->pattern, NULL, 0);
+    return row->pattern;
+}
+
+static bool try_row(Fuse *f, Row *row, Node *n) {
+    FusionMatch t = {.m = f->m, .root = n};
+    const Fusion *fusion = row->fusion;
+    if (fusion->late != f->late || !could_be(fusion, n))
+        return false;
+    const Expr *pattern = pattern_of(f, row);
+    if (f->m->arena->failed || !match(&t, pattern, n->out[0]) || !is_closed(&t) ||
+        !(fusion->fits ? fusion->fits : has_type_of_x)(&t))
+        return false;
+    replace(f, &t, ex_build(f->m->arena, fusion->becomes, NULL, 0));
+    return true;
+}
+
+static void fuse_graph(void *user, Graph *g) {
+    Fuse *f = user;
+    f->nodes = (NodeList){0};
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        Node *n = g->nodes[i];
+        bool candidate = n->op_type.n && node_out(n, 0) && n->op;
+        for (size_t r = 0; candidate && r < f->n_rows; r++)
+            if (try_row(f, &f->rows[r], n))
+                break;
+        if (!ARENA_PUSH(f->m->arena, &f->nodes, n))
+            return;
+    }
+    g->nodes = f->nodes.items;
+    g->n_nodes = f->nodes.count;
+}
+
+void pass_fuse(Model *m) {
+    Fuse f = {.m = m};
+    for (const Fusion *row; (row = fusion_at(f.n_rows)) && f.n_rows < FUSIONS_MAX;)
+        f.rows[f.n_rows++].fusion = row;
+    graph_count_uses(m);
+    graph_each(m->graph, fuse_graph, &f);
+    f.late = true;
+    graph_each(m->graph, fuse_graph, &f);
+    if (f.changed) {
+        pass_simplify(m);
+        pass_dce(m);
+    }
+}

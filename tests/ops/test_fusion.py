@@ -1,0 +1,251 @@
+"""Fusions: each row of fusions.c fires on what exporters write, computes the same, and
+does not fire on what only looks like it."""
+
+import numpy as np
+import onnx.parser
+import onnxruntime
+import pytest
+from harness import compile_model, load_module, run_module
+
+HEADER = '<ir_version: 8, opset_import: ["" : {opset}]> g ({inputs}) => ({output}) {{'
+RNG = np.random.default_rng(0)
+
+
+def parse(body, inputs, output, opset=20):
+    declared = ", ".join(f"{spec} {name}" for name, spec in inputs.items())
+    header = HEADER.format(opset=opset, inputs=declared, output=output)
+    return onnx.parser.parse_model(header + body + "}")
+
+
+def values(inputs):
+    made = []
+    for spec in inputs.values():
+        kind, dims = spec.rstrip("]").split("[")
+        shape = [int(d) for d in dims.split(",") if d]
+        x = RNG.standard_normal(shape)
+        made.append(x > 0 if kind == "bool" else x.astype(np.float32))
+    return made
+
+
+def check(body, inputs, folder, output="float[2,3,8] y", opset=20):
+    """Compares with onnxruntime; returns the code of forward."""
+    model = parse(body, inputs, output, opset)
+    args = values(inputs)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    expected = session.run(None, dict(zip(inputs, args, strict=True)))
+    path = compile_model(model, folder)
+    for got, want in zip(run_module(load_module(path), args), expected, strict=True):
+        np.testing.assert_allclose(got, want, 2e-5, 2e-6)
+    return path.read_text().split("@jax.jit")[1].split("def load_params")[0]
+
+
+X = {"x": "float[2,3,8]"}
+XWB = {**X, "w": "float[8]", "b": "float[8]"}
+ERF = "r = Constant<value = float {1.4142135}> () o = Constant<value = float {1.0}> () "
+HALF = "h = Constant<value = float {0.5}> () "
+TWO = "two = Constant<value = float {2.0}> () eps = Constant<value = float {1e-6}> () "
+
+FIRES = {
+    "gelu, half last": (
+        ERF
+        + HALF
+        + "d = Div(x, r) e = Erf(d) a = Add(e, o) m = Mul(x, a) y = Mul(m,h)",
+        X,
+        "jax.nn.gelu(x, approximate=False)",
+    ),
+    "gelu, half first": (
+        ERF
+        + HALF
+        + "d = Div(x, r) e = Erf(d) a = Add(o, e) m = Mul(h, x) y = Mul(m,a)",
+        X,
+        "jax.nn.gelu(x, approximate=False)",
+    ),
+    "gelu by tanh": (
+        HALF
+        + "o = Constant<value = float {1.0}> () t = Constant<value = float {3.0}> ()"
+        "c = Constant<value = float {0.044715}> ()"
+        "s = Constant<value = float {0.7978846}> ()"
+        "p = Pow(x, t) q = Mul(p, c) z = Add(x, q) i = Mul(z, s) u = Tanh(i)"
+        "a = Add(u, o) m = Mul(x, h) y = Mul(m, a)",
+        X,
+        "jax.nn.gelu(x)",
+    ),
+    "silu": ("s = Sigmoid(x) y = Mul(s, x)", X, "jax.nn.silu(x)"),
+    "mish": ("s = Softplus(x) t = Tanh(s) y = Mul(x, t)", X, "jax.nn.mish(x)"),
+    "softplus with a threshold": (
+        "t = Constant<value = float {20.0}> () g = Greater(x, t) s = Softplus(x)"
+        "y = Where(g, x, s)",
+        X,
+        "return jax.nn.softplus(x)",
+    ),
+    "layer norm": (
+        TWO + "m = ReduceMean<axes = [-1]>(x) d = Sub(x, m) q = Pow(d, two)"
+        "v = ReduceMean<axes = [2]>(q) a = Add(v, eps) s = Sqrt(a) n = Div(d, s)"
+        "p = Mul(n, w) y = Add(p, b)",
+        XWB,
+        "layer_norm(x, w, b, eps=1e-06)",
+    ),
+    "rms norm": (
+        TWO + "q = Pow(x, two) v = ReduceMean<axes = [-1]>(q) a = Add(v, eps)"
+        "s = Sqrt(a) r = Reciprocal(s) n = Mul(x, r) y = Mul(w, n)",
+        {**X, "w": "float[8]"},
+        "rms_norm(x, w, eps=1e-06)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FIRES, ids=str)
+def test_fires(case, tmp_path):
+    body, inputs, code = FIRES[case]
+    assert code in check(body, inputs, tmp_path, opset=17)
+
+
+LOOKALIKES = {
+    "another constant": (
+        ERF.replace("1.4142135", "1.414") + HALF + "d = Div(x, r) e = Erf(d)"
+        "a = Add(e, o) m = Mul(x, a) y = Mul(m, h)",
+        X,
+        "gelu",
+    ),
+    "another value": (
+        ERF
+        + HALF
+        + "d = Div(z, r) e = Erf(d) a = Add(e, o) m = Mul(x, a) y = Mul(m,h)",
+        {**X, "z": "float[2,3,8]"},
+        "gelu",
+    ),
+    "a broadcast value": (
+        "s = Sigmoid(z) y = Mul(s, x)",
+        {**X, "z": "float[8]"},
+        "silu",
+    ),
+    "the mean of another axis": (
+        TWO + "q = Pow(x, two) v = ReduceMean<axes = [1]>(q) a = Add(v, eps)"
+        "s = Sqrt(a) n = Div(x, s) y = Mul(w, n)",
+        {**X, "w": "float[8]"},
+        "rms_norm",
+    ),
+    "a mean without its axis": (
+        TWO + "q = Pow(x, two) v = ReduceMean<axes = [-1], keepdims = 0>(q)"
+        "e = Unsqueeze(v, k) a = Add(e, eps) s = Sqrt(a) n = Div(x, s) y = Mul(w, n)"
+        "k = Constant<value = int64[1] {0}> ()",
+        {"x": "float[3,3]", "w": "float[3]"},
+        "rms_norm",
+    ),
+    "a low threshold": (
+        "t = Constant<value = float {2.0}> () g = Greater(x, t) s = Softplus(x)"
+        "y = Where(g, x, s)",
+        X,
+        "return jax.nn.softplus(x)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LOOKALIKES, ids=str)
+def test_does_not_fire(case, tmp_path):
+    body, inputs, code = LOOKALIKES[case]
+    if case == "a mean without its axis":
+        body = "k = Constant<value = int64[1] {0}> () " + body.rsplit("k = ", 1)[0]
+        assert code not in check(body, inputs, tmp_path, "float[3,3] y", opset=17)
+    else:
+        assert code not in check(body, inputs, tmp_path, opset=17)
+
+
+def test_a_value_with_other_readers_stays(tmp_path):
+    body = "s = Sigmoid(x) y = Mul(s, x)"
+    model = parse(body, X, "float[2,3,8] y, float[2,3,8] s")
+    code = compile_model(model, tmp_path).read_text()
+    assert "silu" not in code
+    assert "jax.nn.sigmoid(x)" in code
+
+
+# ---- attention -----------------------------------------------------------------------
+
+Q = {"q": "float[2,5,4,8]", "k": "float[2,6,4,8]", "v": "float[2,6,4,8]"}
+SPLIT = "qt = Transpose<perm = [0,2,1,3]>(q) vt = Transpose<perm = [0,2,1,3]>(v) "
+KEYS = "kt = Transpose<perm = [0,2,3,1]>(k) "
+SCALE = "c = Constant<value = float {0.5946036}> () "  # 8 ** -0.25
+END = "p = Softmax<axis = -1>(s) z = MatMul(p, vt) y = Transpose<perm = [0,2,1,3]>(z)"
+PLAIN = SPLIT + KEYS + SCALE + "a = Mul(qt, c) b = Mul(kt, c) "
+ZERO = "zero = Constant<value = float {0.0}> () "
+LOWEST = ZERO + "low = Constant<value = float {-3.4028235e38}> () "
+INFINITE = ZERO + "low = Log(zero) "
+GUARD = (
+    "o = Constant<value = float {0.0}> () p0 = Softmax<axis = -1>(s) n = IsNaN(p0)"
+    "p = Where(n, o, p0) z = MatMul(p, vt) y = Transpose<perm = [0,2,1,3]>(z)"
+)
+OUT = "float[2,5,4,8] y"
+
+
+def attention(body, folder, **more):
+    return check(body, {**Q, **more}, folder, OUT)
+
+
+def test_attention(tmp_path):
+    code = attention(PLAIN + "s = MatMul(a, b) " + END, tmp_path)
+    assert "return jax.nn.dot_product_attention(q, k, v)" in code
+
+
+def test_attention_with_its_scale_outside(tmp_path):
+    scale = "c = Constant<value = float {3.0}> () "
+    body = SPLIT + KEYS + scale + "m = MatMul(qt, kt) s = Div(m, c) " + END
+    assert "scale=0.33333334" in attention(body, tmp_path)
+
+
+def test_attention_with_a_bias(tmp_path):
+    body = PLAIN + "m = MatMul(a, b) s = Add(m, bias) " + END
+    code = attention(body, tmp_path, bias="float[1,4,5,6]")
+    assert "jax.nn.dot_product_attention(q, k, v, bias=bias)" in code
+
+
+def test_attention_with_a_mask(tmp_path):
+    body = (
+        PLAIN
+        + LOWEST
+        + ("m = MatMul(a, b) w = Where(mask, zero, low) s = Add(m, w) " + GUARD)
+    )
+    code = attention(body, tmp_path, mask="bool[2,1,5,6]")
+    assert "jax.nn.dot_product_attention(q, k, v, mask=mask)" in code
+
+
+def test_attention_keeps_its_guard_where_all_may_be_hidden(tmp_path):
+    body = (
+        PLAIN
+        + INFINITE
+        + ("m = MatMul(a, b) w = Where(mask, zero, low) s = Add(m, w) " + GUARD)
+    )
+    code = attention(body, tmp_path, mask="bool[2,1,5,6]")
+    assert "jnp.isnan" in code
+    assert "dot_product" not in code
+
+
+def test_attention_with_shared_keys(tmp_path):
+    """Two query heads for each key, as repeat_kv of transformers writes it."""
+    few = {"k": "float[2,6,2,8]", "v": "float[2,6,2,8]"}
+    repeat = (
+        "two = Constant<value = int64[1] {2}> () "
+        "wide = Constant<value = int64[5] {2, 2, 2, 6, 8}> () "
+        "four = Constant<value = int64[4] {2, 4, 6, 8}> () "
+        "k1 = Transpose<perm = [0,2,1,3]>(k) k2 = Unsqueeze(k1, two)"
+        "k3 = Expand(k2, wide) k4 = Reshape(k3, four)"
+        "v1 = Transpose<perm = [0,2,1,3]>(v) v2 = Unsqueeze(v1, two)"
+        "v3 = Expand(v2, wide) vt = Reshape(v3, four)"
+        "qt = Transpose<perm = [0,2,1,3]>(q) kt = Transpose<perm = [0,1,3,2]>(k4) "
+    )
+    code = attention(repeat + "s = MatMul(qt, kt) " + END, tmp_path, **few)
+    assert "jax.nn.dot_product_attention(q, k, v, scale=1.0)" in code
+
+
+def test_attention_over_other_axes_is_no_attention(tmp_path):
+    body = PLAIN + "s = MatMul(a, b) " + END.replace("axis = -1", "axis = 2")
+    assert "dot_product" not in attention(body, tmp_path)
+
+
+def test_internal_operators_are_in_no_file(tmp_path):
+    text = (
+        '<ir_version: 8, opset_import: ["" : 20, "oxide.internal" : 1]>'
+        "g (float[2] x) => (float[2] y)"
+        "{ y = oxide.internal.DotProductAttention<scale = 1.0>(x, x, x) }"
+    )
+    with pytest.raises(Exception, match="OX0301"):
+        compile_model(onnx.parser.parse_model(text), tmp_path)
