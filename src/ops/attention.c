@@ -436,6 +436,8 @@ static const OpDef ops[] = {
      .in = "query key value bias? mask?", .out = "output",
      .attrs = {FLOAT_REQ("scale")},
      .infer = infer_same, .emit = emit_dot_product_attention},
+    {.name = "RotateHalf", .domain = OP_INTERNAL, .since = 1, .in = "x cos sin",
+     .out = "output", .infer = infer_same, .jax = "apply_rotary($x, $cos, $sin)"},
 };
 /* clang-format on */
 

@@ -105,6 +105,28 @@ static bool is_attention(const FusionMatch *t) {
            bias_fits(fusion_value(t, "mask"), q->type.dims[1]);
 }
 
+/* One half of the last axis of x: the first with start 0. */
+static bool is_half_of(const FusionMatch *t, const char *name, bool second) {
+    const Value *x = fusion_value(t, "x");
+    const Node *n = fusion_value(t, name)->def;
+    Ints start, end, axis, step;
+    int last = x->type.rank - 1;
+    if (last < 0 || !dim_is_int(x->type.dims[last]) || !get_ints(n, "starts", &start) ||
+        !get_ints(n, "ends", &end) || !get_ints(n, "axes", &axis) || start.n != 1 ||
+        end.n != 1 || axis.n != 1)
+        return false;
+    int64_t size = x->type.dims[last].c, half = size / 2;
+    bool plain = is_absent(n, "steps") ||
+                 (get_ints(n, "steps", &step) && step.n == 1 && step.v[0] == 1);
+    bool there = second ? start.v[0] == half && end.v[0] >= size
+                        : start.v[0] == 0 && end.v[0] == half;
+    return plain && there && size % 2 == 0 && (axis.v[0] == -1 || axis.v[0] == last);
+}
+
+static bool is_rotary(const FusionMatch *t) {
+    return is_like_x(t) && is_half_of(t, "low", false) && is_half_of(t, "high", true);
+}
+
 /* No row of scores is all infinite: what is added to them is finite. */
 static bool is_finite(const Value *v) {
     const Node *n = v->def;
@@ -135,6 +157,8 @@ static bool scores_are_finite(const FusionMatch *t) {
 #define LAYER_NORM "Div(As(d, Sub(x, " MEAN("x") ")), " RMS("d") ")"
 #define SCORES     "MatMul(_, _) | Mul(MatMul(_, _), _) | Div(MatMul(_, _), _)"
 
+#define SLICE      "Slice(x, _, _, _, _) | Slice(x, _, _, _)"
+#define TURNED     "Concat(Neg(As(high, " SLICE ")), As(low, " SLICE "), axis=-1)"
 #define RESHAPE(x) "Reshape(" x ", _, allowzero=_)"
 #define HEADS(x)   "As(" x "s, " RESHAPE("Expand(Unsqueeze(" x ", axes=2), _)") ") | " x
 #define KEYS_T     "As(kt, Transpose(rows, perm=[0, 2, 3, 1])) | " \
@@ -155,6 +179,7 @@ static const Fusion fusions[] = {
     {"Mul(x, Tanh(Softplus(x)))", "Mish(x)", NULL, false},
     {"Where(Greater(x, 20), x, Softplus(x))", "Softplus(x)", is_single, false},
 
+    {"Add(Mul(x, cos), Mul(" TURNED ", sin))", "RotateHalf(x, cos, sin)", is_rotary, false},
     {"Add(Mul(" LAYER_NORM ", w), b)", "LayerNormalization(x, w, b, epsilon=eps)", NULL, false},
     {"Mul(w, " OVER_RMS("x") ")", "RMSNormalization(x, w, epsilon=eps)", NULL, true},
     {"Mul(w, Cast(" OVER_RMS("Cast(x, to=1)") ", to=_))",

@@ -117,3 +117,9 @@ def linear_attention(
     last, y = jax.lax.scan(step, state.astype(jnp.float32), steps)
     y = merge_heads(jnp.moveaxis(y, 0, 2))
     return y.astype(query.dtype), last.astype(state.dtype)
+
+
+def apply_rotary(x, cos, sin):
+    """Rotates each pair of elements d / 2 apart in the last axis of x by its angle."""
+    low, high = jnp.split(x, 2, axis=-1)
+    return x * cos + jnp.concatenate([-high, low], axis=-1) * sin
