@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src" / "codegen" / "py"))
 
+import attention as A
 import conv as C
 import norm as N
 import pool as P
@@ -356,3 +357,12 @@ def test_norms_of_small_floats(dtype):
     stats = [jnp.ones(8, dtype)] * 4
     assert N.batch_norm(x, *stats).dtype == dtype
     assert N.batch_norm_train(x, *stats)[0].dtype == dtype
+
+
+def test_apply_rotary():
+    """As transformers writes it for Llama: x * cos + rotate_half(x) * sin."""
+    x, cos, sin = rand(2, 3, 5, 8), rand(5, 8, seed=1), rand(5, 8, seed=2)
+    t = torch.from_numpy(x)
+    half = torch.cat((-t[..., 4:], t[..., :4]), dim=-1)
+    expected = t * torch.from_numpy(cos) + half * torch.from_numpy(sin)
+    np.testing.assert_allclose(A.apply_rotary(x, cos, sin), expected, 1e-6, 1e-6)
