@@ -2,7 +2,8 @@
  * integers.  Where a formula leaves the order open, it is that of QuantizeLinear: round,
  * add the zero point, saturate.
  * Source: the ONNX operators; the division is done in the type of the scale. */
-#include "ops/window.h"
+#include "ops/conv.h"
+#include "ops/linear.h"
 
 static bool is_wide(DType t) {
     return t == DT_FLOAT || t == DT_FLOAT16 || t == DT_BFLOAT16 || t == DT_DOUBLE;
@@ -214,29 +215,9 @@ static const Expr *requantized(Emit *e, const Expr *acc, const Expr *x_scale,
 /* The type of a product of inputs 0 and b. */
 static void infer_product(Model *m, Node *n, int b, DType dtype) {
     Shape s, t;
-    if (!in_shape(n, 0, &s) || !in_shape(n, b, &t)) {
-        set_unranked(m, n, 0, dtype);
-        return;
-    }
-    if (s.rank < 1 || t.rank < 1) {
-        node_error(m, n, OX0401, "", "a matrix product of a scalar");
-        return;
-    }
-    Dim inner = s.d[s.rank - 1], rows = t.d[t.rank - (t.rank > 1 ? 2 : 1)];
-    if (dim_known_eq(&m->dims, inner, rows) == 0) {
-        node_error(m, n, OX0401, "", "inner dimensions do not match");
-        return;
-    }
-    Shape batch = s, other = t;
-    batch.rank = s.rank > 2 ? s.rank - 2 : 0;
-    other.rank = t.rank > 2 ? t.rank - 2 : 0;
-    if (!broadcast_shape(m, n, &batch, &other))
-        return;
-    if (s.rank > 1)
-        batch.d[batch.rank++] = s.d[s.rank - 2];
-    if (t.rank > 1)
-        batch.d[batch.rank++] = t.d[t.rank - 1];
-    set_type(m, n, 0, dtype, &batch);
+    in_shape(n, 0, &s);
+    in_shape(n, b, &t);
+    set_product(m, n, &s, &t, dtype);
 }
 
 static void infer_matmul_integer(Model *m, Node *n) {
@@ -282,12 +263,6 @@ typedef struct ConvInputs {
 
 static const ConvInputs conv_integer = {1, 2, 3, -1};
 static const ConvInputs qlinear_conv = {3, 2, 5, 8};
-
-/* clang-format off */
-#define CONV_ATTRS                                                                     \
-    STRING("auto_pad", "NOTSET"), INTS_OPT("dilations"), INT("group", 1),              \
-    INTS_OPT("kernel_shape"), INTS_OPT("pads"), INTS_OPT("strides")
-/* clang-format on */
 
 static const OpDef conv_view = {.in = "X W", .out = "y", .attrs = {CONV_ATTRS}};
 
@@ -418,6 +393,10 @@ static const OpDef ops[] = {
     DEQUANTIZE(13, 20, AXIS),
     DEQUANTIZE(21, 22, AXIS, BLOCK),
     DEQUANTIZE(23, 0, AXIS, BLOCK, TYPE),
+    {.name = "QuantizeLinear", MICROSOFT, .in = "x y_scale y_zero_point?", .out = "y",
+     .attrs = {AXIS}, .infer = infer_quantize, .emit = emit_quantize},
+    {.name = "DequantizeLinear", MICROSOFT, .in = "x x_scale x_zero_point?", .out = "y",
+     .attrs = {AXIS}, .infer = infer_dequantize, .emit = emit_dequantize},
     {.name = "DynamicQuantizeLinear", .since = 11, .in = "x",
      .out = "y y_scale y_zero_point", .infer = infer_dynamic, .emit = emit_dynamic},
     {.name = "MatMulInteger", .since = 10, .in = "A B a_zero_point? b_zero_point?",
