@@ -4,6 +4,7 @@
  * Source: the ONNX operators; the division is done in the type of the scale. */
 #include "ops/conv.h"
 #include "ops/linear.h"
+#include "ops/quant.h"
 
 static bool is_wide(DType t) {
     return t == DT_FLOAT || t == DT_FLOAT16 || t == DT_BFLOAT16 || t == DT_DOUBLE;
@@ -82,24 +83,22 @@ static const Expr *with_granularity(Emit *e, const Expr *call) {
     return call_with(e, call, "block", block ? ex_int(a, block) : NULL);
 }
 
-/* A zero point: a Python int where it is one known number. */
-static const Expr *integer(Emit *e, int i) {
+const Expr *integer(Emit *e, int i) {
     const Known *k = in_known(emit_node(e), i);
     bool one = k && k->n == 1 && k->ints && dim_is_int(k->ints[0]);
     return one ? ex_int(emit_arena(e), k->ints[0].c) : emit_in(e, i);
 }
 
-static const Expr *zero_point(Emit *e, int i) {
+const Expr *zero_point(Emit *e, int i) {
     return in_is_zero(emit_node(e), i) ? NULL : integer(e, i);
 }
 
-/* The scale in type `to`: a Python float where it is one known number. */
-static const Expr *scale_in(Emit *e, DType to) {
+const Expr *scale_in(Emit *e, int i, DType to) {
     const Node *n = emit_node(e);
-    const Known *k = in_known(n, 1);
-    if (k && k->n == 1 && k->floats && in_dtype(n, 1) == to)
+    const Known *k = in_known(n, i);
+    if (k && k->n == 1 && k->floats && in_dtype(n, i) == to)
         return emit_float(e, k->floats[0], to);
-    return as_type(e, emit_in(e, 1), in_dtype(n, 1), to);
+    return as_type(e, emit_in(e, i), in_dtype(n, i), to);
 }
 
 static bool types_are_known(Emit *e) {
@@ -123,7 +122,7 @@ static void emit_quantize(Emit *e) {
     DType to = node_out(n, 0)->type.dtype, in = division_type(n);
     bool small_float = dtype_is_float(to);
     const Expr *x = as_type(e, emit_in(e, 0), in_dtype(n, 0), in);
-    const Expr *scale = scale_in(e, in);
+    const Expr *scale = scale_in(e, 1, in);
     const Expr *call =
         small_float ? EX(a, "quantize_float($0, $1$(, $2))", x, scale, zero_point(e, 2))
                     : EX(a, "quantize($0, $1$(, $2))", x, scale, zero_point(e, 2));
@@ -141,7 +140,7 @@ static void emit_dequantize(Emit *e) {
         return;
     DType to = node_out(n, 0)->type.dtype;
     const Expr *call = EX(emit_arena(e), "dequantize($0, $1$(, $2))", emit_in(e, 0),
-                          scale_in(e, in_dtype(n, 1)), zero_point(e, 2));
+                          scale_in(e, 1, in_dtype(n, 1)), zero_point(e, 2));
     call = call_with(e, call, "dtype", to == DT_FLOAT ? NULL : emit_dtype(e, to));
     emit_out(e, 0, with_granularity(e, call));
 }
@@ -165,9 +164,7 @@ static bool is_float8(DType t) {
     return dtype_is_float(t) && dtype_info(t)->bits == 8;
 }
 
-/* A scale or zero point with one entry for each row or channel stands before `axes`
- * more axes. */
-static const Expr *before_axes(Emit *e, const Expr *x, int i, int axes) {
+const Expr *before_axes(Emit *e, const Expr *x, int i, int axes) {
     Arena *a = emit_arena(e);
     const Node *n = emit_node(e);
     const Expr *items[OX_MAX_RANK + 1];
@@ -179,17 +176,20 @@ static const Expr *before_axes(Emit *e, const Expr *x, int i, int axes) {
     return ex_index(a, x, items, (size_t)axes + 1);
 }
 
-/* Input i as int32 less its zero point, input `zero`. */
-static const Expr *as_integers(Emit *e, int i, int zero, int axes) {
+const Expr *as_integers_of(Emit *e, const Expr *x, int zero, int axes) {
     Arena *a = emit_arena(e);
     const Node *n = emit_node(e);
-    const Expr *x = EX(a, "$0.astype(jnp.int32)", emit_in(e, i));
+    x = EX(a, "$0.astype(jnp.int32)", x);
     if (!node_in(n, zero) || in_is_zero(n, zero))
         return x;
     return EX(a, "$0 - $1", x, before_axes(e, integer(e, zero), zero, axes));
 }
 
-static bool needs_ranks(Emit *e, const int *inputs, size_t count) {
+static const Expr *as_integers(Emit *e, int i, int zero, int axes) {
+    return as_integers_of(e, emit_in(e, i), zero, axes);
+}
+
+bool needs_ranks(Emit *e, const int *inputs, size_t count) {
     for (size_t i = 0; i < count; i++) {
         const Value *v = node_in(emit_node(e), inputs[i]);
         if (!v || v->type.rank >= 0)
