@@ -144,65 +144,19 @@ static void emit_fused_conv(Emit *e) {
     emit_activated(e, y);
 }
 
-/* The node with X (N, ..., C) and W (M, ..., C / group) as Conv has them.  W is so in
- * what onnxruntime's own tools write, although the text says otherwise. */
-typedef struct Nhwc {
-    Node node;
-    Value in[2];
-    Value *ins[3];
-} Nhwc;
-
-static bool channels_second(Model *m, const Value *v, Value *moved) {
-    *moved = *v;
-    int rank = v->type.rank;
-    Dim *dims = rank < 3 ? NULL : ARENA_ARRAY(m->arena, (size_t)rank, Dim);
-    if (!dims)
-        return false;
-    dims[0] = v->type.dims[0];
-    dims[1] = v->type.dims[rank - 1];
-    for (int i = 2; i < rank; i++)
-        dims[i] = v->type.dims[i - 1];
-    moved->type.dims = dims;
-    return true;
-}
-
-static bool nhwc_view(Model *m, const Node *n, Nhwc *view) {
-    view->node = *n;
-    for (int i = 0; i < 2; i++) {
-        view->ins[i] = &view->in[i];
-        if (!channels_second(m, node_in(n, i), &view->in[i]))
-            return false;
-    }
-    view->ins[2] = node_in(n, 2);
-    view->node.in = view->ins;
-    view->node.n_in = 3;
-    return true;
-}
-
+/* W is (M, ..., C / group) in what onnxruntime's own tools write, although the text
+ * says otherwise. */
 static void infer_nhwc_conv(Model *m, Node *n) {
-    Nhwc view;
-    Shape s;
-    int rank = in_rank(n, 0);
-    if (rank < 0 || !nhwc_view(m, n, &view)) {
-        set_unranked(m, n, 0, in_dtype(n, 0));
-        return;
-    }
-    infer_conv(m, &view.node);
-    const Value *y = node_out(n, 0);
-    if (!y || y->type.rank != rank)
-        return;
-    s.rank = rank;
-    s.d[0] = y->type.dims[0];
-    s.d[rank - 1] = y->type.dims[1];
-    for (int i = 1; i < rank - 1; i++)
-        s.d[i] = y->type.dims[i + 1];
-    set_type(m, n, 0, in_dtype(n, 0), &s);
+    ChannelsView view;
+    if (channels_view(m, n, 2, &view))
+        infer_conv(m, &view.node);
+    channels_last_type(m, n);
 }
 
 static void emit_nhwc_conv(Emit *e) {
     Arena *a = emit_arena(e);
-    Nhwc view;
-    if (!nhwc_view(emit_model(e), emit_node(e), &view)) {
+    ChannelsView view;
+    if (!channels_view(emit_model(e), emit_node(e), 2, &view)) {
         emit_fail(e, OX0403, "", "the rank of X or W is not known");
         return;
     }
