@@ -225,15 +225,19 @@ static const Expr *with_options(Emit *e, const Expr *call) {
     return call_with(e, call, "softcap", cap > 0 ? emit_float(e, cap, DT_FLOAT) : NULL);
 }
 
-/* precision=..., sink=... of the softmax, which is computed in float32. */
-static const Expr *with_softmax(Emit *e, const Expr *call) {
+/* What softmax leaves to no key: a score of each head, or exp(0); NULL: nothing. */
+static const Expr *sink_of(Emit *e) {
     const Node *n = emit_node(e);
-    bool wide = in_dtype(n, 0) == DT_FLOAT || in_dtype(n, 0) == DT_DOUBLE;
-    call = call_with(e, call, "precision", wide ? NULL : emit_dtype(e, DT_FLOAT));
-    const Expr *sink = node_in(n, SINK) ? emit_in(e, SINK) : NULL;
-    if (!sink && attr_int(n, "smooth_softmax") == 1)
-        sink = emit_float(e, 0, DT_FLOAT);
-    return call_with(e, call, "sink", sink);
+    if (node_in(n, SINK))
+        return emit_in_named(e, SINK);
+    return attr_int(n, "smooth_softmax") == 1 ? emit_float(e, 0, DT_FLOAT) : NULL;
+}
+
+/* Softmax is computed in float32. */
+static const Expr *with_precision(Emit *e, const Expr *call) {
+    DType q = in_dtype(emit_node(e), QUERY);
+    bool wide = q == DT_FLOAT || q == DT_DOUBLE;
+    return call_with(e, call, "precision", wide ? NULL : emit_dtype(e, DT_FLOAT));
 }
 
 /* ---- emission ---------------------------------------------------------------------- */
@@ -301,14 +305,17 @@ static void emit_group(Emit *e) {
     const Expr *k = cached(e, PAST_KEY, 1, x[1], start, size);
     const Expr *v = cached(e, PAST_VALUE, 2, x[2], start, size);
     const Expr *bias = bias_of(e, &g, start, size);
+    const Expr *sink = sink_of(e);
     if (emit_wants(e, 3)) {
         bias = emit_let(e, "bias", bias);
         const Expr *scores = with_options(e, EX(a, "attention_scores($0, $1)", q, k));
-        emit_out(e, 3,
-                 with_softmax(e, EX(a, "attention_weights($0, $1)", scores, bias)));
+        const Expr *w = sink ? EX(a, "sink_weights($0, $1, $2)", scores, bias, sink)
+                             : EX(a, "attention_weights($0, $1)", scores, bias);
+        emit_out(e, 3, with_precision(e, w));
     }
-    const Expr *y = EX(a, "attention($0, $1, $2, $3)", q, k, v, bias);
-    y = with_softmax(e, with_options(e, y));
+    const Expr *y = sink ? EX(a, "sink_attention($0, $1, $2, $3, $4)", q, k, v, bias, sink)
+                         : EX(a, "attention($0, $1, $2, $3)", q, k, v, bias);
+    y = with_precision(e, with_options(e, y));
     emit_out(e, 0, EX(a, "merge_heads($0)", y));
 }
 

@@ -33,17 +33,10 @@ def attention_scores(q, k, scale=None, softcap=None):
     return scores if softcap is None else softcap * jnp.tanh(scores / softcap)
 
 
-def attention_weights(scores, bias=None, precision=None, sink=None):
-    """Softmax of scores + bias; zeros for a query whose bias is -inf everywhere.
-
-    sink is one more score, of each head or of all, that takes its part of the weights.
-    """
+def attention_weights(scores, bias=None, precision=None):
+    """Softmax of scores + bias; zeros for a query whose bias is -inf everywhere."""
     scores = scores if bias is None else scores + bias
     scores = scores.astype(precision or scores.dtype)
-    if sink is not None:
-        sink = jnp.reshape(sink, (-1, 1, 1)).astype(scores.dtype)
-        sink = jnp.broadcast_to(sink, (*scores.shape[:3], 1))
-        return jax.nn.softmax(jnp.concatenate([scores, sink], -1))[..., :-1]
     if bias is None:
         return jax.nn.softmax(scores)
     hidden = jnp.max(bias, -1, keepdims=True) == -jnp.inf
@@ -51,15 +44,13 @@ def attention_weights(scores, bias=None, precision=None, sink=None):
     return jnp.where(hidden, 0.0, weights)
 
 
-def attention(
-    q, k, v, bias=None, scale=None, softcap=None, precision=None, sink=None
-):
+def attention(q, k, v, bias=None, scale=None, softcap=None, precision=None):
     """Attention of q (B, H, T, D) to k (B, G, S, D), v (B, G, S, E): (B, H, T, E).
 
     precision is the type in which softmax is computed: that of q where not given.
     """
     scores = attention_scores(q, k, scale, softcap)
-    weights = attention_weights(scores, bias, precision, sink).astype(q.dtype)
+    weights = attention_weights(scores, bias, precision).astype(q.dtype)
     v = jnp.repeat(v, q.shape[1] // v.shape[1], axis=1)
     return jnp.einsum("bhts,bhse->bhte", weights, v)
 

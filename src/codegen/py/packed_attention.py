@@ -1,11 +1,11 @@
 """What onnxruntime's attention operators have beside attention: packed projections,
-lengths as masks, and caches that are written in place.
+lengths as masks, caches in which each sequence has its own length, and sinks.
 """
 
 import jax
 import jax.numpy as jnp
 
-from attention import split_heads
+from attention import attention_scores, split_heads
 
 
 def split_qkv(x, heads, sizes=None):
@@ -37,3 +37,22 @@ def append_to_cache(past, new, start, size):
     cache = jnp.pad(jnp.where(old, past, 0), more)
     place = jax.vmap(lambda c, n, i: jax.lax.dynamic_update_slice(c, n, (0, i, 0)))
     return place(cache, new, start)
+
+
+def sink_weights(scores, bias, sink, precision=None):
+    """Softmax of scores + bias and one more score, whose weight is left out.
+
+    sink (H,) is that of each head, or the number that all have.
+    """
+    scores = (scores + bias).astype(precision or scores.dtype)
+    sink = jnp.reshape(sink, (-1, 1, 1)).astype(scores.dtype)
+    sink = jnp.broadcast_to(sink, (*scores.shape[:3], 1))
+    return jax.nn.softmax(jnp.concatenate([scores, sink], -1))[..., :-1]
+
+
+def sink_attention(q, k, v, bias, sink, scale=None, softcap=None, precision=None):
+    """attention whose weights leave a part to a sink."""
+    scores = attention_scores(q, k, scale, softcap)
+    weights = sink_weights(scores, bias, sink, precision).astype(q.dtype)
+    v = jnp.repeat(v, q.shape[1] // v.shape[1], axis=1)
+    return jnp.einsum("bhts,bhse->bhte", weights, v)
