@@ -220,8 +220,9 @@ static void emit_conv_transpose(Emit *e) {
         !transpose_sizes(m, emit_node(e), &w))
         return;
     const Expr *padding = window_padding(e, w.lo, w.hi, w.n);
-    emit_out(e, 0,
-             helper_call(e, "conv_transpose", emit_in(e, 0), emit_in(e, 1), &w, padding));
+    emit_out(
+        e, 0,
+        helper_call(e, "conv_transpose", emit_in(e, 0), emit_in(e, 1), &w, padding));
 }
 
 /* clang-format off */

@@ -192,11 +192,10 @@ static void emit_attention(Emit *e) {
         emit_fail(e, OX0403, "", "the ranks of the inputs are not known");
         return;
     }
-    const Expr *sizes =
-        dim_eq(size[0], size[2])
-            ? NULL
-            : EX(a, "($0, $1, $2)", emit_dim(e, size[0]), emit_dim(e, size[1]),
-                 emit_dim(e, size[2]));
+    const Expr *sizes = dim_eq(size[0], size[2])
+                            ? NULL
+                            : EX(a, "($0, $1, $2)", emit_dim(e, size[0]),
+                                 emit_dim(e, size[1]), emit_dim(e, size[2]));
     const Expr *qkv = EX(a, "split_qkv($0, $1$(, $2))", projection(e),
                          emit_ints(e, "num_heads"), sizes);
     const Expr *present = NULL;
@@ -254,8 +253,8 @@ static bool read_multi(Model *m, Node *n, Multi *a) {
         q == 5 ? in_dim(n, QUERY, 4) : dim_floordiv(ds, in_dim(n, QUERY, 2), a->heads);
     a->value_head = a->head;
     if (has_v)
-        a->value_head =
-            v == 4 ? in_dim(n, VALUE, 3) : dim_floordiv(ds, in_dim(n, VALUE, 2), a->heads);
+        a->value_head = v == 4 ? in_dim(n, VALUE, 3)
+                               : dim_floordiv(ds, in_dim(n, VALUE, 2), a->heads);
     Dim hidden = in_dim(n, QUERY, q == 5 ? 4 : 2);
     if (q == 3 && dim_is_int(hidden) && hidden.c % heads != 0) {
         node_error(m, n, OX0401, "", "%lld heads do not divide the hidden size",

@@ -46,8 +46,7 @@ static const Expr *activated(Emit *e, const Expr *y) {
                 emit_fail(e, OX0303, "", "parameters of the activation are missing");
                 return NULL;
             }
-            double value =
-                list ? (double)list->floats.items[k] : attr_float(n, own[k]);
+            double value = list ? (double)list->floats.items[k] : attr_float(n, own[k]);
             p[k] = emit_float(e, value, in_dtype(n, 0));
         }
         return EX(emit_arena(e), f->text, y, p[0], p[1]);
@@ -202,7 +201,8 @@ static void emit_split_gelu(Emit *e) {
         return;
     }
     Dim size = in_dim(n, 0, in_rank(n, 0) - 1);
-    const Expr *half = emit_dim(e, dim_floordiv(&emit_model(e)->dims, size, dim_int(2)));
+    const Expr *half =
+        emit_dim(e, dim_floordiv(&emit_model(e)->dims, size, dim_int(2)));
     const Expr *x = emit_let(e, "biased", emit_template(e, "$X + $bias"));
     emit_out(e, 0,
              EX(a, "$0[..., :$1] * jax.nn.gelu($2[..., $3:], approximate=False)", x,
@@ -215,8 +215,8 @@ static void infer_square(Model *m, Node *n) {
     int rank = in_rank(n, 0);
     infer_same(m, n);
     if (rank == 0 || rank == 1 ||
-        (rank > 1 && dim_known_eq(&m->dims, in_dim(n, 0, rank - 2),
-                                  in_dim(n, 0, rank - 1)) == 0))
+        (rank > 1 &&
+         dim_known_eq(&m->dims, in_dim(n, 0, rank - 2), in_dim(n, 0, rank - 1)) == 0))
         node_error(m, n, OX0401, "", "X holds no square matrices");
 }
 

@@ -128,10 +128,10 @@ static const Expr *start_of(Emit *e, const Group *g) {
         lengths = emit_let(e, "lengths", EX(a, "$0.reshape(-1)", lengths));
     if (dim_is(less, 0))
         return lengths;
-    return emit_let(e, "start",
-                    EX(a, "jnp.maximum($0 - $1, 0)", lengths,
-                       dim_is_int(less) ? emit_dim(e, less)
-                                        : EX(a, "($0)", emit_dim(e, less))));
+    return emit_let(
+        e, "start",
+        EX(a, "jnp.maximum($0 - $1, 0)", lengths,
+           dim_is_int(less) ? emit_dim(e, less) : EX(a, "($0)", emit_dim(e, less))));
 }
 
 /* The positions that a table is read at, as a subscript.  Given ones count only for
@@ -178,9 +178,9 @@ static const Expr *size_expr(Emit *e, Group *g) {
     const Expr *total = emit_ints(e, "total_sequence_length");
     if (in_rank(emit_node(e), TOTAL) == 1)
         total = EX(emit_arena(e), "$0[0]", total);
-    return emit_let(e, "size",
-                    EX(emit_arena(e), "max($0.shape[2], $1)",
-                       emit_in_named(e, PAST_KEY), total));
+    return emit_let(
+        e, "size",
+        EX(emit_arena(e), "max($0.shape[2], $1)", emit_in_named(e, PAST_KEY), total));
 }
 
 /* What a query sees, and attention_bias, whose last axis may end before the cache. */
@@ -193,12 +193,13 @@ static const Expr *bias_of(Emit *e, const Group *g, const Expr *start,
     if (attr_int(n, "causal") != 0) {
         bias = EX(a, "attention_window($0, $1)", emit_dim(e, g->queries), size);
         if (start)
-            bias = call_with(e, bias, "offset", EX(a, "$0[:, None, None, None]", start));
+            bias =
+                call_with(e, bias, "offset", EX(a, "$0[:, None, None, None]", start));
         bias = call_with(e, bias, "left", window > 0 ? ex_int(a, window - 1) : NULL);
     } else {
-        bias = EX(a,
-                  "jnp.where(jnp.arange($0) <= $1[:, None, None, None], 0.0, -jnp.inf)",
-                  size, emit_in_named(e, LENGTHS));
+        bias =
+            EX(a, "jnp.where(jnp.arange($0) <= $1[:, None, None, None], 0.0, -jnp.inf)",
+               size, emit_in_named(e, LENGTHS));
     }
     if (!node_in(n, BIAS))
         return bias;
@@ -220,8 +221,8 @@ static const Expr *with_options(Emit *e, const Expr *call) {
     double cap = attr_has(n, "softcap") ? attr_float(n, "softcap") : 0;
     if (scale < 0)
         emit_fail(e, OX0302, "", "a negative scale is not supported");
-    call = call_with(e, call, "scale",
-                     scale == 0 ? NULL : emit_float(e, scale, DT_FLOAT));
+    call =
+        call_with(e, call, "scale", scale == 0 ? NULL : emit_float(e, scale, DT_FLOAT));
     return call_with(e, call, "softcap", cap > 0 ? emit_float(e, cap, DT_FLOAT) : NULL);
 }
 
@@ -255,7 +256,8 @@ static bool refuses(Emit *e) {
     else if (attr_int(n, "qk_output") == 1)
         what = "the output of scores before softmax";
     if (what)
-        emit_fail(e, OX0302, "export the model without it", "%s is not supported", what);
+        emit_fail(e, OX0302, "export the model without it", "%s is not supported",
+                  what);
     return what != NULL;
 }
 
@@ -313,8 +315,9 @@ static void emit_group(Emit *e) {
                              : EX(a, "attention_weights($0, $1)", scores, bias);
         emit_out(e, 3, with_precision(e, w));
     }
-    const Expr *y = sink ? EX(a, "sink_attention($0, $1, $2, $3, $4)", q, k, v, bias, sink)
-                         : EX(a, "attention($0, $1, $2, $3)", q, k, v, bias);
+    const Expr *y =
+        sink ? EX(a, "sink_attention($0, $1, $2, $3, $4)", q, k, v, bias, sink)
+             : EX(a, "attention($0, $1, $2, $3)", q, k, v, bias);
     y = with_precision(e, with_options(e, y));
     emit_out(e, 0, EX(a, "merge_heads($0)", y));
 }
@@ -362,7 +365,7 @@ static void emit_rotary(Emit *e) {
     }
     const Expr *y = EX(a, "rotary_embedding($0, $1[$2], $3[$4])", x, emit_in(e, 2), at,
                        emit_in(e, 3), at);
-    if (attr_int(n, "interleaved") != 0)
+    if (attr_has(n, "interleaved") && attr_int(n, "interleaved") != 0)
         y = call_with(e, y, "interleaved", ex_bool(a, true));
     emit_out(e, 0, rank == 3 ? EX(a, "merge_heads($0)", y) : y);
 }
@@ -386,7 +389,7 @@ static const OpDef ops[] = {
      .infer = infer_group, .emit = emit_group},
     {.name = "RotaryEmbedding", MICROSOFT,
      .in = "input position_ids cos_cache sin_cache", .out = "output",
-     .attrs = {INT("interleaved", 0), INT_OPT("is_packed_batching"),
+     .attrs = {INT_OPT("interleaved"), INT_OPT("is_packed_batching"),
                INT_OPT("num_heads"), INT_OPT("rotary_embedding_dim"),
                FLOAT_OPT("scale")},
      .infer = infer_rotary, .emit = emit_rotary},

@@ -43,8 +43,7 @@ static const Expr *product_scale(Emit *e) {
     Arena *a = emit_arena(e);
     double alpha = attr_float(emit_node(e), "alpha");
     const Expr *scale = EX(a, "$0 * $1", emit_in(e, 1), emit_in(e, 4));
-    return alpha == 1 ? scale
-                      : EX(a, "$0 * $1", emit_float(e, alpha, DT_FLOAT), scale);
+    return alpha == 1 ? scale : EX(a, "$0 * $1", emit_float(e, alpha, DT_FLOAT), scale);
 }
 
 static void emit_qgemm(Emit *e) {
@@ -81,8 +80,9 @@ static void infer_product(Model *m, Node *n) {
 }
 
 static void emit_dynamic(Emit *e) {
-    const Expr *y = EX(emit_arena(e), "dynamic_matmul($0, $1, $2$(, $3))", emit_in(e, 0),
-                       emit_in(e, 1), emit_in(e, 2), zero_point(e, 3));
+    const Expr *y =
+        EX(emit_arena(e), "dynamic_matmul($0, $1, $2$(, $3))", emit_in(e, 0),
+           emit_in(e, 1), scale_in(e, 2, DT_FLOAT), zero_point(e, 3));
     emit_out(e, 0, biased(e, y, 4));
 }
 
@@ -103,8 +103,8 @@ static void emit_to_float(Emit *e) {
     }
     const Expr *a = as_integers_of(e, emit_in(e, 0), 4, 0);
     const Expr *b = as_integers_of(e, emit_in(e, 1), 5, 0);
-    const Expr *y = EX(arena, "($0) @ ($1) * ($2 * $3)", a, b, emit_in(e, 2),
-                       emit_in(e, 3));
+    const Expr *y =
+        EX(arena, "($0) @ ($1) * ($2 * $3)", a, b, emit_in(e, 2), emit_in(e, 3));
     emit_out(e, 0, biased(e, y, 6));
 }
 
@@ -123,8 +123,7 @@ static void infer_nbits(Model *m, Node *n) {
             ok = dim_known_eq(&m->dims, b.d[i], dim_int(dims[i])) != 0;
     }
     if (ok && in_shape(n, 0, &s))
-        ok = s.rank > 0 &&
-             dim_known_eq(&m->dims, s.d[s.rank - 1], dim_int(size)) != 0;
+        ok = s.rank > 0 && dim_known_eq(&m->dims, s.d[s.rank - 1], dim_int(size)) != 0;
     else
         s.rank = -1;
     if (!ok) {
@@ -142,8 +141,8 @@ static void emit_nbits(Emit *e) {
     const Node *n = emit_node(e);
     int64_t bits = attr_int(n, "bits");
     if (bits != 2 && bits != 4 && bits != 8) {
-        emit_fail(e, OX0302, "quantize to 2, 4 or 8 bits", "%lld bits are not supported",
-                  (long long)bits);
+        emit_fail(e, OX0302, "quantize to 2, 4 or 8 bits",
+                  "%lld bits are not supported", (long long)bits);
         return;
     }
     if (attr_int(n, "weight_prepacked") != 0 || node_in(n, 4)) {

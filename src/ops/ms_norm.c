@@ -3,6 +3,7 @@
  * Source: ContribOperators.md of onnxruntime; its CPU kernels where the text is silent. */
 #include "ops/layout.h"
 #include "ops/norm.h"
+#include "ops/quant.h"
 
 static const Expr *plus(Emit *e, const Expr *x, const Expr *y) {
     return y ? EX(emit_arena(e), "$0 + $1", x, y) : x;
@@ -38,9 +39,9 @@ static void emit_skip_norm(Emit *e) {
     sum = plus(e, sum, emit_in(e, simple ? 3 : 4));
     if (emit_wants(e, 3) || stats)
         sum = emit_let(e, "residual", sum);
-    const Expr *y = simple ? EX(a, "rms_norm($0, $1)", sum, emit_in(e, 2))
-                           : EX(a, "layer_norm($0, $1$(, $2))", sum, emit_in(e, 2),
-                                emit_in(e, 3));
+    const Expr *y =
+        simple ? EX(a, "rms_norm($0, $1)", sum, emit_in(e, 2))
+               : EX(a, "layer_norm($0, $1$(, $2))", sum, emit_in(e, 2), emit_in(e, 3));
     if (emit_wants(e, 3))
         emit_out(e, 3, sum);
     if (simple && emit_wants(e, 1)) {
@@ -54,12 +55,12 @@ static void emit_skip_norm(Emit *e) {
     emit_out(e, 0, with_epsilon(e, y));
 }
 
-/* ---- EmbedLayerNormalization ------------------------------------------------------- */
+/* ---- EmbedLayerNormalization, QEmbedLayerNormalization ----------------------------- */
 
 static void infer_embed(Model *m, Node *n) {
     Shape ids, words;
     bool known = in_shape(n, 0, &ids) & in_shape(n, 2, &words);
-    DType dtype = in_dtype(n, 2);
+    DType dtype = dtype_is_float(in_dtype(n, 2)) ? in_dtype(n, 2) : DT_FLOAT;
     if ((ids.rank >= 0 && ids.rank != 2) || (words.rank >= 0 && words.rank != 2))
         node_error(m, n, OX0401, "", "input_ids and word_embedding must have rank 2");
     if (!known || ids.rank != 2 || words.rank != 2) {
@@ -74,17 +75,30 @@ static void infer_embed(Model *m, Node *n) {
     set_type(m, n, 2, dtype, &s);
 }
 
+enum { SCALES = 6, ZEROS = 11 }; /* how far behind a table */
+
+/* x, made of table i, in float32: scales and zero points follow the tables. */
+static const Expr *as_floats(Emit *e, const Expr *x, int i) {
+    if (op_input_index(emit_node(e)->op, STR("word_embedding_scale")) < 0)
+        return x;
+    return EX(emit_arena(e), "dequantize($0, $1$(, $2))", x,
+              scale_in(e, i + SCALES, DT_FLOAT), zero_point(e, i + ZEROS));
+}
+
+static const Expr *rows(Emit *e, int table, int ids) {
+    const Expr *x = EX(emit_arena(e), "$0[$1]", emit_in(e, table), emit_in(e, ids));
+    return as_floats(e, x, table);
+}
+
 /* Rows of the tables, added up; positions are 0, 1, ... where none are given. */
 static const Expr *embeddings(Emit *e) {
     Arena *a = emit_arena(e);
     const Node *n = emit_node(e);
-    const Expr *sum = EX(a, "$0[$1]", emit_in(e, 2), emit_in(e, 0));
-    sum = node_in(n, 8)
-              ? EX(a, "$0 + $1[$2]", sum, emit_in(e, 3), emit_in(e, 8))
-              : EX(a, "$0 + $1[:$2]", sum, emit_in(e, 3), emit_dim(e, in_dim(n, 0, 1)));
-    if (!node_in(n, 1) || !node_in(n, 4))
-        return sum;
-    return EX(a, "$0 + $1[$2]", sum, emit_in(e, 4), emit_in(e, 1));
+    bool ids = op_input_index(n->op, STR("position_ids")) >= 0 && node_in(n, 8);
+    const Expr *first = EX(a, "$0[:$1]", emit_in(e, 3), emit_dim(e, in_dim(n, 0, 1)));
+    const Expr *sum =
+        EX(a, "$0 + $1", rows(e, 2, 0), ids ? rows(e, 3, 8) : as_floats(e, first, 3));
+    return plus(e, sum, node_in(n, 1) && node_in(n, 4) ? rows(e, 4, 1) : NULL);
 }
 
 static void emit_embed(Emit *e) {
@@ -99,8 +113,8 @@ static void emit_embed(Emit *e) {
         sum = emit_let(e, "embedding", sum);
         emit_out(e, 2, sum);
     }
-    const Expr *y =
-        EX(a, "layer_norm($0, $1, $2)", sum, emit_in(e, 5), emit_in(e, 6));
+    const Expr *y = EX(a, "layer_norm($0, $1, $2)", sum, as_floats(e, emit_in(e, 5), 5),
+                       as_floats(e, emit_in(e, 6), 6));
     emit_out(e, 0, with_epsilon(e, y));
     if (!emit_wants(e, 1))
         return;
@@ -208,6 +222,14 @@ static const OpDef ops[] = {
            "segment_embedding? gamma beta mask? position_ids?",
      .out = "output mask_index? embedding_sum?",
      .attrs = {EPSILON(1e-12), INT_OPT("mask_index_type")},
+     .infer = infer_embed, .emit = emit_embed},
+    {.name = "QEmbedLayerNormalization", MICROSOFT,
+     .in = "input_ids segment_ids? word_embedding_quant position_embedding_quant "
+           "segment_embedding? gamma_quant beta_quant mask? word_embedding_scale "
+           "position_embedding_scale segment_embedding_scale? gamma_scale beta_scale "
+           "word_embedding_zero_point position_embedding_zero_point "
+           "segment_embedding_zero_point? gamma_zero_point beta_zero_point",
+     .out = "layernorm_out mask_index_out", .attrs = {EPSILON(1e-12)},
      .infer = infer_embed, .emit = emit_embed},
     {.name = "GroupNorm", MICROSOFT, .in = "X gamma beta", .out = "Y",
      .attrs = {GROUP_ATTRS}, .infer = infer_group_norm, .emit = emit_group_norm},

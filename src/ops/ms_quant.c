@@ -27,8 +27,8 @@ static void emit_quantized(Emit *e, const Expr *y, int scale) {
 /* Reports OX0401 unless input i is one number. */
 static void check_scalar(Model *m, Node *n, int i) {
     int rank = in_rank(n, i);
-    bool ok = rank <= 0 || (rank == 1 && dim_known_eq(&m->dims, in_dim(n, i, 0),
-                                                      dim_int(1)) != 0);
+    bool ok = rank <= 0 ||
+              (rank == 1 && dim_known_eq(&m->dims, in_dim(n, i, 0), dim_int(1)) != 0);
     if (!ok)
         node_error(m, n, OX0401, "", "input %d is no scalar", i);
 }
@@ -66,11 +66,11 @@ static void emit_softmax(Emit *e) {
     size_t count = 0;
     for (int i = axis; i < (attr_int(n, "opset") < 13 ? rank : axis + 1); i++)
         axes[count++] = i;
-    const Expr *over = count > 1           ? ex_ints(a, EX_TUPLE, axes, count)
+    const Expr *over = count > 1          ? ex_ints(a, EX_TUPLE, axes, count)
                        : axis == rank - 1 ? NULL
-                                           : ex_int(a, axis);
-    emit_quantized(
-        e, EX(a, "jax.nn.softmax($0$(, axis=$1))", dequantized(e, 0), over), 3);
+                                          : ex_int(a, axis);
+    emit_quantized(e, EX(a, "jax.nn.softmax($0$(, axis=$1))", dequantized(e, 0), over),
+                   3);
 }
 
 /* The shape to which inputs a and b broadcast. */
@@ -109,8 +109,8 @@ static void infer_where(Model *m, Node *n) {
 
 static void emit_where(Emit *e) {
     const Expr *x = dequantized(e, 1), *y = dequantized(e, 4);
-    emit_quantized(
-        e, EX(emit_arena(e), "jnp.where($0, $1, $2)", emit_in(e, 0), x, y), 7);
+    emit_quantized(e, EX(emit_arena(e), "jnp.where($0, $1, $2)", emit_in(e, 0), x, y),
+                   7);
 }
 
 /* ---- QLinearConcat ----------------------------------------------------------------- */
@@ -123,8 +123,8 @@ static void infer_concat(Model *m, Node *n) {
         node_error(m, n, OX0303, "", "%u inputs are no triples", n->n_in);
         return;
     }
-    bool known = in_shape(n, 2, &s) &&
-                 fix_axis(m, n, attr_int(n, "axis"), s.rank, &axis);
+    bool known =
+        in_shape(n, 2, &s) && fix_axis(m, n, attr_int(n, "axis"), s.rank, &axis);
     for (int i = 5; known && i < (int)n->n_in; i += 3) {
         known = in_shape(n, i, &t);
         if (known && t.rank != s.rank) {
@@ -244,9 +244,8 @@ static void infer_average_pool(Model *m, Node *n) {
 
 static void emit_average_pool(Emit *e) {
     const Expr *x = dequantized(e, 0);
-    const Expr *y = channels_last(emit_node(e))
-                        ? channels_pool(e, x, average_pool_of)
-                        : average_pool_of(e, emit_node(e), x);
+    const Expr *y = channels_last(emit_node(e)) ? channels_pool(e, x, average_pool_of)
+                                                : average_pool_of(e, emit_node(e), x);
     if (y)
         emit_quantized(e, y, 3);
 }

@@ -186,8 +186,9 @@ void emit_layer_norm_stats(Emit *e, const Expr *x, const Expr *axis, DType stash
 void emit_rms_stats(Emit *e, const Expr *x, const Expr *axis, DType stash, int k) {
     const Expr *stat = EX(emit_arena(e), "inverse_rms($0$(, axis=$1))", x, axis);
     if (emit_wants(e, k))
-        emit_out(e, k, cast_unless(e, with_epsilon(e, stat), stash,
-                                   dtype_info(in_dtype(emit_node(e), 0))->bits <= 32));
+        emit_out(e, k,
+                 cast_unless(e, with_epsilon(e, stat), stash,
+                             dtype_info(in_dtype(emit_node(e), 0))->bits <= 32));
 }
 
 static void emit_layer_norm(Emit *e) {

@@ -2,9 +2,9 @@
  * integers.  Where a formula leaves the order open, it is that of QuantizeLinear: round,
  * add the zero point, saturate.
  * Source: the ONNX operators; the division is done in the type of the scale. */
+#include "ops/quant.h"
 #include "ops/conv.h"
 #include "ops/linear.h"
-#include "ops/quant.h"
 
 static bool is_wide(DType t) {
     return t == DT_FLOAT || t == DT_FLOAT16 || t == DT_BFLOAT16 || t == DT_DOUBLE;

@@ -22,7 +22,17 @@ def run(model, inputs):
     return session.run(None, inputs)
 
 
-def check(op, inputs, attrs=None, *, opset=1, domain="", outputs=1, output_types=None, **options):
+def check(
+    op,
+    inputs,
+    attrs=None,
+    *,
+    opset=1,
+    domain="",
+    outputs=1,
+    output_types=None,
+    **options,
+):
     """harness.check_node against onnxruntime; in 32-bit mode unless x64 says more."""
     options = {"rtol": 2e-5, "atol": 2e-5, "x64": False, **options}
     named = harness._named_inputs(harness._schema(op, opset, domain), inputs)

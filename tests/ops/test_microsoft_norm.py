@@ -97,6 +97,23 @@ def test_embed_layer_norm(segments, mask, positions):
     check("EmbedLayerNormalization", inputs, attrs, outputs=3)
 
 
+@pytest.mark.parametrize("segments", [False, True])
+@pytest.mark.parametrize("mask", [False, True])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8])
+def test_quantized_embed_layer_norm(segments, mask, dtype):
+    draw = np.random.default_rng(0).integers
+    ids = draw(0, 20, (2, 5)).astype(np.int32)
+    kinds = [draw(0, 2, (2, 5)).astype(np.int32) if segments else None]
+    shapes = [(20, 8), (9, 8), (2, 8) if segments else None, (8,), (8,)]
+    tables = [s and draw(0, 100, s).astype(dtype) for s in shapes]
+    scales = [s and np.array(0.02 + i / 99, np.float32) for i, s in enumerate(shapes)]
+    zeros = [s and np.array(40 + i, dtype) for i, s in enumerate(shapes)]
+    known = [draw(0, 2, (2, 5)).astype(np.int32) if mask else None]
+    inputs = [ids, *kinds, *tables, *known, *scales, *zeros]
+    attrs = {"epsilon": 1e-4}
+    check("QEmbedLayerNormalization", inputs, attrs, outputs=2)
+
+
 @pytest.mark.parametrize("last", [0, 1])
 @pytest.mark.parametrize("activation", [0, 1])
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
@@ -126,7 +143,9 @@ def test_skip_group_norm(last, shape, bias):
     skip = rand(2, 8, 3, 5, seed=3) if shape == "full" else rand(2, 8, 1, 1, seed=3)
     b = rand(8, seed=4)
     z = x + skip + (b[:, None, None] if bias else 0)
-    y = F.group_norm(*map(torch.from_numpy, [z]), 4, *map(torch.from_numpy, [gamma, beta]))
+    y = F.group_norm(
+        *map(torch.from_numpy, [z]), 4, *map(torch.from_numpy, [gamma, beta])
+    )
     arrays = [x, skip, y.numpy(), z]
     if last:
         arrays = [np.moveaxis(a, 1, -1) for a in arrays]
