@@ -94,6 +94,23 @@ def test_unpack_blocks(zeros):
     close(W.unpack_blocks(packed, scales, given, size=40), expected)
 
 
+@pytest.mark.parametrize("gather, axis", [(0, 1), (1, 0), (0, 0), (1, 1)])
+@pytest.mark.parametrize("shape", [(), (3,), (2, 2)])
+def test_gather_blocks(gather, axis, shape):
+    """Blocks of 4, the last of which is shorter; index 30 is outside."""
+    data = np.random.default_rng(0).integers(0, 9, (10, 6))
+    sizes = [10, 6]
+    sizes[axis] = -(-sizes[axis] // 4)
+    scales, zeros = rand(*sizes), rand(*sizes, seed=1).round().astype(np.int8)
+    at = np.resize([1, -1, 30, 0], shape)
+    wide = [np.repeat(s, 4, axis)[:10, :6] for s in (scales, zeros)]
+    expected = np.take((data - wide[1]) * wide[0], np.where(at == 30, 0, at), gather)
+    outside = np.expand_dims(at == 30, tuple(range(at.ndim, at.ndim + 1 - gather)))
+    expected = np.where(outside, 0, expected) if at.ndim else expected
+    options = {"block": 4, "gather": gather, "axis": axis}
+    close(W.gather_blocks(data, at, scales, zeros, **options), expected)
+
+
 def test_inverse_rms():
     x = rand(3, 4, 5)
     expected = 1 / np.sqrt(np.mean(x * x, (1, 2), keepdims=True) + 1e-5)

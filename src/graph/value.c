@@ -237,10 +237,10 @@ static bool is_generated_name(Str name) {
 
 /* Integers of at most 8 bits are weights, not shapes; zero points mostly agree. */
 static bool is_quantized(const Tensor *t) {
-    if (t->dtype == DT_BOOL || dtype_info(t->dtype)->bits > 8)
+    if (t->dtype == DT_BOOL || dtype_info(t->dtype)->bits > 8 || t->count > LITERAL_MAX)
         return false;
-    for (int64_t i = 1; i < t->count && i < LITERAL_MAX; i++)
-        if (tensor_i64(t, (size_t)i) != tensor_i64(t, 0))
+    for (int64_t i = 1; i < t->count; i++)
+        if (tensor_i64(t, i) != tensor_i64(t, 0))
             return true;
     return false;
 }

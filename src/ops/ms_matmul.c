@@ -1,5 +1,5 @@
 /* Products of com.microsoft with quantized operands: sums of integers, scaled once, or
- * weights of a few bits that are unpacked first.
+ * weights of a few bits that are unpacked first; and rows of tables that are packed so.
  * Source: ContribOperators.md of onnxruntime; its CPU kernels where the text is silent. */
 #include "ops/linear.h"
 #include "ops/quant.h"
@@ -155,6 +155,64 @@ static void emit_nbits(Emit *e) {
     emit_out(e, 0, biased(e, EX(a, "$0 @ $1.T", emit_in(e, 0), w), 5));
 }
 
+/* ---- GatherBlockQuantized ---------------------------------------------------------- */
+
+/* The axes, counted from the front; false when a rank is not known or after an error. */
+static bool block_axes(Model *m, Node *n, int *gather, int *blocks) {
+    int rank = in_rank(n, 0);
+    if (rank < 1 || in_rank(n, 1) < 0 ||
+        !fix_axis(m, n, attr_int(n, "gather_axis"), rank, gather) ||
+        !fix_axis(m, n, attr_int(n, "quantize_axis"), rank, blocks))
+        return false;
+    int64_t bits = attr_int(n, "bits");
+    bool packed = in_dtype(n, 0) == DT_UINT8;
+    if (attr_int(n, "block_size") >= 1 && attr_int(n, "block_size") <= INT32_MAX &&
+        (!packed || ((bits == 2 || bits == 4 || bits == 8) && *gather != rank - 1)))
+        return true;
+    node_error(m, n, OX0303, "", "bits, block_size or gather_axis are out of range");
+    return false;
+}
+
+static void infer_gather_blocks(Model *m, Node *n) {
+    Shape data, at, s = {.rank = -1};
+    int gather, blocks;
+    if (block_axes(m, n, &gather, &blocks) && in_shape(n, 0, &data) &&
+        in_shape(n, 1, &at) && data.rank + at.rank - 1 <= OX_MAX_RANK) {
+        if (in_dtype(n, 0) == DT_UINT8)
+            data.d[data.rank - 1] = dim_mul(&m->dims, data.d[data.rank - 1],
+                                            dim_int(8 / attr_int(n, "bits")));
+        s.rank = 0;
+        for (int i = 0; i < data.rank; i++) {
+            for (int k = 0; i == gather && k < at.rank; k++)
+                s.d[s.rank++] = at.d[k];
+            if (i != gather)
+                s.d[s.rank++] = data.d[i];
+        }
+    }
+    set_type(m, n, 0, in_dtype(n, 2), &s);
+}
+
+static void emit_gather_blocks(Emit *e) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    int gather, blocks;
+    if (!dtype_is_int(in_dtype(n, 0))) {
+        emit_fail(e, OX0302, "", "data of float8 or float4 is not supported");
+        return;
+    }
+    if (!block_axes(emit_model(e), emit_node(e), &gather, &blocks)) {
+        emit_fail(e, OX0403, "", "the ranks of data and indices are not known");
+        return;
+    }
+    const Expr *call =
+        EX(a, "gather_blocks($0, $1, $2$(, $3), block=$4)", emit_in(e, 0),
+           emit_in(e, 1), emit_in(e, 2), emit_in(e, 3), emit_ints(e, "block_size"));
+    call = call_with(e, call, "gather", gather == 0 ? NULL : ex_int(a, gather));
+    call = call_with(e, call, "axis", blocks == 1 ? NULL : ex_int(a, blocks));
+    bool packed = in_dtype(n, 0) == DT_UINT8;
+    emit_out(e, 0, call_with(e, call, "bits", packed ? emit_ints(e, "bits") : NULL));
+}
+
 /* clang-format off */
 static const OpDef ops[] = {
     {.name = "QGemm", MICROSOFT,
@@ -173,6 +231,11 @@ static const OpDef ops[] = {
      .attrs = {INT_REQ("K"), INT_REQ("N"), INT("accuracy_level", 0), INT("bits", 4),
                INT_REQ("block_size"), INT("weight_prepacked", 0)},
      .infer = infer_nbits, .emit = emit_nbits},
+    {.name = "GatherBlockQuantized", MICROSOFT,
+     .in = "data indices scales zero_points?", .out = "output",
+     .attrs = {INT("bits", 4), INT("block_size", 128), INT("gather_axis", 0),
+               INT("quantize_axis", 1)},
+     .infer = infer_gather_blocks, .emit = emit_gather_blocks},
 };
 /* clang-format on */
 

@@ -1,5 +1,5 @@
-"""Operators of com.microsoft against onnxruntime: products, convolutions, activations and
-small ones."""
+"""Operators of com.microsoft against onnxruntime: products, convolutions, activations,
+and small ones."""
 
 import functools
 

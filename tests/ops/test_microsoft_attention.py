@@ -1,5 +1,5 @@
-"""Attention of com.microsoft against onnxruntime, or against its own unpacked or unfused
-form where the CPU has no kernel."""
+"""Attention of com.microsoft against onnxruntime; where the CPU has no kernel, against
+the unpacked or unfused form."""
 
 import functools
 

@@ -227,6 +227,54 @@ def test_matmul_nbits_bias():
     fails("MatMulNBits", inputs, attrs | {"bits": 6}, message="6 bits")
 
 
+# ---- GatherBlockQuantized ------------------------------------------------------------
+
+
+def check_blocks(inputs, attrs, **options):
+    """Whatever is packed is an initializer."""
+    names = {f"x{i}": a for i, a in enumerate(inputs)}
+    params = [k for k, v in names.items() if k != "x1" and v is not None]
+    build = functools.partial(ort.harness.make_model, "GatherBlockQuantized")
+    model = build(names, attrs, opset=1, domain=DOMAIN, params=params)
+    expected = ort.run(model, {"x1": inputs[1]})
+    options = {"expected": expected, "params": params, "x64": False, "rtol": 1e-6}
+    check_node("GatherBlockQuantized", names, attrs, domain=DOMAIN, **options)
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+@pytest.mark.parametrize("zeros", [False, True])
+def test_gather_packed(bits, zeros):
+    """The last index is out of range and gives zeros."""
+    inputs = [integers(10, 48 * bits // 8), np.array([[1, -1, 9], [3, 5, 12]])]
+    inputs.append(rand(10, 3, seed=1))
+    if zeros:
+        inputs.append(integers(10, -(-3 * bits // 8), seed=2))
+    check_blocks(inputs, {"bits": bits, "block_size": 16})
+
+
+@pytest.mark.parametrize("dtype", [ml_dtypes.int4, ml_dtypes.uint4])
+@pytest.mark.parametrize(
+    "axes, zeros", [((1, 0), True), ((0, 1), False), ((0, 0), True)]
+)
+def test_gather_blocks(dtype, axes, zeros):
+    data = np.random.default_rng(0).integers(0, 7, (32, 20)).astype(dtype)
+    at = np.array([1, 0, -1], np.int32)
+    sizes = [32, 20]
+    sizes[axes[1]] = 2
+    inputs = [data, at, rand(*sizes, seed=1)]
+    if zeros:
+        inputs.append(np.random.default_rng(2).integers(0, 7, sizes).astype(dtype))
+    attrs = {"block_size": 16, "gather_axis": axes[0], "quantize_axis": axes[1]}
+    check_blocks(inputs, attrs)
+
+
+def test_gather_errors():
+    inputs = [integers(10, 8), np.array([1]), rand(10, 1)]
+    op, attrs = "GatherBlockQuantized", {"block_size": 16, "gather_axis": 1}
+    fails(op, inputs, attrs, message="out of range")
+    fails(op, inputs, {"block_size": 16, "bits": 3}, message="out of range")
+
+
 # ---- 4 and 16 bits -------------------------------------------------------------------
 
 
