@@ -128,7 +128,7 @@ static void infer_fused_conv(Model *m, Node *n) {
     Shape s;
     infer_conv(m, n);
     const Value *y = node_out(n, 0);
-    if (!node_in(n, 3) || !y || y->type.rank < 0)
+    if (!node_in(n, 3) || !y || y->type.rank < 1)
         return;
     s.rank = y->type.rank;
     memcpy(s.d, y->type.dims, (size_t)s.rank * sizeof s.d[0]);

@@ -204,13 +204,15 @@ static void emit_gather_blocks(Emit *e) {
         emit_fail(e, OX0403, "", "the ranks of data and indices are not known");
         return;
     }
-    const Expr *call =
-        EX(a, "gather_blocks($0, $1, $2$(, $3), block=$4)", emit_in(e, 0),
-           emit_in(e, 1), emit_in(e, 2), emit_in(e, 3), emit_ints(e, "block_size"));
+    const Expr *call = EX(a, "gather_blocks($0, $1, $2$(, $3), block=$4)",
+                          emit_in(e, 0), emit_in(e, 1), emit_in(e, 2), emit_in(e, 3),
+                          ex_int(a, attr_int(n, "block_size")));
     call = call_with(e, call, "gather", gather == 0 ? NULL : ex_int(a, gather));
     call = call_with(e, call, "axis", blocks == 1 ? NULL : ex_int(a, blocks));
     bool packed = in_dtype(n, 0) == DT_UINT8;
-    emit_out(e, 0, call_with(e, call, "bits", packed ? emit_ints(e, "bits") : NULL));
+    emit_out(
+        e, 0,
+        call_with(e, call, "bits", packed ? ex_int(a, attr_int(n, "bits")) : NULL));
 }
 
 /* clang-format off */

@@ -268,6 +268,11 @@ def test_gather_blocks(dtype, axes, zeros):
     check_blocks(inputs, attrs)
 
 
+def test_gather_defaults():
+    inputs = [integers(10, 130), np.array([3, 1]), rand(10, 3, seed=1)]
+    check_blocks(inputs, {})
+
+
 def test_gather_errors():
     inputs = [integers(10, 8), np.array([1]), rand(10, 1)]
     op, attrs = "GatherBlockQuantized", {"block_size": 16, "gather_axis": 1}
