@@ -235,11 +235,23 @@ static bool is_generated_name(Str name) {
     return str_starts(str_after_last(name, '/'), STR("Constant"));
 }
 
+/* Integers of at most 8 bits are weights, not shapes; zero points mostly agree. */
+static bool is_quantized(const Tensor *t) {
+    if (t->dtype == DT_BOOL || dtype_info(t->dtype)->bits > 8 || t->count > LITERAL_MAX)
+        return false;
+    for (int64_t i = 1; i < t->count; i++)
+        if (tensor_i64(t, i) != tensor_i64(t, 0))
+            return true;
+    return false;
+}
+
 ValueKind value_kind_of(const Tensor *t, Str name, bool constant_node) {
     if (t->dtype == DT_STRING || t->count == 0)
         return VALUE_CONST;
     DTypeClass cls = dtype_info(t->dtype)->cls;
     if (cls == DC_COMPLEX)
+        return VALUE_PARAM;
+    if (cls != DC_FLOAT && is_quantized(t))
         return VALUE_PARAM;
     if (cls != DC_FLOAT)
         return t->count <= LITERAL_MAX ? VALUE_CONST : VALUE_PARAM;

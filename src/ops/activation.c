@@ -123,6 +123,21 @@ static void emit_old_softmax(Emit *e) {
         EX(emit_arena(e), "jax.nn.softmax($0$(, axis=$1|-1))", emit_in(e, 0), axes));
 }
 
+static void infer_bias_softmax(Model *m, Node *n) {
+    Shape s;
+    infer_axis(m, n);
+    if (in_shape(n, 0, &s))
+        broadcast_onto(m, n, 1, &s);
+}
+
+/* onnxruntime finds it as Add and Softmax; how the bias broadcasts is in its shape. */
+static void emit_bias_softmax(Emit *e) {
+    const Expr *axes = flattened_axes(e);
+    emit_out(e, 0,
+             EX(emit_arena(e), "jax.nn.softmax($0 + $1$(, axis=$2|-1))",
+                emit_in_named(e, 0), emit_in(e, 1), axes));
+}
+
 static void emit_old_log_softmax(Emit *e) {
     const Expr *axes = flattened_axes(e);
     emit_out(e, 0,
@@ -177,6 +192,11 @@ static const OpDef ops[] = {
     {.name = "Gelu", .since = 20, .in = "X", .out = "Y",
      .attrs = {STRING("approximate", "none")}, .facts = OP_ELEMENTWISE,
      .infer = infer_same, .emit = emit_gelu},
+    {.name = "Gelu", MICROSOFT, .in = "X", .out = "Y", .facts = OP_ELEMENTWISE,
+     .infer = infer_same, .jax = "jax.nn.gelu($X, approximate=False)"},
+    {.name = "QuickGelu", MICROSOFT, .in = "X", .out = "Y",
+     .attrs = {FLOAT("alpha", 1.702)}, .facts = OP_ELEMENTWISE, .infer = infer_same,
+     .emit = emit_swish},
     {.name = "HardSigmoid", .since = 1, .in = "X", .out = "Y",
      .attrs = {FLOAT("alpha", 0.2), FLOAT("beta", 0.5)}, .facts = OP_ELEMENTWISE,
      .infer = infer_same, .emit = emit_hard_sigmoid},
@@ -198,6 +218,9 @@ static const OpDef ops[] = {
     {.name = "PRelu", .since = 1, .in = "X slope", .out = "Y",
      .infer = infer_same_types, .emit = emit_prelu},
 
+    {.name = "BiasSoftmax", MICROSOFT, .in = "data bias", .out = "output",
+     .attrs = {INT("axis", 1), INT_REQ("is_inner_broadcast")},
+     .infer = infer_bias_softmax, .emit = emit_bias_softmax},
     OVER_AXIS("Softmax", emit_old_softmax,
               "jax.nn.softmax($input$(, axis=$axis|-1))"),
     OVER_AXIS("LogSoftmax", emit_old_log_softmax,

@@ -2,8 +2,8 @@
  * their last axis and are split; masks of every kind become one bias that is added to
  * the scores.
  * Source: ONNX operators Attention 23 to 25, RotaryEmbedding 23, FlexAttention 1. */
+#include "ops/attention.h"
 #include "ops/nested.h"
-#include "ops/window.h"
 
 #include <float.h>
 #include <math.h>
@@ -79,8 +79,7 @@ static bool read_heads(Model *m, Node *n, Heads *a) {
            check_heads(m, n, a);
 }
 
-static void set_four(Model *m, Node *n, int out, DType dtype, Dim a, Dim b, Dim c,
-                     Dim d) {
+void set_four(Model *m, Node *n, int out, DType dtype, Dim a, Dim b, Dim c, Dim d) {
     set_type(m, n, out, dtype, &(Shape){.rank = 4, .d = {a, b, c, d}});
 }
 
@@ -107,7 +106,7 @@ static void infer_attention(Model *m, Node *n) {
 
 /* ---- bias -------------------------------------------------------------------------- */
 
-static const Expr *added(Emit *e, const Expr *sum, const Expr *term) {
+const Expr *added(Emit *e, const Expr *sum, const Expr *term) {
     return sum ? EX(emit_arena(e), "$0 + $1", sum, term) : term;
 }
 
@@ -184,8 +183,7 @@ static const Expr *bias_of(Emit *e, const Heads *a) {
 
 /* ---- emission ---------------------------------------------------------------------- */
 
-/* Input i with its heads apart; named when it is written more than once. */
-static const Expr *with_heads(Emit *e, int i, Dim heads, bool named) {
+const Expr *with_heads(Emit *e, int i, Dim heads, bool named) {
     const Expr *x = named ? emit_in_named(e, i) : emit_in(e, i);
     if (in_rank(emit_node(e), i) == 4)
         return x;

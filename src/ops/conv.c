@@ -1,7 +1,7 @@
 /* Conv and ConvTranspose, over any number of spatial axes.
  * Both become one call of a helper in codegen/py/conv.py; only padding needs thought.
  * Source: ONNX operators Conv and ConvTranspose; onnxruntime for output_shape. */
-#include "ops/window.h"
+#include "ops/conv.h"
 
 /* ---- channels ---------------------------------------------------------------------- */
 
@@ -69,17 +69,18 @@ static void infer_with(Model *m, Node *n, bool transposed,
     }
 }
 
-static void infer_conv(Model *m, Node *n) {
+void infer_conv(Model *m, Node *n) {
     infer_with(m, n, false, window_slide);
 }
 
 /* ---- emission ---------------------------------------------------------------------- */
 
 /* helper(x, w, b, stride=..., padding=..., dilation=..., groups=...) */
-static const Expr *helper_call(Emit *e, const char *helper, const Window *w,
+static const Expr *helper_call(Emit *e, const char *helper, const Expr *x,
+                               const Expr *weights, const Window *w,
                                const Expr *padding) {
     Arena *a = emit_arena(e);
-    const Expr *args[] = {emit_in(e, 0), emit_in(e, 1),
+    const Expr *args[] = {x, weights,
                           in_is_zero(emit_node(e), 2) ? NULL : emit_in(e, 2)};
     const Expr *call = ex_call(a, ex_name(a, str_from(helper)), args, args[2] ? 3 : 2);
     call = call_with(e, call, "stride", window_ints(e, w->stride, w->n, 1));
@@ -104,12 +105,11 @@ static bool is_static(const Window *w) {
 }
 
 /* auto_pad of sizes that are not known is left to JAX, which has the same rule. */
-static void emit_conv(Emit *e) {
+const Expr *conv_of(Emit *e, const Node *n, const Expr *x, const Expr *weights) {
     Model *m = emit_model(e);
     Window w;
-    if (is_rank_missing(e) || !window_read(m, emit_node(e), &w) ||
-        !window_slide(m, emit_node(e), &w))
-        return;
+    if (is_rank_missing(e) || !window_read(m, n, &w) || !window_slide(m, n, &w))
+        return NULL;
     const Expr *padding;
     if (is_static(&w))
         padding = window_padding(e, w.lo, w.hi, w.n);
@@ -117,7 +117,17 @@ static void emit_conv(Emit *e) {
         padding = ex_str(emit_arena(e), STR("SAME"));
     else
         padding = ex_str(emit_arena(e), STR("SAME_LOWER"));
-    emit_out(e, 0, helper_call(e, "conv", &w, padding));
+    return helper_call(e, "conv", x, weights, &w, padding);
+}
+
+const Expr *conv_expr(Emit *e) {
+    return conv_of(e, emit_node(e), emit_in(e, 0), emit_in(e, 1));
+}
+
+static void emit_conv(Emit *e) {
+    const Expr *y = conv_expr(e);
+    if (y)
+        emit_out(e, 0, y);
 }
 
 /* ---- ConvTranspose ----------------------------------------------------------------- */
@@ -210,14 +220,12 @@ static void emit_conv_transpose(Emit *e) {
         !transpose_sizes(m, emit_node(e), &w))
         return;
     const Expr *padding = window_padding(e, w.lo, w.hi, w.n);
-    emit_out(e, 0, helper_call(e, "conv_transpose", &w, padding));
+    emit_out(
+        e, 0,
+        helper_call(e, "conv_transpose", emit_in(e, 0), emit_in(e, 1), &w, padding));
 }
 
 /* clang-format off */
-#define CONV_ATTRS                                                                     \
-    STRING("auto_pad", "NOTSET"), INTS_OPT("dilations"), INT("group", 1),              \
-    INTS_OPT("kernel_shape"), INTS_OPT("pads"), INTS_OPT("strides")
-
 static const OpDef ops[] = {
     {.name = "Conv", .since = 1, .in = "X W B?", .out = "Y",
      .attrs = {CONV_ATTRS},

@@ -1,6 +1,6 @@
 /* Matrix products: MatMul, Gemm, Einsum.
  * Source: the ONNX operators; numpy.matmul for the ranks of MatMul. */
-#include "ops/op.h"
+#include "ops/linear.h"
 
 /* ---- MatMul ------------------------------------------------------------------------ */
 
@@ -27,31 +27,36 @@ static Shape batch_of(const Shape *s) {
     return batch;
 }
 
-static void infer_matmul(Model *m, Node *n) {
-    Shape a, b;
-    DType dtype = in_dtype(n, 0);
-    if (!in_shape(n, 0, &a) || !in_shape(n, 1, &b)) {
+void set_product(Model *m, Node *n, const Shape *a, const Shape *b, DType dtype) {
+    if (a->rank < 0 || b->rank < 0) {
         set_unranked(m, n, 0, dtype);
         return;
     }
-    if (a.rank == 0 || b.rank == 0) {
-        node_error(m, n, OX0401, "", "MatMul of a scalar");
+    if (a->rank == 0 || b->rank == 0) {
+        node_error(m, n, OX0401, "", "a matrix product of a scalar");
         return;
     }
-    fits_or_error(m, n, last_dim(&a, 0), last_dim(&b, b.rank > 1));
-    Shape s = batch_of(&a), t = batch_of(&b);
+    fits_or_error(m, n, last_dim(a, 0), last_dim(b, b->rank > 1));
+    Shape s = batch_of(a), t = batch_of(b);
     if (!broadcast_shape(m, n, &s, &t))
         return;
-    if (a.rank > 1)
-        s.d[s.rank++] = last_dim(&a, 1);
-    if (b.rank > 1)
-        s.d[s.rank++] = last_dim(&b, 0);
+    if (a->rank > 1)
+        s.d[s.rank++] = last_dim(a, 1);
+    if (b->rank > 1)
+        s.d[s.rank++] = last_dim(b, 0);
     set_type(m, n, 0, dtype, &s);
+}
+
+static void infer_matmul(Model *m, Node *n) {
+    Shape a, b;
+    in_shape(n, 0, &a);
+    in_shape(n, 1, &b);
+    set_product(m, n, &a, &b, in_dtype(n, 0));
 }
 
 /* ---- Gemm -------------------------------------------------------------------------- */
 
-static void infer_gemm(Model *m, Node *n) {
+void infer_gemm(Model *m, Node *n) {
     Shape a, b, s = {.rank = 2};
     bool ranked = in_shape(n, 0, &a) & in_shape(n, 1, &b);
     if ((a.rank >= 0 && a.rank != 2) || (b.rank >= 0 && b.rank != 2)) {
@@ -71,8 +76,7 @@ static void infer_gemm(Model *m, Node *n) {
     set_type(m, n, 0, in_dtype(n, 0), &s);
 }
 
-/* factor * x; integers have no fractions to be scaled by. */
-static const Expr *scaled(Emit *e, const char *name, const Expr *x) {
+const Expr *scaled(Emit *e, const char *name, const Expr *x) {
     double factor = attr_float(emit_node(e), name);
     DType dtype = in_dtype(emit_node(e), 0);
     Arena *a = emit_arena(e);
@@ -91,8 +95,7 @@ static const Expr *transposed_if(Emit *e, int i, const char *name) {
     return attr_int(emit_node(e), name) ? ex_attribute(emit_arena(e), x, STR("T")) : x;
 }
 
-/* alpha * (a @ b.T) + beta * c; with beta 0, C is not read. */
-static void emit_gemm(Emit *e) {
+const Expr *gemm_expr(Emit *e) {
     Arena *arena = emit_arena(e);
     const Expr *a = transposed_if(e, 0, "transA");
     const Expr *b = transposed_if(e, 1, "transB");
@@ -100,7 +103,11 @@ static void emit_gemm(Emit *e) {
     bool add = node_in(emit_node(e), 2) && attr_float(emit_node(e), "beta") != 0;
     if (add)
         y = ex_binary(arena, "+", y, scaled(e, "beta", emit_in(e, 2)));
-    emit_out(e, 0, y);
+    return y;
+}
+
+static void emit_gemm(Emit *e) {
+    emit_out(e, 0, gemm_expr(e));
 }
 
 /* ---- Einsum ------------------------------------------------------------------------ */
@@ -285,9 +292,6 @@ static void emit_einsum(Emit *e) {
 }
 
 /* clang-format off */
-#define GEMM_ATTRS                                                                     \
-    FLOAT("alpha", 1.0), FLOAT("beta", 1.0), INT("transA", 0), INT("transB", 0)
-
 static const OpDef ops[] = {
     {.name = "MatMul", .since = 1, .in = "A B", .out = "Y",
      .infer = infer_matmul, .jax = "$A @ $B"},

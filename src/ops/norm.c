@@ -3,21 +3,19 @@
  * helpers compute statistics in at least float32, whichever stash_type says.
  * Source: the ONNX operators; number of outputs as the sign of training in
  * BatchNormalization 7 to 13. */
-#include "ops/window.h"
+#include "ops/norm.h"
 
 static bool known_differ(Model *m, Dim a, Dim b) {
     return dim_known_eq(&m->dims, a, b) == 0;
 }
 
-/* epsilon as a keyword; none when it is the helpers' default. */
-static const Expr *with_epsilon(Emit *e, const Expr *call) {
+const Expr *with_epsilon(Emit *e, const Expr *call) {
     double eps = attr_float(emit_node(e), "epsilon");
     bool usual = (float)eps == 1e-5f;
     return call_with(e, call, "eps", usual ? NULL : emit_float(e, eps, DT_FLOAT));
 }
 
-/* x as `dtype`, when operands of these types would give another one. */
-static const Expr *cast_unless(Emit *e, const Expr *x, DType dtype, bool same) {
+const Expr *cast_unless(Emit *e, const Expr *x, DType dtype, bool same) {
     if (same)
         return x;
     return EX(emit_arena(e), "$0.astype($1)", x, emit_dtype(e, dtype));
@@ -156,14 +154,15 @@ static void infer_layer_norm(Model *m, Node *n) {
 }
 
 static void infer_rms_norm(Model *m, Node *n) {
-    Shape s;
-    statistics_shape(m, n, &s);
+    Shape s, stats;
+    if (!statistics_shape(m, n, &stats))
+        stats.rank = -1;
     in_shape(n, 0, &s);
     set_type(m, n, 0, in_dtype(n, 1), &s);
+    set_type(m, n, 1, DT_FLOAT, &stats);
 }
 
-/* The axis counted from the end; NULL for -1, which is the helpers' default. */
-static const Expr *last_axes(Emit *e) {
+const Expr *last_axes(Emit *e) {
     int64_t axis = attr_int(emit_node(e), "axis");
     int rank = in_rank(emit_node(e), 0);
     if (axis >= 0 && rank < 0)
@@ -172,16 +171,24 @@ static const Expr *last_axes(Emit *e) {
     return axis == -1 ? NULL : ex_int(emit_arena(e), axis);
 }
 
-static void emit_layer_norm_stats(Emit *e, const Expr *x) {
+void emit_layer_norm_stats(Emit *e, const Expr *x, const Expr *axis, DType stash,
+                           int first) {
     Arena *a = emit_arena(e);
-    DType stash = dtype_from_onnx(attr_int(emit_node(e), "stash_type"));
-    const Expr *call = EX(a, "layer_norm_stats($0)", x);
-    call = with_epsilon(e, call_with(e, call, "axis", last_axes(e)));
-    for (int k = 1; k <= 2; k++) {
-        const Expr *stat = EX(a, "$0[$1]", call, ex_int(a, k - 1));
-        if (emit_wants(e, k))
-            emit_out(e, k, cast_unless(e, stat, stash, stash == DT_FLOAT));
+    const Expr *call = EX(a, "layer_norm_stats($0$(, axis=$1))", x, axis);
+    call = with_epsilon(e, call);
+    for (int k = 0; k < 2; k++) {
+        const Expr *stat = EX(a, "$0[$1]", call, ex_int(a, k));
+        if (emit_wants(e, first + k))
+            emit_out(e, first + k, cast_unless(e, stat, stash, stash == DT_FLOAT));
     }
+}
+
+void emit_rms_stats(Emit *e, const Expr *x, const Expr *axis, DType stash, int k) {
+    const Expr *stat = EX(emit_arena(e), "inverse_rms($0$(, axis=$1))", x, axis);
+    if (emit_wants(e, k))
+        emit_out(e, k,
+                 cast_unless(e, with_epsilon(e, stat), stash,
+                             dtype_info(in_dtype(emit_node(e), 0))->bits <= 32));
 }
 
 static void emit_layer_norm(Emit *e) {
@@ -192,16 +199,21 @@ static void emit_layer_norm(Emit *e) {
     call = call_with(e, call, "axis", last_axes(e));
     emit_out(e, 0, with_epsilon(e, call));
     if (stats)
-        emit_layer_norm_stats(e, x);
+        emit_layer_norm_stats(e, x, last_axes(e),
+                              dtype_from_onnx(attr_int(emit_node(e), "stash_type")), 1);
 }
 
 /* Y has the type of scale; X and scale may differ. */
 static void emit_rms_norm(Emit *e) {
     Node *n = emit_node(e);
-    const Expr *call = emit_template(e, "rms_norm($X, $scale)");
+    bool stats = emit_wants(e, 1);
+    const Expr *x = stats ? emit_in_named(e, 0) : emit_in(e, 0);
+    if (stats)
+        emit_rms_stats(e, x, last_axes(e), DT_FLOAT, 1);
+    const Expr *call = EX(emit_arena(e), "rms_norm($0, $1)", x, emit_in(e, 1));
     call = with_epsilon(e, call_with(e, call, "axis", last_axes(e)));
-    DType x = in_dtype(n, 0), scale = in_dtype(n, 1);
-    emit_out(e, 0, cast_unless(e, call, scale, x == scale));
+    DType dtype = in_dtype(n, 0), scale = in_dtype(n, 1);
+    emit_out(e, 0, cast_unless(e, call, scale, dtype == scale));
 }
 
 /* ---- InstanceNormalization, GroupNormalization ------------------------------------- */
@@ -345,6 +357,15 @@ static const OpDef ops[] = {
      .attrs = {INT("axis", -1), EPSILON, INT("stash_type", 1)},
      .infer = infer_layer_norm, .emit = emit_layer_norm},
     {.name = "RMSNormalization", .since = 23, .in = "X scale", .out = "Y",
+     .attrs = {INT("axis", -1), EPSILON, INT("stash_type", 1)},
+     .infer = infer_rms_norm, .emit = emit_rms_norm},
+    /* onnxruntime writes this one without a domain, too */
+    {.name = "SimplifiedLayerNormalization", .since = 1,
+     .in = "X scale", .out = "Y inv_std_var?",
+     .attrs = {INT("axis", -1), EPSILON, INT("stash_type", 1)},
+     .infer = infer_rms_norm, .emit = emit_rms_norm},
+    {.name = "SimplifiedLayerNormalization", MICROSOFT,
+     .in = "X scale", .out = "Y inv_std_var?",
      .attrs = {INT("axis", -1), EPSILON, INT("stash_type", 1)},
      .infer = infer_rms_norm, .emit = emit_rms_norm},
 

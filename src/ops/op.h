@@ -79,6 +79,9 @@ typedef struct OpAttr {
 #define ANY_REQ(n, t)                                                                  \
     { .name = (n), .type = (t), .required = true }
 
+/* Domain and version of the operators that onnxruntime adds to ONNX's. */
+#define MICROSOFT .domain = "com.microsoft", .since = 1
+
 typedef struct Emit Emit;
 
 typedef struct OpDef {

@@ -222,6 +222,8 @@ static const OpDef ops[] = {
     {.name = "Pad", .since = 18, .in = "data pads constant_value? axes?",
      .out = "output", .fixed = "pads axes", .attrs = {MODE},
      .infer = infer_pad, .emit = emit_pad},
+    {.name = "Pad", MICROSOFT, .in = "data pads value?", .out = "output",
+     .fixed = "pads", .attrs = {MODE}, .infer = infer_pad, .emit = emit_pad},
     {.name = "CenterCropPad", .since = 18, .in = "input_data shape",
      .out = "output_data", .fixed = "shape", .attrs = {INTS_OPT("axes")},
      .infer = infer_center_crop_pad, .emit = emit_center_crop_pad},

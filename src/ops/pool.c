@@ -3,13 +3,13 @@
  * JAX cannot differentiate all of them, so they go through extract_windows, which lays the
  * elements of each window along a new axis.
  * Source: the ONNX operators; PyTorch and onnxruntime for ceil_mode. */
-#include "ops/window.h"
+#include "ops/pool.h"
 
 #include <math.h>
 
 /* ---- inference --------------------------------------------------------------------- */
 
-static void infer_pool(Model *m, Node *n) {
+void infer_pool(Model *m, Node *n) {
     Window w;
     Shape s = {.rank = -1};
     bool known = window_read(m, n, &w) && window_slide(m, n, &w);
@@ -19,7 +19,7 @@ static void infer_pool(Model *m, Node *n) {
     set_type(m, n, 1, DT_INT64, &s);
 }
 
-static void infer_global(Model *m, Node *n) {
+void infer_global(Model *m, Node *n) {
     Shape s;
     in_shape(n, 0, &s);
     for (int i = 2; i < s.rank; i++)
@@ -32,11 +32,14 @@ static void infer_global(Model *m, Node *n) {
 
 /* ---- emission ---------------------------------------------------------------------- */
 
-static bool read_window(Emit *e, Window *w) {
-    if (in_rank(emit_node(e), 0) < 0)
+static bool read_window_of(Emit *e, const Node *n, Window *w) {
+    if (in_rank(n, 0) < 0)
         emit_fail(e, OX0403, "", "the rank of X is not known");
-    return window_read(emit_model(e), emit_node(e), w) &&
-           window_slide(emit_model(e), emit_node(e), w);
+    return window_read(emit_model(e), n, w) && window_slide(emit_model(e), n, w);
+}
+
+static bool read_window(Emit *e, Window *w) {
+    return read_window_of(e, emit_node(e), w);
 }
 
 /* helper(x, window=..., stride=..., padding=...) */
@@ -82,19 +85,27 @@ static void emit_max_pool_indices(Emit *e, const Window *w) {
     emit_outs(e, call);
 }
 
+static const Expr *max_pool_in(Emit *e, const Expr *x, const Window *w) {
+    if (!window_is_dilated(w))
+        return pool_call(e, "max_pool", x, w, padding_of(e, w));
+    const Expr *call = dilated_call(e, "extract_windows", x, w);
+    call = call_with(e, call, "fill", least(e, in_dtype(emit_node(e), 0)));
+    return EX(emit_arena(e), "jnp.max($0, axis=-1)", call);
+}
+
+const Expr *max_pool_of(Emit *e, const Node *n, const Expr *x) {
+    Window w;
+    return read_window_of(e, n, &w) ? max_pool_in(e, x, &w) : NULL;
+}
+
 static void emit_max_pool(Emit *e) {
     Window w;
     if (!read_window(e, &w))
         return;
-    if (emit_wants(e, 1)) {
+    if (emit_wants(e, 1))
         emit_max_pool_indices(e, &w);
-    } else if (window_is_dilated(&w)) {
-        const Expr *call = dilated_call(e, "extract_windows", emit_in(e, 0), &w);
-        call = call_with(e, call, "fill", least(e, in_dtype(emit_node(e), 0)));
-        emit_out(e, 0, EX(emit_arena(e), "jnp.max($0, axis=-1)", call));
-    } else {
-        emit_out(e, 0, pool_call(e, "max_pool", emit_in(e, 0), &w, padding_of(e, &w)));
-    }
+    else
+        emit_out(e, 0, max_pool_in(e, emit_in(e, 0), &w));
 }
 
 /* Splits the padding into what the file asks for, which may count in a mean, and what
@@ -125,29 +136,37 @@ static const Expr *dilated_mean(Emit *e, const Expr *x, const Window *w) {
               dilated_call(e, "extract_windows", ones, w));
 }
 
-static void emit_average_pool(Emit *e) {
-    Window w, beyond;
-    if (!read_window(e, &w))
-        return;
+static const Expr *average_pool_in(Emit *e, const Expr *x, Window *w) {
+    Window beyond;
     const Node *n = emit_node(e);
     bool count_pad = op_attr(n->op, STR("count_include_pad")) &&
                      attr_int(n, "count_include_pad") != 0;
-    bool dilated = window_is_dilated(&w), pad = window_is_padded(&w);
-    const Expr *x = pad && dilated ? emit_in_named(e, 0) : emit_in(e, 0);
+    bool dilated = window_is_dilated(w), pad = window_is_padded(w);
     if (count_pad) {
-        split_ceil(e, &w, &beyond);
+        split_ceil(e, w, &beyond);
         pad = window_is_padded(&beyond);
         if (pad || dilated) {
-            x = padded(e, x, &w);
-            w = beyond;
+            x = padded(e, x, w);
+            *w = beyond;
         }
     }
     if (dilated)
-        emit_out(e, 0, dilated_mean(e, x, &w));
-    else
-        emit_out(e, 0,
-                 pool_call(e, pad ? "avg_pool_inside" : "avg_pool", x, &w,
-                           padding_of(e, &w)));
+        return dilated_mean(e, x, w);
+    return pool_call(e, pad ? "avg_pool_inside" : "avg_pool", x, w, padding_of(e, w));
+}
+
+const Expr *average_pool_of(Emit *e, const Node *n, const Expr *x) {
+    Window w;
+    return read_window_of(e, n, &w) ? average_pool_in(e, x, &w) : NULL;
+}
+
+static void emit_average_pool(Emit *e) {
+    Window w;
+    if (!read_window(e, &w))
+        return;
+    bool twice = window_is_padded(&w) && window_is_dilated(&w);
+    const Expr *x = twice ? emit_in_named(e, 0) : emit_in(e, 0);
+    emit_out(e, 0, average_pool_in(e, x, &w));
 }
 
 /* ---- p-norms ----------------------------------------------------------------------- */
@@ -226,11 +245,6 @@ static void emit_global_lp(Emit *e) {
 }
 
 /* clang-format off */
-#define POOL_ATTRS                                                                     \
-    STRING("auto_pad", "NOTSET"), INTS_REQ("kernel_shape"), INTS_OPT("pads"),          \
-    INTS_OPT("strides")
-#define CEIL_ATTRS POOL_ATTRS, INT("ceil_mode", 0)
-
 static const OpDef ops[] = {
     {.name = "MaxPool", .since = 1, .until = 7, .in = "X", .out = "Y",
      .attrs = {POOL_ATTRS}, .infer = infer_pool, .emit = emit_max_pool},

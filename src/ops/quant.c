@@ -2,7 +2,9 @@
  * integers.  Where a formula leaves the order open, it is that of QuantizeLinear: round,
  * add the zero point, saturate.
  * Source: the ONNX operators; the division is done in the type of the scale. */
-#include "ops/window.h"
+#include "ops/quant.h"
+#include "ops/conv.h"
+#include "ops/linear.h"
 
 static bool is_wide(DType t) {
     return t == DT_FLOAT || t == DT_FLOAT16 || t == DT_BFLOAT16 || t == DT_DOUBLE;
@@ -81,24 +83,22 @@ static const Expr *with_granularity(Emit *e, const Expr *call) {
     return call_with(e, call, "block", block ? ex_int(a, block) : NULL);
 }
 
-/* A zero point: a Python int where it is one known number. */
-static const Expr *integer(Emit *e, int i) {
+const Expr *integer(Emit *e, int i) {
     const Known *k = in_known(emit_node(e), i);
     bool one = k && k->n == 1 && k->ints && dim_is_int(k->ints[0]);
     return one ? ex_int(emit_arena(e), k->ints[0].c) : emit_in(e, i);
 }
 
-static const Expr *zero_point(Emit *e, int i) {
+const Expr *zero_point(Emit *e, int i) {
     return in_is_zero(emit_node(e), i) ? NULL : integer(e, i);
 }
 
-/* The scale in type `to`: a Python float where it is one known number. */
-static const Expr *scale_in(Emit *e, DType to) {
+const Expr *scale_in(Emit *e, int i, DType to) {
     const Node *n = emit_node(e);
-    const Known *k = in_known(n, 1);
-    if (k && k->n == 1 && k->floats && in_dtype(n, 1) == to)
+    const Known *k = in_known(n, i);
+    if (k && k->n == 1 && k->floats && in_dtype(n, i) == to)
         return emit_float(e, k->floats[0], to);
-    return as_type(e, emit_in(e, 1), in_dtype(n, 1), to);
+    return as_type(e, emit_in(e, i), in_dtype(n, i), to);
 }
 
 static bool types_are_known(Emit *e) {
@@ -122,7 +122,7 @@ static void emit_quantize(Emit *e) {
     DType to = node_out(n, 0)->type.dtype, in = division_type(n);
     bool small_float = dtype_is_float(to);
     const Expr *x = as_type(e, emit_in(e, 0), in_dtype(n, 0), in);
-    const Expr *scale = scale_in(e, in);
+    const Expr *scale = scale_in(e, 1, in);
     const Expr *call =
         small_float ? EX(a, "quantize_float($0, $1$(, $2))", x, scale, zero_point(e, 2))
                     : EX(a, "quantize($0, $1$(, $2))", x, scale, zero_point(e, 2));
@@ -140,7 +140,7 @@ static void emit_dequantize(Emit *e) {
         return;
     DType to = node_out(n, 0)->type.dtype;
     const Expr *call = EX(emit_arena(e), "dequantize($0, $1$(, $2))", emit_in(e, 0),
-                          scale_in(e, in_dtype(n, 1)), zero_point(e, 2));
+                          scale_in(e, 1, in_dtype(n, 1)), zero_point(e, 2));
     call = call_with(e, call, "dtype", to == DT_FLOAT ? NULL : emit_dtype(e, to));
     emit_out(e, 0, with_granularity(e, call));
 }
@@ -164,9 +164,7 @@ static bool is_float8(DType t) {
     return dtype_is_float(t) && dtype_info(t)->bits == 8;
 }
 
-/* A scale or zero point with one entry for each row or channel stands before `axes`
- * more axes. */
-static const Expr *before_axes(Emit *e, const Expr *x, int i, int axes) {
+const Expr *before_axes(Emit *e, const Expr *x, int i, int axes) {
     Arena *a = emit_arena(e);
     const Node *n = emit_node(e);
     const Expr *items[OX_MAX_RANK + 1];
@@ -178,17 +176,20 @@ static const Expr *before_axes(Emit *e, const Expr *x, int i, int axes) {
     return ex_index(a, x, items, (size_t)axes + 1);
 }
 
-/* Input i as int32 less its zero point, input `zero`. */
-static const Expr *as_integers(Emit *e, int i, int zero, int axes) {
+const Expr *as_integers_of(Emit *e, const Expr *x, int zero, int axes) {
     Arena *a = emit_arena(e);
     const Node *n = emit_node(e);
-    const Expr *x = EX(a, "$0.astype(jnp.int32)", emit_in(e, i));
+    x = EX(a, "$0.astype(jnp.int32)", x);
     if (!node_in(n, zero) || in_is_zero(n, zero))
         return x;
     return EX(a, "$0 - $1", x, before_axes(e, integer(e, zero), zero, axes));
 }
 
-static bool needs_ranks(Emit *e, const int *inputs, size_t count) {
+static const Expr *as_integers(Emit *e, int i, int zero, int axes) {
+    return as_integers_of(e, emit_in(e, i), zero, axes);
+}
+
+bool needs_ranks(Emit *e, const int *inputs, size_t count) {
     for (size_t i = 0; i < count; i++) {
         const Value *v = node_in(emit_node(e), inputs[i]);
         if (!v || v->type.rank >= 0)
@@ -214,29 +215,9 @@ static const Expr *requantized(Emit *e, const Expr *acc, const Expr *x_scale,
 /* The type of a product of inputs 0 and b. */
 static void infer_product(Model *m, Node *n, int b, DType dtype) {
     Shape s, t;
-    if (!in_shape(n, 0, &s) || !in_shape(n, b, &t)) {
-        set_unranked(m, n, 0, dtype);
-        return;
-    }
-    if (s.rank < 1 || t.rank < 1) {
-        node_error(m, n, OX0401, "", "a matrix product of a scalar");
-        return;
-    }
-    Dim inner = s.d[s.rank - 1], rows = t.d[t.rank - (t.rank > 1 ? 2 : 1)];
-    if (dim_known_eq(&m->dims, inner, rows) == 0) {
-        node_error(m, n, OX0401, "", "inner dimensions do not match");
-        return;
-    }
-    Shape batch = s, other = t;
-    batch.rank = s.rank > 2 ? s.rank - 2 : 0;
-    other.rank = t.rank > 2 ? t.rank - 2 : 0;
-    if (!broadcast_shape(m, n, &batch, &other))
-        return;
-    if (s.rank > 1)
-        batch.d[batch.rank++] = s.d[s.rank - 2];
-    if (t.rank > 1)
-        batch.d[batch.rank++] = t.d[t.rank - 1];
-    set_type(m, n, 0, dtype, &batch);
+    in_shape(n, 0, &s);
+    in_shape(n, b, &t);
+    set_product(m, n, &s, &t, dtype);
 }
 
 static void infer_matmul_integer(Model *m, Node *n) {
@@ -282,12 +263,6 @@ typedef struct ConvInputs {
 
 static const ConvInputs conv_integer = {1, 2, 3, -1};
 static const ConvInputs qlinear_conv = {3, 2, 5, 8};
-
-/* clang-format off */
-#define CONV_ATTRS                                                                     \
-    STRING("auto_pad", "NOTSET"), INTS_OPT("dilations"), INT("group", 1),              \
-    INTS_OPT("kernel_shape"), INTS_OPT("pads"), INTS_OPT("strides")
-/* clang-format on */
 
 static const OpDef conv_view = {.in = "X W", .out = "y", .attrs = {CONV_ATTRS}};
 
@@ -418,6 +393,10 @@ static const OpDef ops[] = {
     DEQUANTIZE(13, 20, AXIS),
     DEQUANTIZE(21, 22, AXIS, BLOCK),
     DEQUANTIZE(23, 0, AXIS, BLOCK, TYPE),
+    {.name = "QuantizeLinear", MICROSOFT, .in = "x y_scale y_zero_point?", .out = "y",
+     .attrs = {AXIS}, .infer = infer_quantize, .emit = emit_quantize},
+    {.name = "DequantizeLinear", MICROSOFT, .in = "x x_scale x_zero_point?", .out = "y",
+     .attrs = {AXIS}, .infer = infer_dequantize, .emit = emit_dequantize},
     {.name = "DynamicQuantizeLinear", .since = 11, .in = "x",
      .out = "y y_scale y_zero_point", .infer = infer_dynamic, .emit = emit_dynamic},
     {.name = "MatMulInteger", .since = 10, .in = "A B a_zero_point? b_zero_point?",

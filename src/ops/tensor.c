@@ -195,9 +195,11 @@ static bool range_ints(const Node *n, RangeInts *r) {
     Dim *const part[] = {&r->start, &r->limit, &r->delta};
     for (int i = 0; i < 3; i++) {
         const Known *k = in_known(n, i);
-        if (!k || k->n != 1 || !k->ints)
+        *part[i] = dim_int(1); /* com.microsoft may leave delta out */
+        if (k && k->n == 1 && k->ints)
+            *part[i] = k->ints[0];
+        else if (node_in(n, i) || !dtype_is_int(in_dtype(n, 0)))
             return false;
-        *part[i] = k->ints[0];
     }
     return true;
 }
@@ -217,9 +219,9 @@ static bool range_count(Model *m, const RangeInts *r, Dim *count) {
 }
 
 static bool range_float_count(const Node *n, Dim *count) {
-    double start, limit, delta;
+    double start, limit, delta = 1;
     if (!get_float(n, "start", &start) || !get_float(n, "limit", &limit) ||
-        !get_float(n, "delta", &delta))
+        (node_in(n, 2) && !get_float(n, "delta", &delta)))
         return false;
     double steps = ceil((limit - start) / delta);
     bool finite = delta != 0 && steps < 9e15;
@@ -272,7 +274,8 @@ static void emit_range(Emit *e) {
     bool narrow = dtype == DT_FLOAT16 || dtype == DT_BFLOAT16;
     const Expr *start = range_argument(e, 0, "start");
     const Expr *limit = range_argument(e, 1, "limit");
-    const Expr *delta = range_argument(e, 2, "delta");
+    const Expr *delta =
+        node_in(emit_node(e), 2) ? range_argument(e, 2, "delta") : ex_int(a, 1);
     const Expr *type =
         dtype == DT_INT64 ? NULL : emit_dtype(e, narrow ? DT_FLOAT : dtype);
     bool unit = delta->kind == EX_INT && delta->i == 1;
@@ -433,6 +436,9 @@ static const OpDef ops[] = {
     {.name = "Range", .since = 27, .in = "start limit delta", .out = "output",
      .fixed = "start limit delta", .attrs = {INT("stash_type", 1)},
      .infer = infer_range, .eval = eval_range, .emit = emit_range},
+    {.name = "Range", MICROSOFT, .in = "start limit delta?", .out = "Y",
+     .fixed = "start limit delta",
+     .infer = infer_range, .eval = eval_range, .emit = emit_range},
     {.name = "OneHot", .since = 9, .until = 10, .in = "indices depth values",
      .out = "output", .fixed = "depth", .attrs = {INT("axis", -1)},
      .infer = infer_one_hot, .emit = emit_one_hot},
@@ -440,6 +446,8 @@ static const OpDef ops[] = {
      .fixed = "depth", .attrs = {INT("axis", -1)},
      .infer = infer_one_hot, .emit = emit_one_hot},
     {.name = "Trilu", .since = 14, .in = "input k?", .out = "output",
+     .attrs = {INT("upper", 1)}, .infer = infer_same, .emit = emit_trilu},
+    {.name = "Trilu", MICROSOFT, .in = "X k?", .out = "Y",
      .attrs = {INT("upper", 1)}, .infer = infer_same, .emit = emit_trilu},
 };
 /* clang-format on */

@@ -268,3 +268,49 @@ const Expr *window_pad_width(Emit *e, const Dim *lo, const Dim *hi, int n) {
     make_pairs(e, lo, hi, n, pairs + 2);
     return ex_seq(emit_arena(e), EX_TUPLE, pairs, (size_t)n + 2);
 }
+
+/* ---- channels last ----------------------------------------------------------------- */
+
+static bool channels_second(Model *m, const Value *v, Value *moved) {
+    *moved = *v;
+    int rank = v->type.rank;
+    Dim *dims = rank < 3 ? NULL : ARENA_ARRAY(m->arena, (size_t)rank, Dim);
+    if (!dims)
+        return false;
+    dims[0] = v->type.dims[0];
+    dims[1] = v->type.dims[rank - 1];
+    for (int i = 2; i < rank; i++)
+        dims[i] = v->type.dims[i - 1];
+    moved->type.dims = dims;
+    return true;
+}
+
+bool channels_view(Model *m, const Node *n, int count, ChannelsView *view) {
+    view->node = *n;
+    for (int i = 0; i < 3; i++)
+        view->ins[i] = node_in(n, i);
+    for (int i = 0; i < count; i++) {
+        if (!view->ins[i] || !channels_second(m, view->ins[i], &view->in[i]))
+            return false;
+        view->ins[i] = &view->in[i];
+    }
+    view->node.in = view->ins;
+    view->node.n_in = 3;
+    return true;
+}
+
+void channels_last_type(Model *m, Node *n) {
+    Shape s;
+    const Value *y = node_out(n, 0);
+    int rank = y ? y->type.rank : -1;
+    if (rank < 3) {
+        set_unranked(m, n, 0, in_dtype(n, 0));
+        return;
+    }
+    s.rank = rank;
+    s.d[0] = y->type.dims[0];
+    s.d[rank - 1] = y->type.dims[1];
+    for (int i = 1; i < rank - 1; i++)
+        s.d[i] = y->type.dims[i + 1];
+    set_type(m, n, 0, in_dtype(n, 0), &s);
+}

@@ -39,6 +39,19 @@ bool window_is_dilated(const Window *w);
 /* X (N, C, ...) as an output type: N, channels, out. */
 void window_shape(const Node *n, const Window *w, Dim channels, Shape *s);
 
+/* A node whose arrays have channels last, as one that has them second: for the rules
+ * that read (N, C, ...).  Its outputs are those of the node itself. */
+typedef struct ChannelsView {
+    Node node;
+    Value in[2];
+    Value *ins[3];
+} ChannelsView;
+
+/* Views the first `count` inputs so; false when the rank of one is not known. */
+bool channels_view(Model *m, const Node *n, int count, ChannelsView *view);
+/* Output 0 has been given the type with channels second; unranked where it has none. */
+void channels_last_type(Model *m, Node *n);
+
 /* The call with name=value at its end; the call alone when value is NULL. */
 const Expr *call_with(Emit *e, const Expr *call, const char *name, const Expr *value);
 /* One size for each spatial axis as an int where all agree, else a tuple; NULL when all

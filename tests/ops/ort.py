@@ -22,17 +22,36 @@ def run(model, inputs):
     return session.run(None, inputs)
 
 
-def check(op, inputs, attrs=None, *, opset, outputs=1, **options):
+def check(
+    op,
+    inputs,
+    attrs=None,
+    *,
+    opset=1,
+    domain="",
+    outputs=1,
+    output_types=None,
+    **options,
+):
     """harness.check_node against onnxruntime; in 32-bit mode unless x64 says more."""
     options = {"rtol": 2e-5, "atol": 2e-5, "x64": False, **options}
-    named = harness._named_inputs(harness._schema(op, opset, ""), inputs)
-    model = harness.make_model(op, named, attrs, opset=opset, outputs=outputs)
+    named = harness._named_inputs(harness._schema(op, opset, domain), inputs)
+    model = harness.make_model(
+        op,
+        named,
+        attrs,
+        opset=opset,
+        domain=domain,
+        outputs=outputs,
+        output_types=output_types,
+    )
     given = {k: v for k, v in named.items() if v is not None}
     return harness.check_node(
         op,
         inputs,
         attrs,
         opset=opset,
+        domain=domain,
         outputs=outputs,
         expected=run(model, given),
         **options,

@@ -47,12 +47,15 @@ def layer_norm_stats(x, axis=-1, eps=1e-05):
     return mean.astype(jnp.float32), jax.lax.rsqrt(var + eps).astype(jnp.float32)
 
 
+def inverse_rms(x, axis=-1, eps=1e-05):
+    """1 / root mean square of x over its axes from axis to the last."""
+    z = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    return jax.lax.rsqrt(jnp.mean(z * z, tuple(range(axis, 0)), keepdims=True) + eps)
+
+
 def rms_norm(x, weight, axis=-1, eps=1e-05):
     """Divides x by its root mean square over the axes from axis to the last."""
-    axes = tuple(range(axis, 0))
-    z = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    z = z * jax.lax.rsqrt(jnp.mean(z * z, axes, keepdims=True) + eps)
-    return z.astype(x.dtype) * weight
+    return (x * inverse_rms(x, axis, eps)).astype(x.dtype) * weight
 
 
 def group_norm(x, groups, scale, bias, eps=1e-05):

@@ -55,6 +55,17 @@ def dynamic_quantize(x):
     return y.astype(jnp.uint8), scale, zero.astype(jnp.uint8)
 
 
+def dynamic_matmul(a, b, b_scale, b_zero=0):
+    """a @ ((b - b_zero) * b_scale), where a is quantized over its own range first.
+
+    b holds integers; b_scale and b_zero are scalars, or have an entry for each column.
+    """
+    a, a_scale, a_zero = dynamic_quantize(a)
+    b = b.astype(jnp.int32) - jnp.asarray(b_zero).astype(jnp.int32)
+    y = (a.astype(jnp.int32) - a_zero.astype(jnp.int32)) @ b
+    return y * (a_scale * b_scale)
+
+
 def requantize(x, scale, zero_point=0, dtype=jnp.uint8):
     """Sums x times scale, rounded half to even, plus zero_point, then clipped."""
     y = jnp.round(x * scale) + jnp.asarray(zero_point, jnp.float32)
