@@ -22,11 +22,13 @@ def run(model, inputs):
     return session.run(None, inputs)
 
 
-def check(op, inputs, attrs=None, *, opset, outputs=1, **options):
+def check(op, inputs, attrs=None, *, opset, domain="", outputs=1, **options):
     """harness.check_node against onnxruntime; in 32-bit mode unless x64 says more."""
-    options = {"rtol": 2e-5, "atol": 2e-5, "x64": False, **options}
-    named = harness._named_inputs(harness._schema(op, opset, ""), inputs)
-    model = harness.make_model(op, named, attrs, opset=opset, outputs=outputs)
+    options = {"rtol": 2e-5, "atol": 2e-5, "x64": False, "domain": domain, **options}
+    named = harness._named_inputs(harness._schema(op, opset, domain), inputs)
+    model = harness.make_model(
+        op, named, attrs, opset=opset, domain=domain, outputs=outputs
+    )
     given = {k: v for k, v in named.items() if v is not None}
     return harness.check_node(
         op,
