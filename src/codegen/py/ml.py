@@ -19,11 +19,9 @@ def encode_labels(x, keys, values, default):
 
 def softmax_zero(scores):
     """Softmax over the scores that are not zero; zero ones stay so."""
-    zero = jnp.abs(scores) <= 1e-7
-    top = jnp.max(scores, axis=-1, keepdims=True)
-    y = jnp.where(zero, 0, jnp.exp(scores - top))
-    total = jnp.sum(y, axis=-1, keepdims=True)
-    return jnp.where(total == 0, 0.5, y / jnp.where(total == 0, 1, total))
+    counts = jnp.abs(scores) > 1e-7
+    y = jax.nn.softmax(scores, where=counts)
+    return jnp.where(jnp.any(counts, axis=-1, keepdims=True), y, 0.5)
 
 
 def rbf_kernel(x, vectors, gamma):
@@ -38,9 +36,7 @@ def svm_decisions(kernel, coefficients, rho, counts):
     coefficients holds those of class i against j, row i those of class j against i.
     """
     cuts = [sum(counts[:i]) for i in range(1, len(counts))]
-    blocks = zip(
-        jnp.split(kernel, cuts, axis=1), jnp.split(coefficients, cuts, axis=1)
-    )
+    blocks = zip(jnp.split(kernel, cuts, axis=1), jnp.split(coefficients, cuts, axis=1))
     sums = jnp.stack([k @ c.T for k, c in blocks], axis=1)
     i, j = jnp.triu_indices(len(counts), 1)
     return sums[:, i, j - 1] + sums[:, j, i] + rho
