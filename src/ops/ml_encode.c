@@ -1,7 +1,6 @@
 /* Preparation of features: scaling, imputing, one-hot, selection and concatenation.
  * Source: ONNX operators of ai.onnx.ml; onnxruntime where the text is silent. */
 #include "ops/ml.h"
-#include "ops/window.h"
 
 /* X, whatever its rank, as floats. */
 static const Expr *floats_of_x(Emit *e) {
@@ -22,8 +21,9 @@ static const Expr *per_feature(Emit *e, const char *name) {
     const Node *n = emit_node(e);
     MlFloats f = ml_floats(n, name);
     int rank = in_rank(n, 0);
+    DType dtype = in_dtype(n, 0) == DT_DOUBLE ? DT_DOUBLE : DT_FLOAT;
     if (f.n == 1)
-        return emit_float(e, ml_float_at(&f, 0), in_dtype(n, 0));
+        return emit_float(e, ml_float_at(&f, 0), dtype);
     if (f.n > 1 && rank > 0 && dim_is_int(in_dim(n, 0, rank - 1)) &&
         !dim_is(in_dim(n, 0, rank - 1), (int64_t)f.n))
         emit_fail(e, OX0401, "", "%zu values of %s for %lld features", f.n, name,

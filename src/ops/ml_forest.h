@@ -43,4 +43,13 @@ typedef struct Forest {
 /* Reads the attributes of n; returns what is wrong with them, or NULL. */
 const char *forest_read(Arena *a, const Node *n, Forest *f);
 
+/* Elements as a parameter: a vector, or a matrix where there are columns. */
+const Expr *forest_array(Emit *e, const char *name, DType dtype, const void *data,
+                         int64_t rows, int64_t columns);
+/* The same for doubles that are stored as dtype, float32 or float64. */
+const Expr *forest_floats(Emit *e, const char *name, DType dtype, const double *data,
+                          size_t rows, size_t columns);
+/* The leaf of each row of X in each tree; NULL after an error. */
+const Expr *forest_leaves(Emit *e, Forest *f);
+
 #endif

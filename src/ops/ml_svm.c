@@ -1,7 +1,6 @@
 /* Support vector machines as libsvm has them: one decision for each pair of classes.
  * Source: ONNX operators of ai.onnx.ml; onnxruntime where the text is silent. */
 #include "ops/ml.h"
-#include "ops/window.h"
 
 /* ---- the kernel -------------------------------------------------------------------- */
 
