@@ -213,6 +213,8 @@ static void infer_vectorizer(Model *m, Node *n) {
     bool known = true;
     for (int i = 0; i < (int)n->n_in; i++) {
         known &= width_of(n, i, &width);
+        if (known && dim_is_int(width) && width.c < 0)
+            node_error(m, n, OX0303, "", "inputdimensions must not be negative");
         if (in_rank(n, i) > 2 || in_rank(n, i) == 0)
             node_error(m, n, OX0401, "", "input %d has rank %d, but 1 or 2 is needed",
                        i, in_rank(n, i));

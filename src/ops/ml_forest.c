@@ -314,6 +314,10 @@ static const char *read_by_position(Arena *a, const Node *n, Forest *f) {
     if (!modes->t || (size_t)modes->t->count != f->nodes || weights.n != f->leaves ||
         !f->nodes || !f->leaves || f->nodes > INT32_MAX / 2 || f->leaves > INT32_MAX)
         return lengths_differ;
+    if (!dtype_is_int(modes->t->dtype))
+        return "nodes_modes holds no integers";
+    if (members && members->t && !dtype_is_float(members->t->dtype))
+        return "membership_values holds no floats";
     f->members = members ? members->t : NULL;
     f->threshold_dtype = is_wide(&splits) ? DT_DOUBLE : DT_FLOAT;
     f->weight_dtype = is_wide(&weights) ? DT_DOUBLE : DT_FLOAT;

@@ -121,9 +121,9 @@ static const Tensor *picked(Emit *e, const Side *side, const Key *keys, size_t n
 static const Expr *fallback(Emit *e, DType dtype) {
     const Node *n = emit_node(e);
     const PbAttr *a = attr_get(n, "default_tensor");
-    if (a && a->t && a->t->count == 1 && dtype_is_float(dtype))
+    if (a && dtype_is_float(dtype))
         return emit_float(e, tensor_f64(a->t, 0), dtype);
-    if (a && a->t && a->t->count == 1)
+    if (a)
         return ex_int(emit_arena(e), tensor_i64(a->t, 0));
     if (dtype_is_float(dtype))
         return emit_float(e, attr_float(n, "default_float"), dtype);
@@ -131,7 +131,14 @@ static const Expr *fallback(Emit *e, DType dtype) {
 }
 
 static bool is_numeric(const Side *side) {
-    return dtype_is_int(side->dtype) || dtype_is_float(side->dtype);
+    bool number = dtype_is_int(side->dtype) || dtype_is_float(side->dtype);
+    return number && dtype_info(side->dtype)->bits >= 8;
+}
+
+/* One element of the type of the values. */
+static bool default_fits(const Node *n, DType dtype) {
+    const PbAttr *a = attr_get(n, "default_tensor");
+    return !a || (a->t && a->t->count == 1 && a->t->dtype == dtype);
 }
 
 static void emit_label(Emit *e) {
@@ -141,6 +148,11 @@ static void emit_label(Emit *e) {
     if (!is_numeric(&keys) || !is_numeric(&values)) {
         emit_fail(e, OX0302, "number the labels outside the model",
                   "one side of its table is strings, which JAX lacks");
+        return;
+    }
+    if (!default_fits(n, values.dtype)) {
+        emit_fail(e, OX0303, "",
+                  "default_tensor is no single value of the table's type");
         return;
     }
     Key *sorted = ARENA_ARRAY(a, keys.n, Key);

@@ -82,6 +82,14 @@ static size_t vector_count(const Node *n) {
     return sum;
 }
 
+static bool counts_fit(const Node *n, size_t classes) {
+    const PbAttr *a = attr_get(n, "vectors_per_class");
+    for (size_t i = 0; i < a->ints.count; i++)
+        if (a->ints.items[i] < 0 || a->ints.items[i] > INT32_MAX)
+            return false;
+    return a->ints.count == classes;
+}
+
 static bool has_probabilities(const Node *n) {
     return ml_floats(n, "prob_a").n > 0 && vector_count(n) > 0;
 }
@@ -95,14 +103,12 @@ static size_t score_count(const Node *n) {
 }
 
 static void infer_classifier(Model *m, Node *n) {
-    const PbAttr *counts = attr_get(n, "vectors_per_class");
     size_t classes = ml_classes(n).n, pairs = classes * (classes - 1) / 2;
     MlFloats a = ml_floats(n, "prob_a"), b = ml_floats(n, "prob_b");
     bool fits = classes >= 2;
     if (vector_count(n))
-        fits = fits && counts->ints.count == classes &&
-               ml_floats(n, "rho").n == pairs && a.n == b.n &&
-               (a.n == 0 || a.n == pairs);
+        fits = fits && counts_fit(n, classes) && ml_floats(n, "rho").n == pairs &&
+               a.n == b.n && (a.n == 0 || a.n == pairs);
     if (!fits)
         node_error(m, n, OX0303, "",
                    "rho, prob_a or vectors_per_class do not fit %zu classes", classes);

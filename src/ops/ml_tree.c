@@ -5,6 +5,9 @@
 
 #include <math.h>
 
+/* Weights that the file may grow to, 1 GB in float32. */
+enum { WEIGHTS_MAX = 1 << 28 };
+
 typedef enum Aggregate {
     AGG_AVERAGE,
     AGG_SUM,
@@ -100,6 +103,11 @@ static const Expr *votes(Emit *e, const Forest *f, const Expr *leaf, size_t targ
     Arena *a = emit_arena(e);
     Aggregate how = aggregate_of(emit_node(e));
     bool gaps;
+    if (f->leaves && targets > WEIGHTS_MAX / f->leaves) {
+        emit_fail(e, OX0302, "", "%zu leaves with %zu targets are too many", f->leaves,
+                  targets);
+        return ex_none();
+    }
     if (how == AGG_UNKNOWN) {
         emit_fail(e, OX0303, "",
                   "aggregate_function is none of those in the specification");
@@ -156,8 +164,8 @@ static int64_t targets_of(Model *m, const Node *n) {
 static void infer_trees(Model *m, Node *n) {
     bool by_position = op_attr(n->op, STR("tree_roots")) != NULL;
     int64_t targets = targets_of(m, n);
-    if (targets < 1)
-        node_error(m, n, OX0303, "", "n_targets must be positive");
+    if (targets < 1 || targets > INT32_MAX)
+        node_error(m, n, OX0303, "", "n_targets must be positive and fit 32 bits");
     ml_set_matrix(m, n, 0, by_position ? in_dtype(n, 0) : DT_FLOAT, dim_int(targets));
 }
 

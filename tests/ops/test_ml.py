@@ -128,6 +128,7 @@ def test_feature_vectorizer():
     padded = np.pad(inputs["b"], ((0, 0), (0, 2)))
     joined = np.concatenate([X[:, :3], padded], axis=1).astype(np.float32)
     expect(op, inputs, attrs, expected=[joined], dynamic=False)
+    fails(op, {"a": X}, {"inputdimensions": [-1]}, message="must not be negative")
     expect(op, {"a": X[0]}, {"inputdimensions": [4]}, expected=[X[:1]], dynamic=False)
 
 
@@ -188,6 +189,9 @@ def test_label_encoder_errors():
     fails(op, [x], text, opset=4, message="strings, which JAX lacks")
     fails(op, [x], {"classes_strings": ["a"]}, message="strings, which JAX lacks")
     fails(op, [x], {"keys_int64s": [1]}, opset=2, message="1 keys for 0 values")
+    wrong = {"default_tensor": numpy_helper.from_array(np.int64([1, 2]))}
+    wrong |= {"keys_int64s": [1], "values_int64s": [2]}
+    fails(op, [x], wrong, opset=4, message="default_tensor is no single value")
     fails("CategoryMapper", [x], {"cats_int64s": [1]}, message="JAX lacks")
 
 
@@ -374,6 +378,8 @@ def test_svm_errors():
     attrs = {**svm(2), "post_transform": "LOGISTIC"}
     fails(op, [X], attrs, message="one decision for two classes", **options)
     fails(op, [X], {**svm(3), "rho": [0.1]}, message="do not fit 3 classes", **options)
+    attrs = {**svm(3), "vectors_per_class": [3, -1, 3]}
+    fails(op, [X], attrs, message="do not fit 3 classes", **options)
     attrs = {**svm(3), "kernel_type": "LAPLACE"}
     fails(op, [X], attrs, message="kernel_type", **options)
     attrs = {**svm(3), "coefficients": [1.0] * 6}

@@ -388,6 +388,8 @@ def test_malformed_trees():
     refuse("aggregate_function", aggregate_function="MEDIAN")
     refuse("post_transform", post_transform="TANH")
     refuse("n_targets must be positive", n_targets=0)
+    refuse("n_targets must be positive", n_targets=2**62 + 1)
+    refuse("are too many", n_targets=2**30)
 
 
 def test_malformed_ensembles():
