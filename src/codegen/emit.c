@@ -289,6 +289,24 @@ const Expr *emit_float(Emit *e, double value, DType dtype) {
     return ex_float(e->g->arena, value, bits < 16 ? 16 : bits > 64 ? 64 : bits);
 }
 
+/* Nodes may be generated twice; the first tensor of a name stays. */
+const Expr *emit_tensor(Emit *e, const char *name, const Tensor *t, bool may_inline) {
+    Gen *g = e->g;
+    const Node *n = e->node;
+    Str id = arena_printf(g->arena, "%u %s", n->index, name);
+    Value *v = map_get(&g->tensors, id);
+    if (!v) {
+        Str base = n->name;
+        for (uint32_t i = 0; !base.n && i < n->n_out; i++)
+            base = n->out[i] ? n->out[i]->name : base;
+        Str key = arena_printf(g->arena, "%.*s.%s", (int)base.n, base.p, name);
+        v = value_new(g->m, n->graph, VALUE_PARAM, key);
+        if (!v || !value_set_tensor(g->m, v, t, true) || !map_set(&g->tensors, id, v))
+            return ex_none();
+    }
+    return may_inline && v->kind == VALUE_CONST ? gen_literal(g, v) : gen_param(g, v);
+}
+
 /* ---- services: outputs ------------------------------------------------------------- */
 
 void emit_out(Emit *e, int k, const Expr *x) {

@@ -70,6 +70,7 @@ typedef struct Gen {
         size_t count, cap;
     } params;
     Map param_keys; /* key -> index + 1 into params */
+    Map tensors;    /* of nodes, by index and name -> Value; see emit_tensor */
     Stmts prelude;  /* batch = x.shape[0] */
     Scope *scope;   /* of the graph whose nodes are being generated */
     struct {

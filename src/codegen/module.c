@@ -274,6 +274,8 @@ static void describe(Text *t, const char *title, Value *const *values, const Str
     for (size_t i = 0; i < n; i++) {
         text_printf(t, "    %.*s: ", (int)names[i].n, names[i].p);
         type_print(t, &values[i]->type);
+        if (values[i]->note.n)
+            text_printf(t, "\n        %.*s", (int)values[i]->note.n, values[i]->note.p);
         text_char(t, '\n');
     }
 }
@@ -438,7 +440,7 @@ void codegen_module(Model *m, const CodegenOptions *options, Module *module) {
     }
     Gen g = {.m = m, .arena = m->arena, .options = options};
     g.used_names.arena = g.symbols.arena = g.helpers.arena = m->arena;
-    g.param_keys.arena = m->arena;
+    g.param_keys.arena = g.tensors.arena = m->arena;
     g.code = ARENA_ARRAY(m->arena, m->value_count + 1, ValueCode);
     if (!g.code)
         return;

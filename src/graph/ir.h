@@ -65,6 +65,7 @@ typedef struct Value {
     struct Value *alias;  /* a pass has replaced this value by that one; symbols may
                              still name this one: see value_final */
     const Type *declared; /* what value_info or the output says; NULL: nothing */
+    Str note;             /* a remark on an output of the model for its docstring */
 } Value;
 
 typedef struct Attr {

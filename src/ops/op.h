@@ -274,6 +274,10 @@ const Expr *emit_number(Emit *e, int i);
 /* The type's shape as a tuple; reports OX0403 when unranked. */
 const Expr *emit_shape(Emit *e, const Value *v);
 const Expr *emit_dtype(Emit *e, DType dtype);
+/* A tensor that the node itself holds, such as the weights in an attribute: a parameter
+ * whose key is the name of the node, a dot, and `name`.  `may_inline`: a small one becomes
+ * a literal, as if a Constant node had made it. */
+const Expr *emit_tensor(Emit *e, const char *name, const Tensor *t, bool may_inline);
 /* A float literal in the precision of `dtype`. */
 const Expr *emit_float(Emit *e, double value, DType dtype);
 /* Sets output k.  Several outputs of one call: emit_outs with the call. */

@@ -109,7 +109,8 @@ static void json_version(Text *t, const OpDef *op) {
         text_lit(t, i ? ", " : "");
         json_attr(t, &op->attrs[i]);
     }
-    text_lit(t, "], \"jax\": ");
+    text_printf(
+        t, "], \"refused\": %s, \"jax\": ", op->facts & OP_REFUSED ? "true" : "false");
     if (op->jax)
         json_string(t, op->jax);
     else

@@ -13,6 +13,7 @@ REFUSED = {
     "Dropout": "training mode is not supported",
     "Equal": "no arrays of strings",
     "ImageDecoder": "decoding a file is no tensor operation",
+    "LabelEncoder": "strings, which JAX lacks",
     "RegexFullMatch": "JAX has no strings",
     "StringConcat": "JAX has no strings",
     "StringNormalizer": "JAX has no strings",

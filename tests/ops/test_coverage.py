@@ -13,12 +13,28 @@ import pytest
 from harness import PROGRAM
 from onnx import helper
 
-DOMAINS = ("", "ai.onnx.preview", "ai.onnx.preview.training")
+DOMAINS = ("", "ai.onnx.ml", "ai.onnx.preview", "ai.onnx.preview.training")
 
 # Operators without an entry, and why.  Remove the line when one is added.
 MISSING = {
     "Gradient": "differentiates the graph around it between values that it names",
 }
+
+# Operators that are known, but always refused, and why.
+TEXT = "text: JAX has no strings"
+MAPS = "maps are no arrays"
+REFUSED = {
+    "CastMap": MAPS,
+    "CategoryMapper": TEXT,
+    "DictVectorizer": MAPS,
+    "ImageDecoder": "decoding a file is no tensor operation",
+    "RegexFullMatch": TEXT,
+    "StringConcat": TEXT,
+    "StringNormalizer": TEXT,
+    "StringSplit": TEXT,
+}
+# The same for single versions of operators.
+REFUSED_VERSIONS = {("LabelEncoder", 1): TEXT}
 
 LISTS = "a list as default has no macro; the operator's own code knows it"
 PROSE = "the default stands in the text alone"
@@ -82,6 +98,13 @@ def test_nothing_else_is_missing():
     absent = {s.name for s in SCHEMAS if not entry_of(s)}
     assert sorted(absent - set(MISSING)) == [], "not in the registry"
     assert sorted(set(MISSING) - absent) == [], "in the registry: take it off MISSING"
+
+
+def test_nothing_else_is_refused():
+    refused = {(s.name, s.since_version) for s in COVERED if entry_of(s)["refused"]}
+    single = refused & REFUSED_VERSIONS.keys()
+    assert sorted({name for name, _ in refused - single}) == sorted(REFUSED)
+    assert sorted(single) == sorted(REFUSED_VERSIONS)
 
 
 def formals(parameters):
