@@ -6,10 +6,10 @@
     rep = backend.prepare(onnx.load("model.onnx"))
     outputs = rep.run([x])  # numpy arrays, one for each output of the graph
 
-`prepare` goes the way that a user goes: it compiles the model, writes the module and its
-weights to a folder, imports the file, calls its `load_params`, and `run` calls `forward`.
-Needs onnx. JAX's mode decides about 64-bit types: under `jax_enable_x64` they are those
-of the model, else outputs have the 32-bit type of the same kind.
+`prepare` goes the way that a user goes: it compiles the model, writes the module and
+its weights to a folder, imports the file and calls its `load_params`; `run` calls its
+`forward`. Needs onnx. JAX's mode decides about 64-bit types: under `jax_enable_x64`
+they are those of the model, else outputs have the 32-bit type of the same kind.
 """
 
 from __future__ import annotations
@@ -59,8 +59,9 @@ class Rep(BackendRep):
     def run(self, inputs: Sequence[Any], *, key: Any = None) -> tuple[Any, ...]:
         """The outputs, in the order of the graph, for inputs in the order of the graph.
 
-        Tensors are numpy arrays, sequences lists of them, an optional without a value is
-        None. `key` is what a random model draws from, by default `jax.random.key(0)`.
+        Tensors are numpy arrays, sequences lists of them, an optional without a value
+        is None. `key` is what a random model draws from, by default
+        `jax.random.key(0)`.
         """
         with jax.default_device(self._device):
             options = {}
@@ -86,12 +87,13 @@ class OxideBackend(Backend):
 
     @classmethod
     def prepare(cls, model, device: str = "CPU", **options: Any) -> Rep:
-        """Compile a model; `options` are those of `oxide_xla.compile`.
+        """Compile a model; `options` are those of `oxide_xla.compile`,
+        where `weights` is a format that `load_params` reads.
 
         `model` is whatever `compile` takes. Raises OxideError when the model cannot be
         compiled, ValueError when the device is not there.
         """
-        return Rep(compile(model, **{"weights": "safetensors", **options}), _find(device))
+        return Rep(compile(model, **options), _find(device))
 
     @classmethod
     def run_model(
@@ -112,8 +114,8 @@ class OxideBackend(Backend):
     ) -> tuple[Any, ...]:
         """Run one node on arrays, one for each of its inputs that is not left out.
 
-        `outputs_info` gives types of outputs that cannot be inferred; `opset_version` is
-        of the node's domain, by default the newest. The rest goes to `compile`.
+        `outputs_info` gives types of outputs that cannot be inferred; `opset_version`
+        is of the node's domain, by default the newest. The rest goes to `compile`.
         """
         model = _node_model(node, inputs, outputs_info, opset_version)
         return cls.run_model(model, inputs, device, **options)
