@@ -3,7 +3,7 @@
 # Python packages in .venv.
 .NOTPARALLEL:
 .PHONY: all build setup demo test test-unit test-asan test-fuzz test-python \
-        asan fuzz bench verify docs format lint clean help
+        asan fuzz bench verify conformance docs format lint clean help
 
 PYTHON ?= python3
 FUZZ_SECONDS ?= 60
@@ -47,6 +47,9 @@ bench: build $(VENV)/test.stamp ## measure compile time, memory and weights
 
 verify: build $(VENV)/test.stamp ## compare five PyTorch models with their JAX code
 	@PYTHONPATH=tests:python $(RUN) -m models.verify
+
+conformance: build $(VENV)/test.stamp ## run ONNX's backend suite, write docs/conformance.md
+	@PYTHONPATH=tests:python $(RUN) -m conformance
 
 docs: build ## print docs/operators.md and docs/errors.md again
 	@build/oxide_xla ops --format md > docs/operators.md

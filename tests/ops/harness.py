@@ -5,12 +5,10 @@ from `expected`), compiles it with the program, runs the generated file, and com
 values, shapes and dtypes, and the types that `inspect` infers.  It does so with shapes
 as integers and again with symbolic ones.
 
-`backend_cases` gives ONNX's own node tests for some operators and `run_case` runs one.
-On the command line, `python tests/ops/harness.py Add Conv` prints how many pass.
+ONNX's own cases for the operators are in tests/conformance.
 """
 
 import contextlib
-import dataclasses
 import functools
 import importlib.util
 import inspect
@@ -30,7 +28,7 @@ import ml_dtypes
 import numpy as np
 import onnx
 import onnx.reference
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = os.environ.get("OXIDE_XLA", str(ROOT / "build" / "oxide_xla"))
@@ -451,113 +449,3 @@ def compile_fails(
             assert message in str(error), f"{message!r} is not in\n{error}"
             return str(error)
     raise AssertionError(f"{op} compiles")
-
-
-# ---- ONNX's own node tests -----------------------------------------------------------
-
-
-@functools.cache
-def _all_cases():
-    from onnx.backend.test.loader import load_model_tests
-
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        return load_model_tests(kind="node")
-
-
-def backend_cases(operators, expanded=False):
-    """The cases whose model is about one of the operators."""
-    wanted = set(operators)
-    return [
-        case
-        for case in _all_cases()
-        if (expanded or "_expanded" not in case.name)
-        and wanted & {node.op_type for node in case.model.graph.node}
-    ]
-
-
-def _to_array(x):
-    if isinstance(x, TensorProto):
-        return numpy_helper.to_array(x)
-    return [_to_array(v) for v in x] if isinstance(x, list | tuple) else x
-
-
-RANDOM = set(
-    "Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform "
-    "RandomUniformLike".split()
-)
-
-
-def is_random(model):
-    """Its expected outputs are one draw of many."""
-    return any(node.op_type in RANDOM for node in model.graph.node)
-
-
-def check_draw(model, inputs, expected):
-    """A random model gives arrays of the same shapes, types and range."""
-    with tempfile.TemporaryDirectory() as folder, _mode(True, strict=False):
-        actual = run_module(load_module(compile_model(model, folder)), inputs)
-        actual = [np.asarray(a) for a in actual]
-    for a, e in zip(actual, expected, strict=True):
-        assert (a.shape, a.dtype) == (e.shape, e.dtype)
-        assert e.min() <= a.min() and a.max() <= e.max()
-
-
-def run_case(case):
-    """Runs one case in 64-bit mode; raises when it fails."""
-    for inputs, outputs in case.data_sets:
-        if is_random(case.model):
-            check_draw(case.model, _arrays(inputs), _arrays(outputs))
-            continue
-        expected = _arrays(outputs)
-        dtypes = [getattr(e, "dtype", None) for e in expected]
-        bfloat16 = ml_dtypes.bfloat16 in dtypes
-        check_model(
-            case.model,
-            _arrays(inputs),
-            expected,
-            # as ONNX's own runner: two ULPs
-            rtol=max(case.rtol, 2**-6) if bfloat16 else case.rtol,
-            atol=case.atol,
-            x64=(True,),
-            infer=False,
-        )
-
-
-def _arrays(values):
-    return [_to_array(v) for v in values]
-
-
-@dataclasses.dataclass
-class Outcome:
-    name: str
-    error: str | None
-
-
-def run_backend_cases(operators, expanded=False):
-    """[Outcome] of all cases of the operators."""
-    outcomes = []
-    for case in backend_cases(operators, expanded):
-        try:
-            run_case(case)
-            outcomes.append(Outcome(case.name, None))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the case failed
-            text = f"{type(error).__name__}: {error}".strip()
-            outcomes.append(Outcome(case.name, text))
-    return outcomes
-
-
-def main(arguments):
-    failed = 0
-    for op in arguments:
-        outcomes = run_backend_cases([op])
-        bad = [o for o in outcomes if o.error]
-        failed += len(bad)
-        print(f"{op}: {len(outcomes) - len(bad)}/{len(outcomes)}")
-        for o in bad:
-            print(f"  {o.name}: {' '.join(o.error.split())[:300]}")
-    return 1 if failed else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
