@@ -13,20 +13,22 @@
  *     Is(x, p)            the same, but its nodes stay and may have other readers
  * All nodes but the outermost must have no other readers.  In what it becomes, names
  * stand for the values bound (absent inputs when they are not), and attributes take
- * numbers, lists of integers, texts, or products and quotients of constants. */
+ * numbers, lists of integers, texts, what an attribute of the pattern was, products and
+ * quotients of constants, or sizes: x[1] is the second dimension of x. */
 #ifndef OX_OPS_FUSION_H
 #define OX_OPS_FUSION_H
 
 #include "ops/op.h"
 
-enum { FUSION_NAMES = 12, FUSION_NODES = 40 };
+enum { FUSION_NAMES = 16, FUSION_NODES = 40 };
 
 typedef struct FusionMatch {
     Model *m;
     Node *root;
     struct {
         Str name;
-        Value *value;
+        Value *value;  /* NULL: an attribute, */
+        double number; /* which is this */
     } bound[FUSION_NAMES];
     size_t n_bound;
     Node *nodes[FUSION_NODES]; /* the root first; some may be listed twice */

@@ -33,6 +33,26 @@ static bool is_single(const FusionMatch *t) {
     return is_like_x(t) && fusion_value(t, "x")->type.dtype == DT_FLOAT;
 }
 
+/* Groups of consecutive channels in rows of their own, and one weight for each channel.
+ * rows: (n, groups, rest) of x: (n, channels, ...). */
+static bool is_group_norm(const FusionMatch *t) {
+    const Type *x = &fusion_value(t, "x")->type, *rows = &fusion_value(t, "rows")->type;
+    if (!is_like_x(t) || x->rank < 3 || rows->rank != 3 || !dim_is_int(x->dims[1]) ||
+        !dim_is_int(rows->dims[1]) || x->dims[1].c < 2 || rows->dims[1].c < 1 ||
+        x->dims[1].c % rows->dims[1].c != 0 || !dim_eq(x->dims[0], rows->dims[0]))
+        return false;
+    static const char *const names[] = {"scale", "shift"};
+    for (size_t i = 0; i < OX_COUNT(names); i++) {
+        const Type *w = &fusion_value(t, names[i])->type;
+        if (w->rank != x->rank - 1 || !dim_eq(w->dims[0], x->dims[1]))
+            return false;
+        for (int k = 1; k < w->rank; k++)
+            if (!dim_is(w->dims[k], 1))
+                return false;
+    }
+    return true;
+}
+
 /* ---- attention --------------------------------------------------------------------- */
 
 /* Sizes 0 to 3 of the type, `order` saying which of them stand where. */
@@ -171,6 +191,9 @@ static bool scores_are_finite(const FusionMatch *t) {
 #define ATTENTION(scale) SWAP("DotProductAttention(" SWAP("q") ", " SWAP("k") " | rows, " \
                    SWAP("v") ", bias, mask, scale=" scale ")")
 
+#define ROWS       "As(rows, " RESHAPE("x") ")"
+#define CHANNELS(all, one) "As(" all ", Unsqueeze(" one ", axes=_) | _)"
+
 static const Fusion fusions[] = {
 /*   pattern, what it becomes, condition, late */
     {GELU(ERF), "Gelu(x)", NULL, false},
@@ -181,6 +204,10 @@ static const Fusion fusions[] = {
 
     {"Add(Mul(x, cos), Mul(" TURNED ", sin))", "RotateHalf(x, cos, sin)", is_rotary, false},
     {"Add(Mul(" LAYER_NORM ", w), b)", "LayerNormalization(x, w, b, epsilon=eps)", NULL, false},
+    {"Add(Mul(" RESHAPE("InstanceNormalization(" ROWS ", 1, 0, epsilon=eps)") ", "
+     CHANNELS("scale", "w") "), " CHANNELS("shift", "b") ")",
+     "GroupNormalization(x, w | Squeeze(scale), b | Squeeze(shift), num_groups=rows[1], epsilon=eps)",
+     is_group_norm, false},
     {"Mul(w, " OVER_RMS("x") ")", "RMSNormalization(x, w, epsilon=eps)", NULL, true},
     {"Mul(w, Cast(" OVER_RMS("Cast(x, to=1)") ", to=_))",
      "RMSNormalization(x, w, epsilon=eps)", is_half, true},

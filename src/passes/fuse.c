@@ -101,12 +101,24 @@ static bool bind(FusionMatch *t, Str name, Value *v) {
 
 static bool match(FusionMatch *t, const Expr *p, Value *v);
 
-/* The attribute (or constant input) of a node against an int, list or number. */
-static bool match_option(const Node *n, const char *name, const Expr *want) {
+static bool bind_number(FusionMatch *t, Str name, double x) {
+    if (t->n_bound == FUSION_NAMES)
+        return false;
+    t->bound[t->n_bound].name = name;
+    t->bound[t->n_bound].value = NULL;
+    t->bound[t->n_bound++].number = x;
+    return true;
+}
+
+/* The attribute (or constant input) of a node against an int, list or number; a name
+ * is bound to a number. */
+static bool match_option(FusionMatch *t, const Node *n, const char *name,
+                         const Expr *want) {
     Ints have;
     double x;
     if (want->kind == EX_NAME)
-        return true; /* _ */
+        return str_is(want->text, "_") ||
+               (get_float(n, name, &x) && bind_number(t, want->text, x));
     if (want->kind == EX_NUMBER)
         return get_float(n, name, &x) && fabs(x - number_of(want)) <= fabs(x) * 1e-7;
     bool list = want->kind == EX_LIST;
@@ -152,7 +164,7 @@ static bool others_are_default(const Node *n, const Expr *p) {
     return true;
 }
 
-static bool match_options(const Node *n, const Expr *p) {
+static bool match_options(FusionMatch *t, const Node *n, const Expr *p) {
     for (uint32_t i = 1; i < p->n; i++) {
         char name[24];
         const Expr *kid = p->kids[i];
@@ -160,7 +172,7 @@ static bool match_options(const Node *n, const Expr *p) {
             continue;
         memcpy(name, kid->text.p, kid->text.n);
         name[kid->text.n] = '\0';
-        if (!match_option(n, name, kid->kids[0]))
+        if (!match_option(t, n, name, kid->kids[0]))
             return false;
     }
     return others_are_default(n, p);
@@ -209,7 +221,7 @@ static bool match_node(FusionMatch *t, const Expr *p, Node *n) {
     uint32_t count = positional(p);
     if (!n || !str_eq(p->kids[0]->text, n->op_type) || !is_plain(n) ||
         n->graph != t->root->graph || n->n_in < count || t->n_nodes == FUSION_NODES ||
-        !rest_is_named(n, p, count) || !match_options(n, p))
+        !rest_is_named(n, p, count) || !match_options(t, n, p))
         return false;
     t->nodes[t->n_nodes++] = n;
     if (match_inputs(t, p, n, false))
@@ -296,9 +308,17 @@ static double evaluate(const FusionMatch *t, const Expr *x) {
         double l = evaluate(t, x->kids[0]), r = evaluate(t, x->kids[1]);
         return str_is(x->text, "*") ? l * r : l / r;
     }
-    for (size_t i = 0; i < t->n_bound; i++)
-        if (str_eq(t->bound[i].name, x->text))
-            (void)constant_of(t->bound[i].value, &c);
+    const Expr *of = x->kind == EX_INDEX ? x->kids[0] : x;
+    for (size_t i = 0; i < t->n_bound; i++) {
+        Value *v = t->bound[i].value;
+        if (!str_eq(t->bound[i].name, of->text))
+            continue;
+        if (of != x)
+            return (double)v->type.dims[x->kids[1]->i].c;
+        if (!v)
+            return t->bound[i].number;
+        (void)constant_of(v, &c);
+    }
     return c;
 }
 

@@ -105,10 +105,23 @@ ANGLES = {**X, "cos": "float[3,8]", "sin": "float[3,8]"}
 FIRES["rotary embedding"] = (ROTARY, ANGLES, "apply_rotary(x, cos, sin)")
 
 
+GROUPS = (
+    "ones = Constant<value = float[3] {1, 1, 1}> () "
+    "zeros = Constant<value = float[3] {0, 0, 0}> () "
+    "flat = Constant<value = int64[3] {0, 3, -1}> () "
+    "full = Constant<value = int64[4] {2, 6, 4, 4}> () "
+    "axes = Constant<value = int64[2] {1, 2}> () r = Reshape(x, flat)"
+    "i = InstanceNormalization<epsilon = 1e-4>(r, ones, zeros) n = Reshape(i, full)"
+    "w1 = Unsqueeze(w, axes) b1 = Unsqueeze(b, axes) m = Mul(n, w1) y = Add(m, b1)"
+)
+IMAGES = {"x": "float[2,6,4,4]", "w": "float[6]", "b": "float[6]"}
+FIRES["group norm"] = (GROUPS, IMAGES, "group_norm(x, 3, w, b, eps=0.0001)")
+
+
 @pytest.mark.parametrize("case", FIRES, ids=str)
 def test_fires(case, tmp_path):
     body, inputs, code = FIRES[case]
-    assert code in check(body, inputs, tmp_path, opset=17)
+    assert code in check(body, inputs, tmp_path, inputs["x"] + " y", opset=17)
 
 
 LOOKALIKES = {
@@ -165,6 +178,13 @@ LOOKALIKES["unequal halves"] = (
     ROTARY.replace("{4}", "{3}"),
     ANGLES,
     "apply_rotary",
+)
+
+
+LOOKALIKES["groups of pixels"] = (
+    GROUPS.replace("{0, 3, -1}", "{1, 3, -1}"),
+    IMAGES,
+    "group_norm(x, 3",
 )
 
 
