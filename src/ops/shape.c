@@ -429,6 +429,19 @@ static void emit_transpose(Emit *e) {
 
 /* ---- Expand ---------------------------------------------------------------------- */
 
+/* Only the number of sizes is known.  What is not 1 in the input stays, as the list has
+ * the same there, or 1; so does all that lies in front of the list. */
+static void expand_to_rank(Model *m, Node *n, const Shape *x, int sizes) {
+    Shape s = {.rank = sizes > x->rank ? sizes : x->rank};
+    for (int i = 0; i < s.rank; i++) {
+        int from = i - (s.rank - x->rank);
+        bool kept = from >= 0 && ((dim_is_int(x->d[from]) && x->d[from].c != 1) ||
+                                  i < s.rank - sizes);
+        s.d[i] = kept ? x->d[from] : fresh_dim(m, n, 0, i);
+    }
+    set_type(m, n, 0, in_dtype(n, 0), &s);
+}
+
 static void infer_expand(Model *m, Node *n) {
     Shape s, shape;
     if (!lists_are_valid(m, n))
@@ -446,8 +459,7 @@ static void infer_expand(Model *m, Node *n) {
     if (!counted)
         set_unranked(m, n, 0, in_dtype(n, 0));
     else
-        set_rank(m, n, 0, in_dtype(n, 0),
-                 t->dims[0].c > s.rank ? (int)t->dims[0].c : s.rank);
+        expand_to_rank(m, n, &s, (int)t->dims[0].c);
 }
 
 static void eval_expand(Model *m, Node *n) {
