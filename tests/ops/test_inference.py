@@ -47,7 +47,7 @@ FAILS = {"test_mvn": "the body of its function has a Constant with two values"}
 # Where less is known here.
 LESS = [
     (
-        r"test_attention_4d_.*_expanded",
+        r"test_attention_.*expanded",
         r".*_[KV]Expanded",
         "the list of sizes has an entry that is chosen at run time",
     ),
@@ -158,7 +158,7 @@ def resized(model, change):
 
 
 # ---- types ---------------------------------------------------------------------------
-# A tensor is (dtype, shape), a sequence or optional (kind, type), anything unknown None;
+# A tensor is (dtype, shape), a container (kind, type), and anything unknown None;
 # a size is an int, or None where it is not known.
 
 
