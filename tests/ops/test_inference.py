@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from graphs import check_text, parse
 from harness import _all_cases, _bind, _to_array
 from onnx import TensorProto, helper, numpy_helper
 from onnx.backend.test.loader import load_model_tests
@@ -43,15 +44,6 @@ UNSOUND = [
 ]
 # Where ONNX infers nothing at all, though all is declared.
 FAILS = {"test_mvn": "the body of its function has a Constant with two values"}
-
-# Where less is known here.
-LESS = [
-    (
-        r"test_attention_.*expanded",
-        r".*_[KV]Expanded",
-        "the list of sizes has an entry that is chosen at run time",
-    ),
-]
 
 # Not in the registry.  The types of what they give are not compared.
 UNSUPPORTED = {"Gradient"}
@@ -313,7 +305,7 @@ def faults(name, model, names, expected):
     for value, known in (theirs or {}).items():
         if value in ours and ours[value] is None:
             continue
-        if agrees(known, ours.get(value)) or listed(UNSOUND + LESS, name, value):
+        if agrees(known, ours.get(value)) or listed(UNSOUND, name, value):
             continue
         wrong = contradicts(known, outputs.get(value))
         if not (wrong and listed(WRONG, name, value)):
@@ -331,6 +323,37 @@ def test_all_that_onnx_knows(sizes, lists):
         if model is not None:
             bad += faults(name, *resized(model, sizes), expected)
     assert bad == []
+
+
+# A list of which only a part is known: n is a number at run time.
+LISTS = """m (float[6, 4] x, float[1, 4] r, int64[1] n) => (y, z, v, w) {
+  rest = Constant <value = int64[1] {-1}> ()
+  one = Constant <value = int64[1] {1}> ()
+  four = Constant <value = int64[1] {4}> ()
+  a = Concat <axis = 0> (n, rest, four)
+  y = Reshape (x, a)
+  b = Concat <axis = 0> (n, four)
+  z = Expand (r, b)
+  c = Concat <axis = 0> (n, one, one)
+  v = Expand (x, c)
+  w = ConstantOfShape (b)
+}"""
+
+
+def test_lists_that_are_known_in_part():
+    found = our_types(inspect(parse(LISTS)), {})
+    shapes = {name: found[name][2] for name in "yzvw"}
+    expected = {"y": [None, None, 4], "z": [None, 4], "v": [None, 6, 4], "w": [None, 4]}
+    assert shapes == expected
+
+
+def test_values_of_lists_that_are_known_in_part():
+    rng = np.random.default_rng(0)
+    x, r = rng.random((6, 4), np.float32), rng.random((1, 4), np.float32)
+    typed = LISTS.replace(
+        "(y, z, v, w)", "(float[a,b,4] y, float[c,4] z, float[d,6,4] v, float[e,4] w)"
+    )
+    check_text(typed, [x, r, np.array([3])], jitted=False, infer=False)
 
 
 def test_onnx_infers_the_cases():
