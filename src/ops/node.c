@@ -240,7 +240,8 @@ bool get_sizes(const Node *n, const char *name, Shape *v, uint64_t *unknown) {
     v->rank = (int)list->type.dims[0].c;
     const Known *partly = list->partly;
     for (int i = 0; i < v->rank; i++) {
-        bool known = partly && (int)partly->n == v->rank && !is_nameless(partly->ints[i]);
+        bool known =
+            partly && (int)partly->n == v->rank && !is_nameless(partly->ints[i]);
         v->d[i] = known ? partly->ints[i] : dim_int(0);
         *unknown |= (uint64_t)!known << i;
     }
