@@ -53,6 +53,8 @@ typedef struct Value {
     Type type;
     const Tensor *tensor; /* VALUE_PARAM, and VALUE_CONST that came from the file */
     const Known *known;   /* NULL when not known */
+    const Known *partly;  /* a list of integers of which some are known: the others are
+                             symbols of no value; NULL when `known` is there */
     const Known *splat;   /* the one element that all elements equal, whatever the size;
                              NULL when they differ or are not known */
     Node *def;            /* VALUE_NODE */

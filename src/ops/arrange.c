@@ -70,10 +70,41 @@ static void copy_known(Known *to, size_t at, const Known *from, size_t start,
     }
 }
 
+/* A list of integers where some of the parts are not known. */
+static void eval_partly(Model *m, Node *n) {
+    const Type *t = &n->out[0]->type;
+    bool counted = t->rank == 1 && dim_is_int(t->dims[0]);
+    Known *k = counted ? known_new(m, t->dtype, (size_t)t->dims[0].c) : NULL;
+    size_t at = 0;
+    for (uint32_t i = 0; k && k->ints && i < n->n_in; i++) {
+        const Known *from = in_known(n, (int)i);
+        bool sized = in_rank(n, (int)i) == 1 && dim_is_int(in_dim(n, (int)i, 0));
+        size_t count = sized ? (size_t)in_dim(n, (int)i, 0).c : k->n + 1;
+        if (at + count > k->n || (from && from->n != count))
+            return;
+        for (size_t j = 0; j < count; j++)
+            known_ints(k)[at++] =
+                from ? from->ints[j] : dim_symbol(&m->dims, STR(""), NULL, 0);
+    }
+    if (k && k->ints && at == k->n)
+        n->out[0]->partly = k;
+}
+
+static bool all_known(const Node *n) {
+    for (uint32_t i = 0; i < n->n_in; i++)
+        if (!in_known(n, (int)i))
+            return false;
+    return true;
+}
+
 /* Each input is a run of `run` elements in every row of `row` elements. */
 static void eval_concat(Model *m, Node *n) {
     Strided y, x;
     int axis;
+    if (!all_known(n)) {
+        eval_partly(m, n);
+        return;
+    }
     if (!strided_of(node_out(n, 0), &y) || y.rank < 1 ||
         !fix_axis(m, n, attr_int(n, "axis"), y.rank, &axis))
         return;
@@ -83,7 +114,7 @@ static void eval_concat(Model *m, Node *n) {
     Known *k = known_new(m, n->out[0]->type.dtype, total);
     for (uint32_t i = 0; k && i < n->n_in; i++) {
         const Known *from = in_known(n, (int)i);
-        if (!from || !strided_of(n->in[i], &x) || x.rank != y.rank ||
+        if (!strided_of(n->in[i], &x) || x.rank != y.rank ||
             (from->n && !from->ints != !k->ints))
             return;
         size_t run = (size_t)(x.size[axis] * y.stride[axis]);

@@ -11,7 +11,10 @@ static void set_cells(Model *m, Node *n, const int64_t *size) {
         node_error(m, n, OX0401, "", "X has rank %d, but (N, C, H, W) is needed", x);
     if (rois >= 0 && rois != 2)
         node_error(m, n, OX0401, "", "rois has rank %d, but 2 is needed", rois);
-    s.d[0] = rois == 2 ? in_dim(n, 1, 0) : fresh_dim(m, n, 0, 0);
+    if (rois == 2)
+        s.d[0] = in_dim(n, 1, 0);
+    else /* batch_indices */
+        s.d[0] = in_rank(n, 2) == 1 ? in_dim(n, 2, 0) : fresh_dim(m, n, 0, 0);
     s.d[1] = x == 4 ? in_dim(n, 0, 1) : fresh_dim(m, n, 0, 1);
     for (int i = 0; i < 2; i++) {
         if (size[i] < 1 || size[i] > INT32_MAX)

@@ -76,6 +76,12 @@ Dim fresh_dim(Model *m, Node *n, int out, int axis) {
     return value_symbol(m, v, axis);
 }
 
+void fresh_sizes(Model *m, Node *n, Shape *s, uint64_t unknown, int first) {
+    for (int i = 0; i < s->rank; i++)
+        if (unknown >> i & 1)
+            s->d[i] = fresh_dim(m, n, 0, first + i);
+}
+
 /* ---- broadcasting ------------------------------------------------------------------
  */
 

@@ -17,17 +17,31 @@ static int trailing_axes(Model *m, const Node *n) {
     return 0;
 }
 
+/* t, without the ones in front that nothing of s answers, must be a part of s that ends
+ * `trailing` axes before its end.  A size that s does not know is that of t. */
+static void check_part(Model *m, const Node *n, Shape *s, const Shape *t,
+                       int trailing) {
+    for (int i = 1; i <= t->rank; i++) {
+        int axis = s->rank - trailing - i;
+        Dim part = t->d[t->rank - i], whole = axis < 0 ? dim_int(1) : s->d[axis];
+        if (!dim_is_int(part) || part.c == 1)
+            continue;
+        if (dim_is_int(whole) && whole.c != part.c)
+            node_error(m, n, OX0401, "", "size %lld of input 1 does not fit %lld",
+                       (long long)part.c, (long long)whole.c);
+        else
+            s->d[axis] = part;
+    }
+}
+
 static void infer_as(Model *m, Node *n, DType dtype) {
     Shape s, t;
     (void)same_types(m, n, 0);
     in_shape(n, 0, &s);
     in_shape(n, 1, &t);
     int trailing = trailing_axes(m, n);
-    if (s.rank >= 0 && t.rank >= 0 && t.rank + trailing <= s.rank) {
-        for (int i = 0; i < trailing; i++)
-            t.d[t.rank++] = dim_int(1);
-        broadcast_shape(m, n, &s, &t);
-    }
+    if (s.rank >= 0 && t.rank >= 0)
+        check_part(m, n, &s, &t, trailing < 0 ? 0 : trailing);
     set_type(m, n, 0, dtype, &s);
 }
 

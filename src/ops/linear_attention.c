@@ -52,13 +52,16 @@ static void infer_linear_attention(Model *m, Node *n) {
     DType state = node_in(n, 3) ? in_dtype(n, 3) : dtype;
     if (!check_rule(m, n) || !check_heads(m, n) || !are_packed(m, n))
         return;
-    if (in_rank(n, 0) < 0 || in_rank(n, 1) < 0 || in_rank(n, 2) < 0) {
-        set_rank(m, n, 0, dtype, 3);
-        set_rank(m, n, 1, state, 4);
-        return;
-    }
     Dim h = dim_int(attr_int(n, "q_num_heads"));
     Dim g = dim_int(attr_int(n, "kv_num_heads"));
+    if (in_rank(n, 0) < 0 || in_rank(n, 1) < 0 || in_rank(n, 2) < 0) {
+        Shape unknown = {.rank = 4};
+        for (int i = 0; i < 4; i++)
+            unknown.d[i] = i == 1 ? g : fresh_dim(m, n, 1, i);
+        set_rank(m, n, 0, dtype, 3);
+        set_type(m, n, 1, state, &unknown);
+        return;
+    }
     Dim d = dim_floordiv(ds, in_dim(n, 1, 2), g);
     Dim v = dim_floordiv(ds, in_dim(n, 2, 2), g);
     Shape y = {.rank = 3, .d = {in_dim(n, 0, 0), in_dim(n, 0, 1), dim_mul(ds, h, v)}};

@@ -366,6 +366,27 @@ static void infer_variadic(Model *m, Node *n) {
     infer_broadcast(m, n);
 }
 
+/* Before opset 8: all inputs have one shape, and whichever says more holds. */
+static void infer_one_shape(Model *m, Node *n) {
+    Shape s = {.rank = -1}, t;
+    (void)same_types(m, n, 0);
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        if (!in_shape(n, (int)i, &t))
+            continue;
+        bool fits = s.rank < 0 || s.rank == t.rank;
+        for (int k = 0; fits && k < s.rank; k++) {
+            Dim a = s.d[k], b = t.d[k];
+            fits = !dim_is_int(a) || !dim_is_int(b) || a.c == b.c;
+            t.d[k] = dim_is_int(b) ? b : a;
+        }
+        if (!fits)
+            node_error(m, n, OX0401, "", "input %u has another shape than those before",
+                       i);
+        s = t;
+    }
+    set_type(m, n, 0, in_dtype(n, 0), &s);
+}
+
 /* Inputs first .. first + count - 1 joined by `text`; halved, so that a long list makes
  * no deep tree, from the point where that changes no sum that anybody writes. */
 static const Expr *join(Emit *e, const char *text, int first, int count) {
@@ -544,8 +565,11 @@ static void infer_det(Model *m, Node *n) {
 #define BINARY_CALL(op, v, x, z, evaluator, callback)                                  \
     {.name = (op), .since = (v), .in = (x), .out = (z), .facts = OP_BROADCAST,         \
      .infer = infer_broadcast, .eval = (evaluator), .emit = (callback)}
+#define SAME_SHAPES(op, z, callback)                                                   \
+    {.name = (op), .since = 1, .until = 7, .in = "data_0*", .out = (z),                \
+     .infer = infer_one_shape, .emit = (callback)}
 #define VARIADIC(op, z, fact, evaluator, callback)                                     \
-    {.name = (op), .since = 1, .in = "data_0*", .out = (z),                            \
+    {.name = (op), .since = 8, .in = "data_0*", .out = (z),                            \
      .facts = OP_BROADCAST | (fact), .infer = infer_variadic,                          \
      .eval = (evaluator), .emit = (callback)}
 
@@ -576,9 +600,13 @@ static const OpDef ops[] = {
      .attrs = {STRING_REQ("direction")}, .facts = OP_BROADCAST,
      .infer = infer_broadcast, .emit = emit_shift},
 
+    SAME_SHAPES("Min",  "min", emit_min),
     VARIADIC("Min",  "min",  OP_COMMUTATIVE, eval_min, emit_min),
+    SAME_SHAPES("Max",  "max", emit_max),
     VARIADIC("Max",  "max",  OP_COMMUTATIVE, eval_max, emit_max),
+    SAME_SHAPES("Sum",  "sum", emit_sum),
     VARIADIC("Sum",  "sum",  0, NULL, emit_sum),
+    SAME_SHAPES("Mean", "mean", emit_mean),
     VARIADIC("Mean", "mean", 0, NULL, emit_mean),
 
     UNARY("Neg",        1,  "X",     "Y",      "-$X",                 eval_neg),

@@ -84,15 +84,25 @@ static bool widen_dims(Model *m, Type *type, const Type *t, Value *v) {
     return dims != NULL;
 }
 
+static bool widen(Model *m, Type *type, const Type *t, Value *v);
+
+/* Widens what a sequence or optional holds. */
+static bool widen_held(Model *m, Type *type, const Type *t, Value *v) {
+    Type elem = type_elem(type);
+    bool changed = widen(m, &elem, t, v);
+    if (changed)
+        type->elem = copy_type(m, elem);
+    return changed;
+}
+
 static bool widen(Model *m, Type *type, const Type *t, Value *v) {
+    if (type->kind == TYPE_OPTIONAL && t->kind != TYPE_OPTIONAL)
+        return widen_held(m, type, t, v);
     if (type->kind != t->kind || t->rank == RANK_EMPTY)
         return false;
     if (type->kind != TYPE_TENSOR) {
-        Type elem = type_elem(type), other = type_elem(t);
-        bool changed = widen(m, &elem, &other, v);
-        if (changed)
-            type->elem = copy_type(m, elem);
-        return changed;
+        Type other = type_elem(t);
+        return widen_held(m, type, &other, v);
     }
     if (type->rank == RANK_EMPTY) {
         *type = type_moved(m, t, v);

@@ -222,6 +222,32 @@ bool get_dims(const Node *n, const char *name, Shape *v) {
     return v->rank >= 0;
 }
 
+static bool is_nameless(Dim d) {
+    const Symbol *s = dim_as_symbol(d);
+    return s && !s->value && !s->name.n;
+}
+
+bool get_sizes(const Node *n, const char *name, Shape *v, uint64_t *unknown) {
+    *unknown = 0;
+    if (get_dims(n, name, v))
+        return true;
+    const Value *list = node_input(n, name);
+    bool counted = list && !list->known && list->type.rank == 1 &&
+                   dim_is_int(list->type.dims[0]) && list->type.dims[0].c >= 0 &&
+                   list->type.dims[0].c <= OX_MAX_RANK;
+    if (!counted)
+        return false;
+    v->rank = (int)list->type.dims[0].c;
+    const Known *partly = list->partly;
+    for (int i = 0; i < v->rank; i++) {
+        bool known =
+            partly && (int)partly->n == v->rank && !is_nameless(partly->ints[i]);
+        v->d[i] = known ? partly->ints[i] : dim_int(0);
+        *unknown |= (uint64_t)!known << i;
+    }
+    return true;
+}
+
 bool is_absent(const Node *n, const char *name) {
     return !attr_has(n, name) && !node_input(n, name);
 }

@@ -63,9 +63,12 @@ static void infer_batch_norm(Model *m, Node *n) {
     infer_same(m, n);
     check_statistics(m, n);
     Shape s;
-    in_shape(n, 3, &s);
+    bool ranked = in_shape(n, 3, &s);
     for (int k = 1; k < (int)n->n_out; k++)
-        set_type(m, n, k, in_dtype(n, 3), &s);
+        if (ranked || !is_spatial(n))
+            set_type(m, n, k, in_dtype(n, 3), &s);
+        else
+            set_rank(m, n, k, in_dtype(n, 3), 1);
 }
 
 static void emit_training(Emit *e) {

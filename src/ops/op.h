@@ -189,6 +189,9 @@ bool attr_ints(const Node *n, const char *name, Ints *v);
 bool get_ints(const Node *n, const char *name, Ints *v);
 /* The same with symbols: false when absent or not known. */
 bool get_dims(const Node *n, const char *name, Shape *v);
+/* The same where only the number of sizes need be known: bit i of *unknown is set where
+ * the i-th is not. */
+bool get_sizes(const Node *n, const char *name, Shape *v, uint64_t *unknown);
 /* Neither attribute nor input of that name is there. */
 bool is_absent(const Node *n, const char *name);
 /* One known float (attribute or input of that name). */
@@ -209,6 +212,8 @@ void set_unranked(Model *m, Node *n, int out, DType dtype);
 void set_rank(Model *m, Node *n, int out, DType dtype, int rank);
 /* A fresh symbol for one dimension of output `out`. */
 Dim fresh_dim(Model *m, Node *n, int out, int axis);
+/* The unknown ones of get_sizes become dimensions of output 0, from axis `first` on. */
+void fresh_sizes(Model *m, Node *n, Shape *s, uint64_t unknown, int first);
 /* numpy broadcasting of s and t into s; a dimension that cannot be decided is fresh for
  * output 0.  Reports OX0401 when they do not fit. */
 bool broadcast_shape(Model *m, Node *n, Shape *s, const Shape *t);

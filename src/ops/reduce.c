@@ -12,10 +12,12 @@ static bool is_noop(const Node *n) {
     return attr_int(n, "noop_with_empty_axes") != 0;
 }
 
-/* true when the axes are given as a tensor whose elements are not known. */
+/* true when the axes are given as a tensor whose elements are not known, or follow from
+ * a rank that is not. */
 static bool axes_at_run_time(const Node *n) {
     const Value *axes = node_input(n, "axes");
-    if (!axes || axes->known)
+    Ints v;
+    if (!axes || get_ints(n, "axes", &v))
         return false;
     return axes->type.rank != 1 || !dim_is(axes->type.dims[0], 0);
 }
@@ -58,8 +60,9 @@ static void infer_reduce(Model *m, Node *n) {
     Shape s;
     uint64_t mask;
     Ints axes;
-    bool known = attr_has(n, "axes") || in_known(n, op_input_index(n->op, STR("axes")));
-    if (known && !get_ints(n, "axes", &axes))
+    const Known *known = in_known(n, op_input_index(n->op, STR("axes")));
+    bool given = attr_has(n, "axes") || (known && known->n && !known->ints);
+    if (given && !get_ints(n, "axes", &axes))
         node_error(m, n, OX0401, "", "axes are no integers");
     if (!in_shape(n, 0, &s)) {
         set_unranked(m, n, 0, in_dtype(n, 0));

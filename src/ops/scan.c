@@ -126,14 +126,22 @@ static void set_state(Model *m, const Scan *s, int k) {
         set_moved(m, s->n, k, t);
         return;
     }
-    if (shape_of(t, &last) && last.rank + s->batched == first.rank)
+    bool said = shape_of(t, &last) && last.rank + 1 <= OX_MAX_RANK;
+    if (!known && said) {
+        first.rank = last.rank + 1;
+        for (int i = 0; i < first.rank; i++)
+            first.d[i] = fresh_dim(m, s->n, k, i);
+    }
+    if (said && last.rank + s->batched == first.rank)
         for (int i = 0; i < last.rank; i++)
             if (dim_is_int(last.d[i]))
                 first.d[i + s->batched] = last.d[i];
     set_type(m, s->n, k, in_dtype(s->n, s->first + k), &first);
 }
 
-static void set_stacked(Model *m, const Scan *s, int i, Dim steps, Dim batch) {
+/* `steps` and `batch` are NULL where no scanned input has a known rank. */
+static void set_stacked(Model *m, const Scan *s, int i, const Dim *steps,
+                        const Dim *batch) {
     int out = s->states + i, axis;
     const Type *t = &s->body->outputs[out]->type;
     Shape shape;
@@ -144,8 +152,8 @@ static void set_stacked(Model *m, const Scan *s, int i, Dim steps, Dim batch) {
         return;
     }
     if (s->batched)
-        insert_axis(&shape, 0, batch);
-    insert_axis(&shape, axis, steps);
+        insert_axis(&shape, 0, batch ? *batch : fresh_dim(m, s->n, out, 0));
+    insert_axis(&shape, axis, steps ? *steps : fresh_dim(m, s->n, out, axis));
     set_type(m, s->n, out, t->dtype, &shape);
     set_moved(m, s->n, out, &s->n->out[out]->type);
 }
@@ -161,12 +169,8 @@ static void infer_scan(Model *m, Node *n) {
     infer_subgraph(m, s.body);
     for (int k = 0; k < s.states; k++)
         set_state(m, &s, k);
-    for (int i = 0; i < s.ys; i++) {
-        if (ranked)
-            set_stacked(m, &s, i, steps, batch);
-        else
-            set_unranked(m, n, s.states + i, s.body->outputs[s.states + i]->type.dtype);
-    }
+    for (int i = 0; i < s.ys; i++)
+        set_stacked(m, &s, i, ranked ? &steps : NULL, ranked ? &batch : NULL);
 }
 
 /* ---- code ------------------------------------------------------------------------ */

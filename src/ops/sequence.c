@@ -333,8 +333,8 @@ static void infer_optional(Model *m, Node *n) {
     Type elem = {.rank = -1};
     if (node_in(n, 0))
         elem = n->in[0]->type;
-    else if (type && type->types.count == 1 && n->out[0])
-        elem = type_from_pb(m, &type->types.items[0], n->out[0]);
+    else if (type && type->tp && n->out[0])
+        elem = type_from_pb(m, type->tp, n->out[0]);
     if (elem.kind == TYPE_OPTIONAL) {
         node_error(m, n, OX0401, "", "an optional cannot hold an optional");
         return;

@@ -105,9 +105,10 @@ static void check_count(Model *m, const Node *n, const Shape *s) {
 }
 
 /* Replaces 0 and -1 in the requested shape by what they stand for. */
-static void resolve_reshape(Model *m, Node *n, Shape *s) {
+static void resolve_reshape(Model *m, Node *n, Shape *s, uint64_t unknown) {
     int rest = -1;
-    bool given = true;
+    bool given = !unknown;
+    fresh_sizes(m, n, s, unknown, 0);
     for (int i = 0; i < s->rank; i++) {
         if (dim_is(s->d[i], 0) && !has_allowzero(n)) {
             given &= i < in_rank(n, 0);
@@ -128,21 +129,17 @@ static void resolve_reshape(Model *m, Node *n, Shape *s) {
 
 static void infer_reshape(Model *m, Node *n) {
     Shape s;
+    uint64_t unknown;
     if (!lists_are_valid(m, n))
         return;
-    if (get_dims(n, "shape", &s)) {
-        resolve_reshape(m, n, &s);
-        set_type(m, n, 0, in_dtype(n, 0), &s);
-        return;
-    }
     if (is_absent(n, "shape"))
         node_error(m, n, OX0303, "", "attribute shape is missing");
-    const Value *shape = node_input(n, "shape");
-    if (shape && shape->type.rank == 1 && dim_is_int(shape->type.dims[0]) &&
-        shape->type.dims[0].c <= OX_MAX_RANK)
-        set_rank(m, n, 0, in_dtype(n, 0), (int)shape->type.dims[0].c);
-    else
+    if (get_sizes(n, "shape", &s, &unknown)) {
+        resolve_reshape(m, n, &s, unknown);
+        set_type(m, n, 0, in_dtype(n, 0), &s);
+    } else {
         set_unranked(m, n, 0, in_dtype(n, 0));
+    }
 }
 
 static bool is_plain(Dim d) {
@@ -443,24 +440,24 @@ static void emit_transpose(Emit *e) {
 /* ---- Expand ---------------------------------------------------------------------- */
 
 static void infer_expand(Model *m, Node *n) {
-    Shape s, shape;
+    Shape s, sizes;
+    uint64_t unknown;
     if (!lists_are_valid(m, n))
         return;
     in_shape(n, 0, &s);
-    if (get_dims(n, "shape", &shape)) {
-        if (!sizes_are_valid(m, n, &shape) || !broadcast_shape(m, n, &s, &shape))
-            s.rank = -1;
-        set_type(m, n, 0, in_dtype(n, 0), &s);
+    if (!get_sizes(n, "shape", &sizes, &unknown)) {
+        set_unranked(m, n, 0, in_dtype(n, 0));
         return;
     }
-    const Type *t = &n->in[1]->type;
-    bool counted = s.rank >= 0 && t->rank == 1 && dim_is_int(t->dims[0]) &&
-                   t->dims[0].c >= 0 && t->dims[0].c <= OX_MAX_RANK;
-    if (!counted)
-        set_unranked(m, n, 0, in_dtype(n, 0));
-    else
-        set_rank(m, n, 0, in_dtype(n, 0),
-                 t->dims[0].c > s.rank ? (int)t->dims[0].c : s.rank);
+    int first = s.rank - sizes.rank;
+    if (sizes_are_valid(m, n, &sizes)) {
+        fresh_sizes(m, n, &sizes, unknown, first > 0 ? first : 0);
+        if (!broadcast_shape(m, n, &s, &sizes))
+            s.rank = -1;
+    } else {
+        s.rank = -1;
+    }
+    set_type(m, n, 0, in_dtype(n, 0), &s);
 }
 
 static void eval_expand(Model *m, Node *n) {

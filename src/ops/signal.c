@@ -78,8 +78,13 @@ static void infer_dft(Model *m, Node *n) {
     }
     if (!check_pairs(m, n, &s, forward))
         return;
+    Dim last = dim_int(flag(n, "onesided") && flag(n, "inverse") ? 1 : 2);
     if (!dft_axis(n, &given)) {
-        set_rank(m, n, 0, dtype, s.rank);
+        bool resized = flag(n, "onesided") || !is_absent(n, "dft_length");
+        for (int i = 0; resized && i < s.rank; i++)
+            s.d[i] = fresh_dim(m, n, 0, i);
+        s.d[s.rank - 1] = last;
+        set_type(m, n, 0, dtype, &s);
         return;
     }
     if (!fix_axis(m, n, given, s.rank, &axis))
@@ -89,7 +94,7 @@ static void infer_dft(Model *m, Node *n) {
         return;
     }
     s.d[axis] = dft_size(m, n, s.d[axis], axis);
-    s.d[s.rank - 1] = dim_int(flag(n, "onesided") && flag(n, "inverse") ? 1 : 2);
+    s.d[s.rank - 1] = last;
     set_type(m, n, 0, dtype, &s);
 }
 

@@ -39,20 +39,17 @@ static DType fill_dtype(const Node *n) {
 
 static void infer_constant_of_shape(Model *m, Node *n) {
     Shape s;
+    uint64_t unknown;
     if (!lists_are_valid(m, n))
         return;
     if (attr_has(n, "value") && !fill_tensor(n))
         node_error(m, n, OX0303, "", "attribute value is not one element");
-    if (get_dims(n, "input", &s)) {
-        if (sizes_are_valid(m, n, &s))
-            set_type(m, n, 0, fill_dtype(n), &s);
-        return;
-    }
-    const Type *t = &n->in[0]->type;
-    if (t->rank == 1 && dim_is_int(t->dims[0]) && t->dims[0].c <= OX_MAX_RANK)
-        set_rank(m, n, 0, fill_dtype(n), (int)t->dims[0].c);
-    else
+    if (!get_sizes(n, "input", &s, &unknown)) {
         set_unranked(m, n, 0, fill_dtype(n));
+    } else if (sizes_are_valid(m, n, &s)) {
+        fresh_sizes(m, n, &s, unknown, 0);
+        set_type(m, n, 0, fill_dtype(n), &s);
+    }
 }
 
 static void eval_constant_of_shape(Model *m, Node *n) {

@@ -100,7 +100,8 @@ static void infer_affine_grid(Model *m, Node *n) {
         return;
     }
     s.rank = n_axes + 2;
-    s.d[0] = in_rank(n, 0) == 3 ? in_dim(n, 0, 0) : size.d[0];
+    bool counted = in_rank(n, 0) == 3 && !dim_is_int(size.d[0]);
+    s.d[0] = counted ? in_dim(n, 0, 0) : size.d[0];
     for (int i = 0; i < n_axes; i++)
         s.d[1 + i] = size.d[2 + i];
     s.d[n_axes + 1] = dim_int(n_axes);
@@ -167,20 +168,33 @@ static void check_lists(Model *m, const Node *n, int axes) {
     }
 }
 
+/* The number of axes of the image: every list has an entry for each.  -1: not known. */
+static int64_t image_rank(const Node *n) {
+    static const char *const inputs[] = {"image_shape", "block_shape"};
+    static const char *const lists[] = {"dilations", "strides"};
+    Ints v;
+    for (int i = 0; i < 2; i++) {
+        const Value *list = node_input(n, inputs[i]);
+        if (list && list->type.rank == 1 && dim_is_int(list->type.dims[0]))
+            return list->type.dims[0].c;
+    }
+    for (int i = 0; i < 2; i++)
+        if (attr_ints(n, lists[i], &v))
+            return (int64_t)v.n;
+    return attr_ints(n, "pads", &v) ? (int64_t)v.n / 2 : -1;
+}
+
 static void infer_col2im(Model *m, Node *n) {
     Shape image, block, s;
-    const Value *v = node_input(n, "image_shape");
-    bool known = get_dims(n, "image_shape", &image);
-    if (!known && v && v->type.rank == 1 && dim_is_int(v->type.dims[0]) &&
-        v->type.dims[0].c <= OX_MAX_RANK - 2) {
-        image.rank = (int)v->type.dims[0].c;
-        for (int i = 0; i < image.rank; i++)
-            image.d[i] = fresh_dim(m, n, 0, 2 + i);
-        known = true;
-    }
-    if (!known || image.rank > OX_MAX_RANK - 2) {
+    int64_t axes = image_rank(n);
+    if (axes < 0 || axes > OX_MAX_RANK - 2) {
         set_unranked(m, n, 0, in_dtype(n, 0));
         return;
+    }
+    if (!get_dims(n, "image_shape", &image)) {
+        image.rank = (int)axes;
+        for (int i = 0; i < image.rank; i++)
+            image.d[i] = fresh_dim(m, n, 0, 2 + i);
     }
     check_lists(m, n, image.rank);
     bool ranked = in_rank(n, 0) == 3, blocks = get_dims(n, "block_shape", &block);

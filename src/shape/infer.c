@@ -80,7 +80,7 @@ static void use_declared(Model *m, const Node *n, Value *v) {
 
 /* Polynomials past the size limit become symbols read from the output itself. */
 static void drop_overflow(Model *m, Value *v) {
-    v->known = v->splat = NULL;
+    v->known = v->splat = v->partly = NULL;
     Dim *dims =
         v->type.rank > 0 ? ARENA_ARRAY(m->arena, (size_t)v->type.rank, Dim) : NULL;
     if (!dims)
@@ -97,7 +97,7 @@ void infer_node(Model *m, Node *n) {
         if (!n->out[i])
             continue;
         n->out[i]->type = (Type){.rank = -1};
-        n->out[i]->known = n->out[i]->splat = NULL;
+        n->out[i]->known = n->out[i]->splat = n->out[i]->partly = NULL;
     }
     bool sound = n->op && node_check(m, n);
     if (sound && n->op->infer)
