@@ -493,6 +493,22 @@ def is_random(model):
     return any(node.op_type in RANDOM for node in model.graph.node)
 
 
+def trains(model, inputs):
+    """The model is a Dropout that drops something: (data, ratio, training_mode)."""
+    drops = [node.op_type for node in model.graph.node] == ["Dropout"]
+    return drops and len(inputs) == 3 and inputs[1] > 0 and inputs[2]
+
+
+def check_dropout(model, inputs):
+    """What is kept is scaled, and the mask, if asked for, says what that is."""
+    with tempfile.TemporaryDirectory() as folder, _mode(True, strict=False):
+        y, *mask = run_module(load_module(compile_model(model, folder)), inputs)
+    x, ratio, _ = inputs
+    kept = np.asarray(mask[0] if mask else y != 0)
+    assert kept.any() and kept.dtype == bool
+    compare(y, np.where(kept, x / (1 - ratio), 0).astype(x.dtype))
+
+
 def check_draw(model, inputs, expected):
     """A random model gives arrays of the same shapes, types and range."""
     with tempfile.TemporaryDirectory() as folder, _mode(True, strict=False):
@@ -508,6 +524,9 @@ def run_case(case):
     for inputs, outputs in case.data_sets:
         if is_random(case.model):
             check_draw(case.model, _arrays(inputs), _arrays(outputs))
+            continue
+        if trains(case.model, _arrays(inputs)):
+            check_dropout(case.model, _arrays(inputs))
             continue
         expected = _arrays(outputs)
         dtypes = [getattr(e, "dtype", None) for e in expected]
