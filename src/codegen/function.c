@@ -141,8 +141,10 @@ static const Expr *new_key(Gen *g, const Node *n) {
     return x;
 }
 
+/* A copy draws what the original draws. */
 const Expr *gen_key(Gen *g, const Node *n) {
     const Expr *x = NULL;
+    n = n->original ? n->original : n;
     for (size_t i = 0; i < g->keys.count && !x; i++)
         if (g->keys.items[i].node == n)
             x = g->keys.items[i].key;

@@ -89,7 +89,8 @@ struct Node {
     uint32_t index; /* position in the file, for messages */
     bool concrete;  /* control flow that Python must run: JAX cannot trace it */
     Graph *graph;
-    Str scope; /* of the inlined function it came from; "" at top level */
+    Str scope;            /* of the inlined function it came from; "" at top level */
+    const Node *original; /* what it is a copy of; NULL: it is none */
 };
 
 struct Graph {
@@ -144,6 +145,13 @@ bool graph_verify(Model *m, const char **why);
 
 /* Recomputes Value.uses over the whole model, subgraphs included. */
 void graph_count_uses(Model *m);
+
+/* A subgraph for `owner` with an input for each value of `start` and one output: it
+ * computes `end`, which must be made before `owner`, and reads what does not depend on
+ * the start from outside.  NULL when that is too large, which is reported. */
+Graph *graph_between(Model *m, Node *owner, Value *const *start, size_t n, Value *end);
+/* The value of that name that n could read; NULL when there is none. */
+Value *value_before(const Node *n, Str name);
 
 /* Calls visit on each graph: g, then the subgraphs of its nodes, outermost first. */
 void graph_each(Graph *g, void (*visit)(void *user, Graph *g), void *user);

@@ -114,6 +114,9 @@ static void bind_graph(void *user, Graph *g) {
         g->nodes[kept++] = n;
     }
     g->n_nodes = kept;
+    for (size_t i = 0; i < kept; i++)
+        if (g->nodes[i]->op && g->nodes[i]->op->expand)
+            g->nodes[i]->op->expand(b->m, g->nodes[i]);
 }
 
 void ops_bind(Model *m) {

@@ -102,6 +102,9 @@ typedef struct OpDef {
     const char *jax;       /* expression template over input and attribute names, plus
                               $out.shape, $out.dtype, $out.rank of output 0 */
     void (*emit)(Emit *e); /* where a template cannot say it */
+    /* Gives the node the subgraphs that its attributes only name; called once, before
+       inference, when all nodes of its graph have their operators. */
+    void (*expand)(Model *m, Node *n);
     /* The subgraph without inputs that the node is known to stand for; NULL: none. */
     Graph *(*inlined)(const Node *n);
     /* A value made before that output 0 always equals; NULL: none. */

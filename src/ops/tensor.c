@@ -1,6 +1,6 @@
 /* Operators that make tensors or pass them on: constants, ranges, one-hot and
- * triangular matrices, and Dropout, which does nothing at inference.
- * Source: ONNX operators Constant, ConstantOfShape, Identity, Dropout, EyeLike, Range,
+ * triangular matrices.
+ * Source: ONNX operators Constant, ConstantOfShape, Identity, EyeLike, Range,
  * OneHot, Trilu. */
 #include "ops/layout.h"
 
@@ -110,45 +110,6 @@ static void emit_constant_of_shape(Emit *e) {
         emit_out(e, 0, EX(a, "jnp.ones($0, $1)", shape, dtype));
     else
         emit_out(e, 0, EX(a, "jnp.full($0, $1, $2)", shape, fill_literal(e, t), dtype));
-}
-
-/* ---- Dropout --------------------------------------------------------------------- */
-
-/* Version 7 and 10 have no way to ask for training; before them is_test decides. */
-static bool dropout_trains(const Node *n) {
-    double ratio, training;
-    if (op_attr(n->op, STR("is_test")) && attr_int(n, "is_test") == 0)
-        return attr_float(n, "ratio") != 0;
-    if (!node_input(n, "training_mode"))
-        return false;
-    if (get_float(n, "ratio", &ratio) && ratio == 0)
-        return false;
-    return !get_float(n, "training_mode", &training) || training != 0;
-}
-
-static void infer_dropout(Model *m, Node *n) {
-    Shape s;
-    infer_same(m, n);
-    in_shape(n, 0, &s);
-    set_type(m, n, 1, n->op->since < 10 ? in_dtype(n, 0) : DT_BOOL, &s);
-}
-
-static void emit_dropout(Emit *e) {
-    const Node *n = emit_node(e);
-    if (dropout_trains(n)) {
-        emit_fail(e, OX0302, "export the model in evaluation mode",
-                  "Dropout in training mode is not supported");
-        return;
-    }
-    if (!emit_wants(e, 1)) {
-        emit_out(e, 0, emit_in(e, 0));
-        return;
-    }
-    const Expr *x = emit_in_named(e, 0);
-    emit_out(e, 0, x);
-    emit_out(e, 1,
-             EX(emit_arena(e), "jnp.ones_like($0, $1)", x,
-                emit_dtype(e, n->out[1]->type.dtype)));
 }
 
 /* ---- EyeLike --------------------------------------------------------------------- */
@@ -409,21 +370,6 @@ static const OpDef ops[] = {
     {.name = "Identity", .since = 1, .in = "input", .out = "output",
      .facts = OP_IDENTITY | OP_CONTAINERS, .infer = infer_identity,
      .eval = eval_identity, .jax = "$input"},
-    {.name = "Dropout", .since = 1, .until = 5, .in = "data", .out = "output mask?",
-     .attrs = {FLOAT("ratio", 0.5), INT("is_test", 0), INTS_OPT("consumed_inputs")},
-     .infer = infer_dropout, .emit = emit_dropout},
-    {.name = "Dropout", .since = 6, .until = 6, .in = "data", .out = "output mask?",
-     .attrs = {FLOAT("ratio", 0.5), INT("is_test", 0)},
-     .infer = infer_dropout, .emit = emit_dropout},
-    {.name = "Dropout", .since = 7, .until = 9, .in = "data", .out = "output mask?",
-     .attrs = {FLOAT("ratio", 0.5)}, .facts = OP_IDENTITY,
-     .infer = infer_dropout, .eval = eval_identity, .emit = emit_dropout},
-    {.name = "Dropout", .since = 10, .until = 11, .in = "data", .out = "output mask?",
-     .attrs = {FLOAT("ratio", 0.5)}, .facts = OP_IDENTITY,
-     .infer = infer_dropout, .eval = eval_identity, .emit = emit_dropout},
-    {.name = "Dropout", .since = 12, .in = "data ratio? training_mode?",
-     .out = "output mask?", .attrs = {INT_OPT("seed")},
-     .infer = infer_dropout, .emit = emit_dropout},
     {.name = "EyeLike", .since = 9, .in = "input", .out = "output",
      .attrs = {INT_OPT("dtype"), INT("k", 0)},
      .infer = infer_eye_like, .emit = emit_eye_like},

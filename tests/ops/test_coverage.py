@@ -16,9 +16,7 @@ from onnx import helper
 DOMAINS = ("", "ai.onnx.ml", "ai.onnx.preview", "ai.onnx.preview.training")
 
 # Operators without an entry, and why.  Remove the line when one is added.
-MISSING = {
-    "Gradient": "differentiates the graph around it between values that it names",
-}
+MISSING = {}
 
 # Operators that are known, but always refused, and why.
 TEXT = "text: JAX has no strings"

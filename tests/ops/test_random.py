@@ -4,9 +4,11 @@ import inspect
 import warnings
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from graphs import check_format, compile_text, load_text
+from harness import CompileError, check_node
 
 KEYS = [jax.random.key(seed) for seed in (0, 1)]
 
@@ -105,6 +107,170 @@ def test_multinomial(dtype, out, opset):
         np.testing.assert_allclose(
             np.bincount(row, minlength=3) / 20000, np.array(expected) / 8, atol=0.02
         )
+
+
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        ("y = RandomNormalLike(x)", "RandomNormalLike gives no int32"),
+        ("y = RandomUniform<shape = [2], dtype = 6>()", "RandomUniform gives no int32"),
+        ("y = Multinomial<dtype = 1>(x)", "Multinomial gives no float32"),
+        ("y = Bernoulli<dtype = 8>(x)", "Bernoulli gives no string"),
+    ],
+)
+def test_types_that_cannot_be_drawn(node, message):
+    with pytest.raises(CompileError, match=message):
+        compile_text(f"g (int32[3, 4] x) => (y) {{ {node} }}")
+
+
+# ---- Dropout -------------------------------------------------------------------------
+
+ONES = np.ones((200, 100), np.float32)
+DROPOUT = """
+g (float[n, 100] x) => (float[n, 100] y, bool[n, 100] mask) {
+  ratio = Constant<value = float {RATIO}>()
+  training = Constant<value = bool {TRAINING}>()
+  y, mask = Dropout(x, ratio, training)
+}"""
+
+
+def dropout_text(ratio, training=1):
+    return DROPOUT.replace("RATIO", str(ratio)).replace("TRAINING", str(training))
+
+
+def check_dropped(y, mask, x, ratio):
+    """A share `ratio` is zero; what remains is scaled."""
+    mask = np.asarray(mask)
+    assert abs(mask.mean() - (1 - ratio)) < 0.02
+    expected = np.where(mask, np.asarray(x, np.float64) / (1 - ratio), 0)
+    tolerance = 1e-6 if x.dtype == np.float32 else 1e-2
+    np.testing.assert_allclose(np.asarray(y, np.float64), expected, rtol=tolerance)
+
+
+@pytest.mark.parametrize("opset", [12, 13, 22])
+@pytest.mark.parametrize("ratio", [0.25, 0.5, 0.9])
+def test_dropout_trains(opset, ratio):
+    y, mask = draw(dropout_text(ratio), ONES, opset=opset)
+    assert (y.dtype, mask.dtype) == (np.float32, bool)
+    check_dropped(y, mask, ONES, ratio)
+
+
+def test_dropout_without_its_mask():
+    text = dropout_text(0.25).replace(", bool[n, 100] mask", "").replace("y, mask", "y")
+    assert "return dropout(x, 0.25, key)" in compile_text(text)
+    y = draw(text, ONES)
+    check_dropped(y, y != 0, ONES, 0.25)
+
+
+def test_ratio_of_dropout_by_default():
+    text = """g (float[n, 100] x) => (float[n, 100] y) {
+      training = Constant<value = bool {1}>()
+      y = Dropout(x, , training)
+    }"""
+    y = draw(text, ONES)
+    check_dropped(y, y != 0, ONES, 0.5)
+
+
+@pytest.mark.parametrize("opset", [1, 6])
+@pytest.mark.parametrize("outputs", ["y", "y, mask"])
+def test_dropout_before_7(opset, outputs):
+    """is_test decides; a mask has the type of the data."""
+    header = ", ".join(f"float[200, 100] {name}" for name in outputs.split(", "))
+    text = (
+        f"g (float[200, 100] x) => ({header}) {{{outputs} = Dropout<ratio = 0.25>(x)}}"
+    )
+    y = draw(text, ONES, opset=opset)
+    y, mask = (y, y != 0) if outputs == "y" else y
+    assert outputs == "y" or mask.dtype == np.float32
+    check_dropped(y, mask != 0, ONES, 0.25)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("ratio", ["constant", "given"])
+def test_dropout_of_small_floats(dtype, ratio):
+    given = ", float ratio" if ratio == "given" else ""
+    constant = "" if given else "ratio = Constant<value = float {0.25}>()"
+    text = f"""g ({dtype}[n, 100] x, bool mode{given}) => ({dtype}[n, 100] y) {{
+      {constant} y = Dropout(x, ratio, mode)
+    }}"""
+    x = jnp.ones((200, 100), dtype) * 3
+    y = draw(text, x, True, *([np.float32(0.25)] if given else []))
+    assert y.dtype == dtype
+    check_dropped(y, y != 0, x, 0.25)
+
+
+AT_RUN_TIME = """
+g (float[n, 100] x, float ratio, bool mode) => (float[n, 100] y, bool[n, 100] mask) {
+  y, mask = Dropout(x, ratio, mode)
+}"""
+
+
+def test_dropout_decided_at_run_time():
+    """One function that jit compiles once serves training and inference."""
+    module = load(AT_RUN_TIME)
+    y, mask = module.forward({}, ONES, np.float32(0.25), True, key=KEYS[0])
+    check_dropped(y, mask, ONES, 0.25)
+    for ratio, mode in ((0.25, False), (0, True)):
+        x = np.random.default_rng(0).standard_normal((50, 100)).astype(np.float32)
+        y, mask = module.forward({}, x, np.float32(ratio), mode, key=KEYS[0])
+        np.testing.assert_array_equal(y, x)
+        assert mask.all()
+
+
+@pytest.mark.parametrize(("ratio", "training"), [(0, 1), (0.5, 0)])
+def test_dropout_that_drops_nothing(ratio, training):
+    source = compile_text(dropout_text(ratio, training))
+    assert "key" not in source
+    assert "jnp.ones_like(x, bool)" in source
+
+
+@pytest.mark.parametrize("opset", [7, 10, 12, 22])
+def test_dropout_at_inference(opset):
+    x = np.float32([[1, 2], [3, 4]])
+    check_node("Dropout", [x], opset=opset, expected=[x], contains="return data\n")
+
+
+@pytest.mark.parametrize("opset", [1, 6])
+def test_dropout_in_test_mode(opset):
+    check_node("Dropout", [ONES], {"is_test": 1}, opset=opset, expected=[ONES])
+
+
+@pytest.mark.parametrize("opset", [10, 13])
+def test_the_mask_of_dropout_is_true(opset):
+    expected = [ONES, np.ones(ONES.shape, bool)]
+    check_node("Dropout", [ONES], opset=opset, outputs=2, expected=expected)
+
+
+def test_dropout_needs_a_ratio_below_1():
+    with pytest.raises(CompileError, match="ratio is not in"):
+        compile_text(dropout_text(1))
+
+
+def test_two_dropouts_drop_differently():
+    text = """g (float[n, 100] x) => (float[n, 100] a, float[n, 100] b) {
+      training = Constant<value = bool {1}>()
+      a = Dropout(x, , training)
+      b = Dropout(x, , training)
+    }"""
+    a, b = draw(text, ONES)
+    assert 0.4 < (a == b).mean() < 0.6
+
+
+def test_seed_of_dropout():
+    module = load(dropout_text(0.5).replace("Dropout(", "Dropout<seed = 3>("))
+    first, again = module.forward({}, ONES), module.forward({}, ONES)
+    np.testing.assert_array_equal(first.y, again.y)
+    assert "key(3)" in compile_text(
+        dropout_text(0.5).replace("Dropout(", "Dropout<seed = 3>(")
+    )
+
+
+def test_gradient_of_dropout():
+    """What is dropped has none; what is kept has the scale."""
+    forward = load(dropout_text(0.25)).forward
+    grad = jax.grad(lambda x: forward({}, x, key=KEYS[0]).y.sum())(ONES)
+    _, mask = forward({}, ONES, key=KEYS[0])
+    np.testing.assert_allclose(grad, np.where(mask, 1 / 0.75, 0), rtol=1e-6)
 
 
 # ---- keys ----------------------------------------------------------------------------

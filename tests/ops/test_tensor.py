@@ -68,35 +68,6 @@ def test_identity(opset):
     check_node("Identity", [X], opset=opset, contains="return input\n")
 
 
-# ---- Dropout -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("opset", [7, 10, 12, 22])
-def test_dropout_does_nothing(opset):
-    check_node("Dropout", [X], opset=opset, expected=[X], contains="return data\n")
-
-
-@pytest.mark.parametrize("opset", [1, 6])
-def test_dropout_in_test_mode(opset):
-    check_node("Dropout", [X], {"is_test": 1}, opset=opset, expected=[X])
-
-
-@pytest.mark.parametrize("opset", [10, 13])
-def test_the_mask_of_dropout_is_true(opset):
-    expected = [X, np.ones(X.shape, bool)]
-    check_node("Dropout", [X], opset=opset, outputs=2, expected=expected)
-
-
-@pytest.mark.parametrize("training", [False, True])
-def test_dropout_with_ratio_0_does_nothing(training):
-    inputs = [X, np.float32(0), np.bool_(training)]
-    known = ["training_mode"] if not training else ["ratio", "training_mode"]
-    if training:
-        compile_fails("Dropout", [X, np.float32(0.5), np.True_], message="evaluation")
-        return
-    check_node("Dropout", inputs, constant=known, expected=[X])
-
-
 # ---- EyeLike, Range, OneHot, Trilu ---------------------------------------------------
 
 

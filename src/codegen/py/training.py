@@ -62,3 +62,8 @@ def momentum_step(
 def transpose_step(new, x):
     """One tuple for each result rather than one for each parameter."""
     return tuple(zip(*new)) if isinstance(x, tuple) else new
+
+
+def summed(f):
+    """f with the sum of its result, the scalar that jax.grad differentiates."""
+    return lambda *args: jnp.sum(f(*args))
