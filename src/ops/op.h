@@ -32,6 +32,9 @@ typedef enum OpFact {
     OP_REFUSED = 1 << 10,      /* known only to say why it cannot be compiled */
     OP_ON_INTS = 1 << 11,      /* its code works on Python numbers of one type, too */
     OP_CONTAINERS = 1 << 12,   /* takes sequences and optionals, not tensors only */
+    OP_RESHAPES = 1 << 13,     /* output 0 is input 0 in row-major order, reshaped */
+    OP_ROWS = 1 << 14,         /* all but the last axis of input 0, or those before the
+                                  attribute axis, are independent */
     OP_UNIT1 = 1 << 9,         /* x op 1 is x; 1 op x too when commutative */
     OP_CONSTANT = 1 << 6,      /* its output is its value* attribute; import makes it a
                                   VALUE_CONST or VALUE_PARAM and no node remains */
