@@ -115,7 +115,9 @@ static void run_options(Job *job) {
         return;
     if (o->output_count)
         override_outputs(job);
-    for (size_t i = 0; i < o->shape_count; i++)
+    if (o->shape_count)
+        infer_check_overrides(job->model, &(Overrides){o->shapes, o->shape_count});
+    for (size_t i = 0; i < o->shape_count && diag_status(&job->c->diags) == OX_OK; i++)
         infer_override_input(job->model, str_from(o->shapes[i]));
 }
 

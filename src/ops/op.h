@@ -34,6 +34,9 @@ typedef enum OpFact {
     OP_CONTAINERS = 1 << 12,   /* takes sequences and optionals, not tensors only */
     OP_KEEPS = 1 << 14,        /* output 0 is input 0 when it has the same type */
     OP_SELECTS = 1 << 13,      /* each element is one of input 1 or of input 2 */
+    OP_RESHAPES = 1 << 15,     /* output 0 is input 0 in row-major order, reshaped */
+    OP_ROWS = 1 << 16,         /* all but the last axis of input 0, or those before the
+                                  attribute axis, are independent */
     OP_UNIT1 = 1 << 9,         /* x op 1 is x; 1 op x too when commutative */
     OP_CONSTANT = 1 << 6,      /* its output is its value* attribute; import makes it a
                                   VALUE_CONST or VALUE_PARAM and no node remains */

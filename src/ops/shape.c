@@ -496,6 +496,9 @@ static void emit_expand(Emit *e) {
     .emit = emit_##name
 #define MOVES(name, eval_rule)                                                         \
     .facts = OP_MOVES, .infer = infer_##name, .eval = (eval_rule), .emit = emit_##name
+#define RESHAPES(name)                                                                 \
+    .facts = OP_MOVES | OP_KEEPS | OP_RESHAPES, .infer = infer_##name, .eval = eval_copy,         \
+    .emit = emit_##name
 static const OpDef ops[] = {
     {.name = "Shape", .since = 1, .until = 14, .in = "data", .out = "shape", SHAPE},
     {.name = "Shape", .since = 15, .in = "data", .out = "shape",
@@ -505,13 +508,13 @@ static const OpDef ops[] = {
      .jax = "jnp.array($data.size, $out.dtype)"},
     {.name = "Reshape", .since = 1, .until = 4, .in = "data", .out = "reshaped",
      .attrs = {INTS_OPT("consumed_inputs"), INTS_OPT("shape")},
-     KEEPS(reshape, eval_copy)},
+     RESHAPES(reshape)},
     {.name = "Reshape", .since = 5, .until = 13, .in = "data shape", .out = "reshaped",
-     .fixed = "shape", KEEPS(reshape, eval_copy)},
+     .fixed = "shape", RESHAPES(reshape)},
     {.name = "Reshape", .since = 14, .in = "data shape", .out = "reshaped",
-     .fixed = "shape", .attrs = {INT("allowzero", 0)}, KEEPS(reshape, eval_copy)},
+     .fixed = "shape", .attrs = {INT("allowzero", 0)}, RESHAPES(reshape)},
     {.name = "Flatten", .since = 1, .in = "input", .out = "output",
-     .attrs = {INT("axis", 1)}, MOVES(flatten, eval_copy)},
+     .attrs = {INT("axis", 1)}, RESHAPES(flatten)},
     {.name = "Squeeze", .since = 1, .until = 12, .in = "data", .out = "squeezed",
      .attrs = {INTS_OPT("axes")}, MOVES(squeeze, eval_copy)},
     {.name = "Squeeze", .since = 13, .in = "data axes?", .out = "squeezed",

@@ -14,4 +14,15 @@ void infer_node(Model *m, Node *n);
  * symbols, or ? for a fresh one.  Reports OX0003 when name or rank is wrong. */
 void infer_override_input(Model *m, Str spec);
 
+/* All that --shape says. */
+typedef struct Overrides {
+    const char *const *specs;
+    size_t count;
+} Overrides;
+
+/* Reports (OX0405) when a size of 1 that an override changes is more than the size of an
+ * input: the first node that would drop, mix or merge what becomes more than one row.
+ * Call it before the overrides. */
+void infer_check_overrides(Model *m, const Overrides *o);
+
 #endif

@@ -1,0 +1,150 @@
+"""The ONNX model as the comparison needs it: inputs, weights, values, and copies of it
+that return other values."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import onnx
+import onnx.inliner
+from onnx import TensorProto, helper, numpy_helper
+
+PROTO_LIMIT = 2**31 - 1  # bytes that one protobuf message can hold
+CONTROL = {"If", "Loop", "Scan", "SequenceMap"}
+
+
+class VerifyError(Exception):
+    """Something that makes the comparison impossible; not a mismatch."""
+
+    def __init__(self, text: str, exit_code: int = 2):
+        super().__init__(text)
+        self.exit_code = exit_code  # 2: wrong use; 1: the model is at fault
+
+
+class Network:
+    """A model with its local functions inlined, so that every value has one name."""
+
+    def __init__(self, model: Any):
+        #: What the compiler is given: the path where there is one.
+        self.source = model
+        proto = load(model)
+        self.name = Path(model).stem if is_path(model) else proto.graph.name or "model"
+        if proto.functions:
+            proto = onnx.inliner.inline_local_functions(proto)
+        self.proto = proto
+        self.graph = proto.graph
+
+    @functools.cached_property
+    def weights(self) -> dict[str, np.ndarray]:
+        """Every initializer of the main graph."""
+        return {t.name: numpy_helper.to_array(t) for t in self.graph.initializer}
+
+    @functools.cached_property
+    def float_weights(self) -> dict[str, np.ndarray]:
+        """Those that rounding concerns."""
+        return {k: w for k, w in self.weights.items() if is_float(w.dtype)}
+
+    @property
+    def inputs(self) -> list[onnx.ValueInfoProto]:
+        """What `forward` takes: an input with an initializer is a weight."""
+        names = {t.name for t in self.graph.initializer}
+        return [value for value in self.graph.input if value.name not in names]
+
+    @property
+    def outputs(self) -> list[str]:
+        return [value.name for value in self.graph.output]
+
+    @functools.cached_property
+    def types(self) -> dict[str, onnx.TypeProto]:
+        """What is known of the types of values, from onnx's own inference."""
+        try:
+            inferred = onnx.shape_inference.infer_shapes(self.proto).graph
+        except Exception:  # too large for one message, or a rule that fails
+            inferred = self.graph
+        values = [*inferred.value_info, *inferred.output, *inferred.input]
+        return {value.name: value.type for value in values}
+
+    @property
+    def uses_double(self) -> bool:
+        """Whether 32-bit JAX could not hold what the model computes."""
+        kinds = [t.data_type for t in self.graph.initializer]
+        kinds += [t.tensor_type.elem_type for t in self.types.values()]
+        return TensorProto.DOUBLE in kinds
+
+    def inner_values(self) -> list[str]:
+        """The tensors that nodes make, in order; constants are no computation."""
+        return [
+            name
+            for node in self.graph.node
+            if node.op_type != "Constant"
+            for name in node.output
+            if name and self.is_tensor(name)
+        ]
+
+    def is_tensor(self, name: str) -> bool:
+        kind = self.types.get(name)
+        return kind is None or kind.WhichOneof("value") in ("tensor_type", None)
+
+    def returning(
+        self, names: Iterable[str], *, open_weights: bool = False
+    ) -> onnx.ModelProto:
+        """A copy whose outputs are these values. With `open_weights` a caller may give
+        other weights: ONNX has an initializer as the default of an input of its name.
+        """
+        copy = onnx.ModelProto()
+        copy.CopyFrom(self.proto)
+        graph = copy.graph
+        known = {value.name: value for value in graph.output}
+        del graph.output[:]
+        graph.output.extend(known.get(n) or self.describe(n) for n in names)
+        if open_weights:
+            given = {value.name for value in graph.input}
+            graph.input.extend(
+                helper.make_tensor_value_info(t.name, t.data_type, list(t.dims))
+                for t in graph.initializer
+                if t.name in self.float_weights and t.name not in given
+            )
+            copy.ir_version = max(copy.ir_version, 4)
+        return copy
+
+    def describe(self, name: str) -> onnx.ValueInfoProto:
+        """A value's name with its type, as far as that is known."""
+        value = onnx.ValueInfoProto(name=name)
+        if name in self.types:
+            value.type.CopyFrom(self.types[name])
+        return value
+
+
+def is_path(model: Any) -> bool:
+    return isinstance(model, (str, os.PathLike))
+
+
+def load(model: Any) -> onnx.ModelProto:
+    """The message of a path, of bytes, or itself."""
+    try:
+        if is_path(model):
+            return onnx.load(model)
+        if isinstance(model, bytes):
+            return onnx.load_from_string(model)
+    except OSError:
+        raise
+    except Exception as error:
+        raise VerifyError(f"not an ONNX model: {error}", 1) from error
+    return model
+
+
+def is_float(dtype: Any) -> bool:
+    """Floating point, the types of ml_dtypes included."""
+    return np.dtype(dtype).kind == "f" or np.dtype(dtype) == ml_dtypes.bfloat16
+
+
+def serialized(proto: onnx.ModelProto) -> bytes:
+    if proto.ByteSize() > PROTO_LIMIT:
+        raise VerifyError("models of more than 2 GiB cannot be compared yet")
+    return proto.SerializeToString()

@@ -1,0 +1,219 @@
+"""What the generated code is compared with: onnxruntime, onnx.reference, or the torch
+module that the model came from."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from oxide_xla.verify.network import Network, VerifyError, serialized
+
+Arrays = Mapping[str, np.ndarray]
+RUNNERS = 4  # prepared models that a reference keeps
+
+
+class OnnxReference:
+    """A reference that reads the ONNX file. Subclasses say how to run a model."""
+
+    name = ""
+
+    def __init__(self, network: Network):
+        self.network = network
+        self.runners: dict[tuple, Callable] = {}  # by outputs and open weights
+
+    def run(
+        self,
+        inputs: Arrays,
+        weights: Arrays | None = None,
+        values: Sequence[str] | None = None,
+    ) -> list[np.ndarray]:
+        """The outputs, or other values, for these inputs, and weights where given."""
+        names = tuple(values if values is not None else self.network.outputs)
+        run = self.runner(names, bool(weights))
+        return [np.asarray(y) for y in run({**inputs, **(weights or {})})]
+
+    def runner(self, names: tuple[str, ...], open_weights: bool) -> Callable:
+        """Prepared once; the latest few are kept, as each holds the weights."""
+        key = names, open_weights
+        if key not in self.runners:
+            while len(self.runners) >= RUNNERS:
+                self.runners.pop(next(iter(self.runners)))
+            model = self.network.returning(names, open_weights=open_weights)
+            self.runners[key] = self.prepare(model)
+        return self.runners[key]
+
+    def prepare(self, model):
+        """A function from feeds to outputs."""
+        raise NotImplementedError
+
+
+class OnnxRuntime(OnnxReference):
+    """onnxruntime on the CPU, with its optimisations, as a user would run it."""
+
+    name = "onnxruntime"
+
+    def prepare(self, model):
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise VerifyError("--against onnxruntime needs onnxruntime") from error
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        try:
+            session = onnxruntime.InferenceSession(
+                serialized(model), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:
+            raise VerifyError(f"onnxruntime refuses the model: {error}") from error
+        taken = {value.name for value in session.get_inputs()}
+        taken |= {value.name for value in session.get_overridable_initializers()}
+
+        def run(feeds):
+            try:
+                given = {k: v for k, v in feeds.items() if k in taken}
+                return session.run(None, given)
+            except Exception as error:
+                raise VerifyError(f"onnxruntime fails: {error}") from error
+
+        return run
+
+
+class OnnxPython(OnnxReference):
+    """onnx.reference: numpy, slow, and written from the specification."""
+
+    name = "reference"
+
+    def prepare(self, model):
+        from onnx.reference import ReferenceEvaluator
+
+        evaluator = ReferenceEvaluator(model)
+
+        def run(feeds):
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    return evaluator.run(None, feeds)
+            except Exception as error:
+                raise VerifyError(f"onnx.reference fails: {error}") from error
+
+        return run
+
+
+class Torch:
+    """A torch module with the weights of the ONNX file, which must have its names."""
+
+    name = "torch"
+
+    def __init__(self, network: Network, module: Any):
+        self.network = network
+        self.module = module.eval()
+        self.load(network.weights)
+
+    def load(self, weights: Arrays) -> None:
+        """Put the weights of the file in the module; each float of it must be there."""
+        import torch
+
+        state = self.module.state_dict()
+        named = {k: torch.tensor(w) for k, w in weights.items() if k in state}
+        filled = {state[k].data_ptr() for k in named}
+        missing = [
+            key
+            for key, tensor in state.items()
+            if tensor.is_floating_point() and tensor.data_ptr() not in filled
+        ]
+        if missing:
+            raise VerifyError(
+                f"the file has no weights {', '.join(missing[:3])} of the module "
+                f"({len(missing)} missing): export it with bridge/fx_export.py, which "
+                "keeps the names"
+            )
+        self.module.load_state_dict(named, strict=False)
+
+    def call(self, tensors: Sequence[Any]) -> list[Any]:
+        """The tensors that the module returns, in order."""
+        import torch
+        from torch.utils import _pytree
+
+        leaves, _ = _pytree.tree_flatten(self.module(*tensors))
+        return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+
+    def run(self, inputs: Arrays, weights: Arrays | None = None) -> list[np.ndarray]:
+        """The outputs for these inputs, and weights where given."""
+        import torch
+
+        if weights:
+            self.load(weights)
+        tensors = [torch.tensor(x) for x in inputs.values()]
+        with torch.no_grad():
+            outputs = [y.numpy() for y in self.call(tensors)]
+        if weights:
+            self.load(self.network.weights)
+        if len(outputs) != len(self.network.outputs):
+            raise VerifyError(
+                f"the module returns {len(outputs)} tensors, the model "
+                f"{len(self.network.outputs)}"
+            )
+        return outputs
+
+    def gradients(
+        self, inputs: Arrays, seeds: Sequence[np.ndarray], weights: Arrays | None = None
+    ) -> dict[str, np.ndarray]:
+        """Autograd of sum(seed * output) for float inputs and parameters, by name."""
+        import torch
+
+        if weights:
+            self.load(weights)
+        tensors = {k: torch.tensor(x) for k, x in inputs.items()}
+        leaves = dict(self.module.named_parameters())
+        for key, tensor in tensors.items():
+            if tensor.is_floating_point():
+                leaves[key] = tensor.requires_grad_()
+        outputs = self.call(list(tensors.values()))
+        terms = zip(outputs, seeds, strict=True)
+        loss = sum((y * torch.tensor(s)).sum() for y, s in terms if s.size)
+        found = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+        if weights:
+            self.load(self.network.weights)
+        return {
+            k: g.numpy() for k, g in zip(leaves, found, strict=True) if g is not None
+        }
+
+
+def torch_module(path: str) -> Any:
+    """The module that a dotted path names, as `fx_export.py --model` builds it."""
+    import oxide_xla._bridge  # noqa: F401 (makes oxide_xla.bridge importable)
+
+    try:
+        from oxide_xla.bridge import fx_errors, fx_model
+    except ImportError as error:
+        raise VerifyError(f"--against torch needs torch: {error}") from error
+    try:
+        return fx_model.build_module(fx_model.load_object(path), {})
+    except fx_errors.BridgeError as error:
+        raise VerifyError(str(error)) from error
+
+
+def best_onnx_reference() -> str:
+    """onnxruntime where it is installed."""
+    try:
+        import onnxruntime  # noqa: F401 (is it there?)
+    except ImportError:
+        return OnnxPython.name
+    return OnnxRuntime.name
+
+
+def make(kind: str, network: Network, module: Any = None):
+    """The reference of this name."""
+    if kind == Torch.name:
+        if module is None:
+            raise VerifyError("--against torch needs --model, a module's dotted path")
+        return Torch(
+            network, torch_module(module) if isinstance(module, str) else module
+        )
+    for reference in (OnnxRuntime, OnnxPython):
+        if reference.name == kind:
+            return reference(network)
+    raise VerifyError(f"there is no reference {kind!r}")
