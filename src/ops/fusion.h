@@ -11,6 +11,9 @@
  *     _                   anything
  *     As(x, p)            p, with its value bound to x
  *     Is(x, p)            the same, but its nodes stay and may have other readers
+ *     Maybe(Op(p, ...))   the call or, without it, its first argument
+ *     Times(p, c)         p, also multiplied or divided by a constant; c is bound to the
+ *                         product of all factors that stand by this name
  * All nodes but the outermost must have no other readers.  In what it becomes, names
  * stand for the values bound (absent inputs when they are not), and attributes take
  * numbers, lists of integers, texts, what an attribute of the pattern was, products and

@@ -175,7 +175,6 @@ static bool scores_are_finite(const FusionMatch *t) {
 #define RMS(x)     "Sqrt(Add(" MEAN(SQUARE(x)) ", eps))"
 #define OVER_RMS(x) "Mul(" x ", Reciprocal(" RMS(x) ") | Div(1, " RMS(x) ")) | Div(" x ", " RMS(x) ")"
 #define LAYER_NORM "Div(As(d, Sub(x, " MEAN("x") ")), " RMS("d") ")"
-#define SCORES     "MatMul(_, _) | Mul(MatMul(_, _), _) | Div(MatMul(_, _), _)"
 
 #define SLICE      "Slice(x, _, _, _, _) | Slice(x, _, _, _)"
 #define TURNED     "Concat(Neg(As(high, " SLICE ")), As(low, " SLICE "), axis=-1)"
@@ -184,12 +183,12 @@ static bool scores_are_finite(const FusionMatch *t) {
 #define KEYS_T     "As(kt, Transpose(rows, perm=[0, 2, 3, 1])) | " \
                    "As(kt, Transpose(" HEADS("k") ", perm=[0, 1, 3, 2])) | " \
                    "As(kt, " RESHAPE("Transpose(As(flat, " RESHAPE(HEADS("k")) "), perm=[0, 2, 1])") ")"
-#define BIASED(s)  "Add(" s ", Is(hidden, Where(mask, 0, " LOWEST "))) | Add(" s ", bias) | " s
-#define ATTEND(s)  "MatMul(Softmax(" BIASED(s) ", axis=-1), " \
-                   HEADS("v") ")"
+#define SCORES     "Times(MatMul(Times(q, c), Times(" KEYS_T ", c)), c)"
+#define BIAS       "Is(hidden, Where(mask, 0, " LOWEST ")) | bias"
+#define ATTENTION  "MatMul(Softmax(Maybe(Add(" SCORES ", " BIAS ")), axis=-1), " HEADS("v") ")"
 #define SWAP(x)    "Transpose(" x ", perm=[0, 2, 1, 3])"
-#define ATTENTION(scale) SWAP("DotProductAttention(" SWAP("q") ", " SWAP("k") " | rows, " \
-                   SWAP("v") ", bias, mask, scale=" scale ")")
+#define DOT_PRODUCT SWAP("DotProductAttention(" SWAP("q") ", " SWAP("k") " | rows, " \
+                   SWAP("v") ", bias, mask, scale=c)")
 
 #define ROWS       "As(rows, " RESHAPE("x") ")"
 #define CHANNELS(all, one) "As(" all ", Unsqueeze(" one ", axes=_) | _)"
@@ -212,14 +211,9 @@ static const Fusion fusions[] = {
     {"Mul(w, Cast(" OVER_RMS("Cast(x, to=1)") ", to=_))",
      "RMSNormalization(x, w, epsilon=eps)", is_half, true},
 
-    {"Where(IsNaN(As(p, Softmax(Is(s, Add(" SCORES ", bias) | " SCORES "), axis=-1))), 0, p)",
+    {"Where(IsNaN(As(p, Softmax(Is(s, Maybe(Add(Times(MatMul(_, _), _), bias))), axis=-1))), 0, p)",
      "Softmax(s, axis=-1)", scores_are_finite, false},
-    {ATTEND("MatMul(Mul(q, c), Mul(" KEYS_T ", c))"), ATTENTION("c * c"), is_attention, true},
-    {ATTEND("Mul(MatMul(q, " KEYS_T "), c) | MatMul(Mul(q, c), " KEYS_T ")"),
-     ATTENTION("c"), is_attention, true},
-    {ATTEND("Div(MatMul(q, " KEYS_T "), c) | MatMul(Div(q, c), " KEYS_T ")"),
-     ATTENTION("1 / c"), is_attention, true},
-    {ATTEND("MatMul(q, " KEYS_T ")"), ATTENTION("1"), is_attention, true},
+    {ATTENTION, DOT_PRODUCT, is_attention, true},
 };
 /* clang-format on */
 

@@ -102,6 +102,8 @@ static bool bind(FusionMatch *t, Str name, Value *v) {
 static bool match(FusionMatch *t, const Expr *p, Value *v);
 
 static bool bind_number(FusionMatch *t, Str name, double x) {
+    if (str_is(name, "_"))
+        return true;
     if (t->n_bound == FUSION_NAMES)
         return false;
     t->bound[t->n_bound].name = name;
@@ -239,8 +241,41 @@ static bool match_named(FusionMatch *t, const Expr *p, Value *v, bool keep) {
     return true;
 }
 
+/* Multiplies the number bound to a name. */
+static bool bind_factor(FusionMatch *t, Str name, double x) {
+    for (size_t i = 0; i < t->n_bound; i++)
+        if (str_eq(t->bound[i].name, name) && !t->bound[i].value) {
+            t->bound[i].number *= x;
+            return true;
+        }
+    return bind_number(t, name, x);
+}
+
+/* Times(p, c). */
+static bool match_scaled(FusionMatch *t, const Expr *p, Value *v) {
+    FusionMatch before = *t;
+    Node *n = v->def;
+    bool times = n && str_is(n->op_type, "Mul"), over = n && str_is(n->op_type, "Div");
+    bool scaled = (times || over) && is_plain(n) && n->graph == t->root->graph &&
+                  n->n_in == 2 && t->n_nodes < FUSION_NODES;
+    for (int i = 0; scaled && i < 1 + times; i++) {
+        double c;
+        if (constant_of(n->in[!i], &c) && match(t, p->kids[1], n->in[i]) &&
+            bind_factor(t, p->kids[2]->text, times ? c : 1 / c)) {
+            t->nodes[t->n_nodes++] = n;
+            return t->n_nodes < FUSION_NODES;
+        }
+        *t = before;
+    }
+    return match(t, p->kids[1], v) && bind_factor(t, p->kids[2]->text, 1);
+}
+
 static bool match_call(FusionMatch *t, const Expr *p, Value *v) {
     Str name = p->kids[0]->text;
+    if (str_is(name, "Maybe"))
+        return match(t, p->kids[1], v) || match(t, p->kids[1]->kids[1], v);
+    if (str_is(name, "Times"))
+        return match_scaled(t, p, v);
     if (str_is(name, "As") || str_is(name, "Is"))
         return match_named(t, p, v, str_is(name, "Is"));
     return match_node(t, p, v->def);
