@@ -96,7 +96,8 @@ static void infer_axis(Model *m, Node *n) {
     infer_same(m, n);
 }
 
-/* Until opset 12: the axes from `axis` on. */
+/* Until opset 12: the axes from `axis` on; those of size 1 change nothing, and over many
+ * XLA may compute the maximum apart from what it is subtracted from. */
 static const Expr *flattened_axes(Emit *e) {
     Arena *a = emit_arena(e);
     const Node *n = emit_node(e);
@@ -107,13 +108,14 @@ static const Expr *flattened_axes(Emit *e) {
                   emit_in_named(e, 0));
     if (rank == 0 || !fix_axis(emit_model(e), n, given, rank, &axis))
         return ex_int(a, -1);
-    if (axis == rank - 1)
-        return ex_int(a, -1);
     int64_t axes[OX_MAX_RANK];
     size_t count = 0;
-    while (axis < rank)
-        axes[count++] = axis++;
-    return ex_ints(a, EX_TUPLE, axes, count);
+    for (; axis < rank; axis++)
+        if (!dim_is(in_dim(n, 0, axis), 1))
+            axes[count++] = axis;
+    if (count == 0 || (count == 1 && axes[0] == rank - 1))
+        return ex_int(a, -1);
+    return count == 1 ? ex_int(a, axes[0]) : ex_ints(a, EX_TUPLE, axes, count);
 }
 
 static void emit_old_softmax(Emit *e) {
