@@ -9,19 +9,16 @@ known here and be the same; and no output may contradict the one that the case e
 
 import functools
 import re
-from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from graphs import check_text, parse
-from harness import _all_cases, _bind, _to_array
+from harness import _bind
 from onnx import TensorProto, helper, numpy_helper
-from onnx.backend.test.loader import load_model_tests
 
+from conformance import suite
 from oxide_xla import OxideError, inspect
-
-MODELS = ("simple", "pytorch-operator", "pytorch-converted")
 
 # Where ONNX contradicts what the case expects: (case, value, why).
 WRONG = [
@@ -74,21 +71,15 @@ def subgraphs(nodes):
 def cases():
     """[(name, stripped model, input arrays, expected arrays)]"""
     found = []
-    for case in _all_cases():
-        inputs, outputs = case.data_sets[0]
-        arrays = [[_to_array(v) for v in values] for values in (inputs, outputs)]
-        found.append((case.name, case.model, *arrays))
-    for kind in MODELS:
-        for case in load_model_tests(kind=kind):
-            model = onnx.load(Path(case.model_dir) / "model.onnx")
-            found.append((f"{kind}/{case.name}", model, [], []))
-    stripped = []
-    for name, model, *arrays in found:
-        copy = onnx.ModelProto()
-        copy.CopyFrom(model)
-        strip(copy.graph)
-        stripped.append((name, copy, *arrays))
-    return stripped
+    for kind in suite.KINDS:
+        for name in suite.names(kind):
+            case = suite.load(kind, name)
+            inputs, outputs = case.pairs[0] if case.pairs else ([], [])
+            model = onnx.ModelProto()
+            model.CopyFrom(case.model)
+            strip(model.graph)
+            found.append((name, model, inputs, outputs))
+    return found
 
 
 def with_lists(model, arrays):
