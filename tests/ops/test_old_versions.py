@@ -357,8 +357,7 @@ def answers(model, inputs, outputs):
     names = [value.name for value in model.graph.input]
     try:
         found = ort.run(model, dict(zip(names, inputs, strict=True)))
-    except Exception as error:  # noqa: BLE001 - it has many classes of errors
-        assert "[ONNXRuntimeError]" in str(error), error
+    except Exception:  # noqa: BLE001 - it has many classes of errors
         return None
     same = all(a.dtype == b.dtype for a, b in zip(found, outputs, strict=True))
     return found if same else None
@@ -366,6 +365,18 @@ def answers(model, inputs, outputs):
 
 def is_array(value):
     return isinstance(value, np.ndarray)
+
+
+def is_misread(case, inputs, outputs):
+    """onnxruntime does not give what ONNX expects at the version of the case."""
+    found = answers(case.model, inputs, outputs)
+    if found is None or suite.draws(case.model):
+        return False
+    try:
+        suite.compare(found, outputs, case.rtol, case.atol)
+    except AssertionError:
+        return True
+    return False
 
 
 def next_version(op, version):
@@ -387,7 +398,8 @@ def newer_case(op, version):
         while (op, version) in same_versions() and at < 7:
             at = max(next_version(op, at), 7)
             judge = stamped(case.model, at)
-        if judge and (expected := answers(judge, inputs, outputs)):
+        expected = answers(judge, inputs, outputs) if judge else None
+        if expected and not is_misread(case, inputs, outputs):
             return case, model, inputs, expected
     return None
 
