@@ -11,23 +11,23 @@ import collections
 import functools
 import tempfile
 
+import jax
 import numpy as np
 import onnx
 import ort
 import pytest
 from graphs import check_text, parse
 from harness import (
-    _all_cases,
-    _to_array,
-    check_draw,
     check_model,
     check_node,
     compile_model,
-    is_random,
     load_module,
     make_model,
     run_module,
 )
+
+from conformance import suite
+from oxide_xla import backend
 
 OLD = ("", "ai.onnx")  # names of the default domain
 F32 = np.float32
@@ -296,10 +296,15 @@ def all_versions():
 
 
 @functools.cache
+def node_cases():
+    return [suite.load("node", name) for name in suite.names("node")]
+
+
+@functools.cache
 def in_cases():
-    """Those that ONNX's own cases run: see test_backend.py."""
+    """Those that ONNX's own cases run: see tests/conformance."""
     found = set()
-    for case in _all_cases():
+    for case in node_cases():
         if opset := opset_of(case.model):
             found |= versions_in(case.model.graph, opset)
     return found
@@ -326,7 +331,7 @@ def same_versions():
 def simple_cases():
     """{operator: its cases of one node}"""
     found = collections.defaultdict(list)
-    for case in _all_cases():
+    for case in node_cases():
         nodes = case.model.graph.node
         if len(nodes) == 1 and "_expanded" not in case.name:
             found[nodes[0].op_type].append(case)
@@ -352,8 +357,7 @@ def answers(model, inputs, outputs):
     names = [value.name for value in model.graph.input]
     try:
         found = ort.run(model, dict(zip(names, inputs, strict=True)))
-    except Exception as error:  # noqa: BLE001 - it has many classes of errors
-        assert "[ONNXRuntimeError]" in str(error), error
+    except Exception:  # noqa: BLE001 - it has many classes of errors
         return None
     same = all(a.dtype == b.dtype for a, b in zip(found, outputs, strict=True))
     return found if same else None
@@ -361,6 +365,18 @@ def answers(model, inputs, outputs):
 
 def is_array(value):
     return isinstance(value, np.ndarray)
+
+
+def is_misread(case, inputs, outputs):
+    """onnxruntime does not give what ONNX expects at the version of the case."""
+    found = answers(case.model, inputs, outputs)
+    if found is None or suite.draws(case.model):
+        return False
+    try:
+        suite.compare(found, outputs, case.rtol, case.atol)
+    except AssertionError:
+        return True
+    return False
 
 
 def next_version(op, version):
@@ -371,10 +387,9 @@ def next_version(op, version):
 def newer_case(op, version):
     """(case, model, inputs, outputs) of a newer case that the version allows."""
     for case in simple_cases()[op]:
-        inputs, outputs = ([_to_array(v) for v in part] for part in case.data_sets[0])
         inputs, outputs = (
             [np.asarray(v) if np.isscalar(v) else v for v in part]
-            for part in (inputs, outputs)
+            for part in case.pairs[0]
         )
         model = stamped(case.model, version)
         if model is None or not all(map(is_array, inputs + outputs)):
@@ -383,7 +398,8 @@ def newer_case(op, version):
         while (op, version) in same_versions() and at < 7:
             at = max(next_version(op, at), 7)
             judge = stamped(case.model, at)
-        if judge and (expected := answers(judge, inputs, outputs)):
+        expected = answers(judge, inputs, outputs) if judge else None
+        if expected and not is_misread(case, inputs, outputs):
             return case, model, inputs, expected
     return None
 
@@ -415,7 +431,6 @@ EACH_DRAW = one_version_each(DRAWS)
 def test_row(op, version, inputs, attrs, expected):
     options = {"opset": version, "constant": LITERALS.get(op, ()), "rtol": 1e-5}
     if expected is not None:
-        expected = [np.asarray(y, np.asarray(y).dtype) for y in expected]
         check_node(
             op, inputs, attrs, expected=expected, outputs=len(expected), **options
         )
@@ -449,8 +464,9 @@ def test_newer_case_at_older_version(op):
     for name, version in sorted(older_versions()):
         if name == op:
             case, model, inputs, expected = newer_case(op, version)
-            if is_random(model):
-                check_draw(model, inputs, expected)
+            if suite.draws(model):
+                with jax.enable_x64(True):
+                    suite.check_draw(backend.prepare(model).run(inputs), expected)
                 continue
             tolerance = {"rtol": max(case.rtol, 1e-5), "atol": 1e-5}
             options = {"x64": (True,), "infer": False, **tolerance}

@@ -9,19 +9,16 @@ known here and be the same; and no output may contradict the one that the case e
 
 import functools
 import re
-from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from graphs import check_text, parse
-from harness import _all_cases, _bind, _to_array
+from harness import _bind
 from onnx import TensorProto, helper, numpy_helper
-from onnx.backend.test.loader import load_model_tests
 
+from conformance import suite
 from oxide_xla import OxideError, inspect
-
-MODELS = ("simple", "pytorch-operator", "pytorch-converted")
 
 # Where ONNX contradicts what the case expects: (case, value, why).
 WRONG = [
@@ -44,10 +41,6 @@ UNSOUND = [
 ]
 # Where ONNX infers nothing at all, though all is declared.
 FAILS = {"test_mvn": "the body of its function has a Constant with two values"}
-
-# Not in the registry.  The types of what they give are not compared.
-UNSUPPORTED = {"Gradient"}
-UNSUPPORTED_DOMAINS = {"ai.onnx.ml"}
 
 
 # ---- cases ---------------------------------------------------------------------------
@@ -74,21 +67,15 @@ def subgraphs(nodes):
 def cases():
     """[(name, stripped model, input arrays, expected arrays)]"""
     found = []
-    for case in _all_cases():
-        inputs, outputs = case.data_sets[0]
-        arrays = [[_to_array(v) for v in values] for values in (inputs, outputs)]
-        found.append((case.name, case.model, *arrays))
-    for kind in MODELS:
-        for case in load_model_tests(kind=kind):
-            model = onnx.load(Path(case.model_dir) / "model.onnx")
-            found.append((f"{kind}/{case.name}", model, [], []))
-    stripped = []
-    for name, model, *arrays in found:
-        copy = onnx.ModelProto()
-        copy.CopyFrom(model)
-        strip(copy.graph)
-        stripped.append((name, copy, *arrays))
-    return stripped
+    for kind in suite.KINDS:
+        for name in suite.names(kind):
+            case = suite.load(kind, name)
+            inputs, outputs = case.pairs[0] if case.pairs else ([], [])
+            model = onnx.ModelProto()
+            model.CopyFrom(case.model)
+            strip(model.graph)
+            found.append((name, model, inputs, outputs))
+    return found
 
 
 def with_lists(model, arrays):
@@ -287,14 +274,8 @@ def faults(name, model, names, expected):
         found = inspect(model)
     except OxideError as error:
         return [f"{name}: {error}"] if theirs is not None else []
-    unsupported = {(u["op"], u["domain"]) for u in found["unsupported"]}
-    if unsupported:
-        alien = [
-            op
-            for op, domain in unsupported
-            if op not in UNSUPPORTED and domain not in UNSUPPORTED_DOMAINS
-        ]
-        return [f"{name}: {alien} is not supported"] if alien else []
+    if found["unsupported"]:
+        return [f"{name}: {found['unsupported']} is not supported"]
     ours = our_types(found, names)
     outputs = dict(zip((v.name for v in model.graph.output), expected, strict=False))
     bad = [
