@@ -7,6 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 
 
+def real_fft(x, length=None, axis=-1):
+    """The whole spectrum of real x: its second half mirrors the first, exactly."""
+    n = x.shape[axis] if length is None else length
+    half = jnp.fft.rfft(x, n, axis)
+    rest = jax.lax.slice_in_dim(half, 1, (n + 1) // 2, axis=axis)
+    return jnp.concatenate([half, jnp.flip(rest, axis).conj()], axis)
+
+
 def dft(x, length=None, axis=-2, inverse=False, onesided=False):
     """Fourier transform of x (..., 1 or 2) along an axis, cut or padded to length.
 
@@ -21,8 +29,11 @@ def dft(x, length=None, axis=-2, inverse=False, onesided=False):
         z = jax.lax.complex(wide[..., 0], wide[..., 1])
     if inverse and onesided:
         return jnp.fft.irfft(z, length, axis)[..., None].astype(x.dtype)
-    transform = jnp.fft.rfft if onesided else jnp.fft.fft
-    y = (jnp.fft.ifft if inverse else transform)(z, length, axis)
+    if inverse or z.dtype.kind == "c":
+        transform = jnp.fft.ifft if inverse else jnp.fft.fft
+    else:
+        transform = jnp.fft.rfft if onesided else real_fft
+    y = transform(z, length, axis)
     return jnp.stack([y.real, y.imag], axis=-1).astype(x.dtype)
 
 
