@@ -117,6 +117,8 @@ static void run_options(Job *job) {
         override_outputs(job);
     for (size_t i = 0; i < o->shape_count; i++)
         infer_override_input(job->model, str_from(o->shapes[i]));
+    for (size_t i = 0; i < o->bound_count; i++)
+        infer_bound_value(job->model, str_from(o->bounds[i]));
 }
 
 static void run_infer(Job *job) {

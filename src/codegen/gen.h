@@ -53,6 +53,12 @@ typedef struct NodeKey {
     const Expr *key;
 } NodeKey;
 
+/* A node that needs numbers which are only there when forward runs. */
+typedef struct RunTime {
+    Str why;
+    Str hint; /* what to do about it */
+} RunTime;
+
 typedef struct Gen {
     Model *m;
     Arena *arena;
@@ -76,9 +82,13 @@ typedef struct Gen {
         NodeKey *items;
         size_t count, cap;
     } keys;
+    struct {
+        const Node **items;
+        size_t count, cap;
+    } bounded;  /* nodes whose outputs are padded */
     int traced; /* functions around this point that JAX traces */
     struct {
-        Str *items;
+        RunTime *items;
         size_t count, cap;
     } run_time; /* why forward is not jitted */
 } Gen;

@@ -278,6 +278,23 @@ static void describe(Text *t, const char *title, Value *const *values, const Str
     }
 }
 
+/* What the padding is, since callers must tell it from results. */
+static void describe_bounds(const Gen *g, Text *t) {
+    if (g->bounded.count)
+        text_lit(t, "\nBounded sizes, padded after what there is:\n");
+    for (size_t i = 0; i < g->bounded.count; i++) {
+        const Node *n = g->bounded.items[i];
+        const char *before = "    ";
+        for (uint32_t k = 0; k < n->n_out; k++) {
+            if (!n->out[k])
+                continue;
+            text_printf(t, "%s%.*s", before, (int)n->out[k]->name.n, n->out[k]->name.p);
+            before = ", ";
+        }
+        text_printf(t, ": %lld with %s\n", (long long)n->bound, n->op->padding);
+    }
+}
+
 static void print_module_docstring(Gen *g, Text *t, const Str *inputs,
                                    const Str *outputs) {
     const Graph *graph = g->m->graph;
@@ -290,6 +307,7 @@ static void print_module_docstring(Gen *g, Text *t, const Str *inputs,
         text_lit(&doc, "\nRandom numbers come from key, which jax.random.key makes.\n");
     describe(&doc, "Inputs:", graph->inputs, inputs, graph->n_inputs);
     describe(&doc, "Outputs:", graph->outputs, outputs, graph->n_outputs);
+    describe_bounds(g, &doc);
     if (g->m->graph->doc.n)
         text_printf(&doc, "\n%.*s\n", (int)graph->doc.n, graph->doc.p);
     print_docstring(t, 0, text_view(&doc));
@@ -314,7 +332,7 @@ static void print_forward(Gen *g, Text *t, const Str *inputs) {
     for (size_t i = 0; i < g->run_time.count; i++) {
         Text why = {.arena = g->arena};
         text_lit(&why, "Not jitted: ");
-        text_str(&why, g->run_time.items[i]);
+        text_str(&why, g->run_time.items[i].why);
         print_comment(t, 1, text_view(&why));
     }
     if (g->run_time.count)
@@ -456,8 +474,7 @@ void codegen_module(Model *m, const CodegenOptions *options, Module *module) {
     Text t = {.arena = m->arena};
     print_module(&g, &t, inputs, outputs);
     for (size_t i = 0; i < g.run_time.count; i++)
-        diag_add(m->diags, OX0502, g.run_time.items[i],
-                 STR("give the value at compile time to make it jittable"),
+        diag_add(m->diags, OX0502, g.run_time.items[i].why, g.run_time.items[i].hint,
                  "forward is not jitted");
     *module = (Module){text_view(&t), g.params.items, g.params.count};
 }

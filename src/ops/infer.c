@@ -76,6 +76,20 @@ Dim fresh_dim(Model *m, Node *n, int out, int axis) {
     return value_symbol(m, v, axis);
 }
 
+/* ---- sizes that data decide --------------------------------------------------------
+ */
+
+Dim data_dim(Model *m, Node *n, int out, int axis) {
+    for (uint32_t k = 0; k < n->n_out; k++) {
+        int64_t bound = n->out[k] ? n->out[k]->bound : 0;
+        if (bound && n->bound && bound != n->bound)
+            node_error(m, n, OX0003, "", "its outputs are bounded differently");
+        n->bound = bound ? bound : n->bound;
+    }
+    n->data_sized = !n->bound;
+    return n->bound ? dim_int(n->bound) : fresh_dim(m, n, out, axis);
+}
+
 /* ---- broadcasting ------------------------------------------------------------------
  */
 
