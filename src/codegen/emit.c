@@ -133,11 +133,18 @@ Node *emit_node(Emit *e) {
     return e->node;
 }
 
+/* JAX has no arrays of 6-bit floats; what Cast makes of them lies in wider ones. */
+bool gen_is_unwritable(const Value *v) {
+    const DTypeInfo *info = dtype_info(v->type.dtype);
+    return v->type.kind == TYPE_TENSOR && info->cls == DC_FLOAT && !info->python;
+}
+
 /* Strings and other constants without elements have no code. */
 static bool has_code(Emit *e, const Value *v) {
-    if (v->kind != VALUE_CONST || v->known || v->splat)
+    bool written = v->kind != VALUE_CONST || v->known || v->splat;
+    if (written && (v->def || v->kind == VALUE_INPUT || !gen_is_unwritable(v)))
         return true;
-    emit_fail(e, OX0302, "", "constant \"%.*s\" of type %s cannot be written as code",
+    emit_fail(e, OX0302, "", "tensor \"%.*s\" of type %s cannot be written as code",
               (int)v->name.n, v->name.p, dtype_info(v->type.dtype)->name);
     return false;
 }

@@ -134,6 +134,8 @@ void gen_keys(Gen *g);
 
 /* ---- emit.c -------------------------------------------------------------------------- */
 
+/* No array of JAX's has the type of v. */
+bool gen_is_unwritable(const Value *v);
 /* Generates the statements of a graph's nodes. */
 void gen_nodes(Gen *g, const Graph *graph);
 /* A value as an array expression; `inline_ok`: a pending expression may be spliced. */

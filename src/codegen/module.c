@@ -448,12 +448,24 @@ static void print_module(Gen *g, Text *t, const Str *inputs, const Str *outputs)
     text_str(t, text_view(&body));
 }
 
+/* What callers give and get has the types of the model. */
+static void check_interface(Model *m, Value *const *values, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (gen_is_unwritable(values[i]))
+            diag_add(m->diags, OX0302, (Str){0},
+                     STR("cast it to float32 inside the model"),
+                     "\"%.*s\": JAX has no %s arrays", (int)values[i]->name.n,
+                     values[i]->name.p, dtype_info(values[i]->type.dtype)->name);
+}
+
 void codegen_module(Model *m, const CodegenOptions *options, Module *module) {
     if (!m->graph->n_outputs) {
         diag_add(m->diags, OX0201, (Str){0}, STR("name some with --outputs"),
                  "the graph has no outputs");
         return;
     }
+    check_interface(m, m->graph->inputs, m->graph->n_inputs);
+    check_interface(m, m->graph->outputs, m->graph->n_outputs);
     Gen g = {.m = m, .arena = m->arena, .options = options};
     g.used_names.arena = g.symbols.arena = g.helpers.arena = m->arena;
     g.param_keys.arena = m->arena;
