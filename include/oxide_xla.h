@@ -88,6 +88,11 @@ typedef struct OxOptions {
     const char *dump;       /* name of a pass to print the graph after, or NULL */
     bool no_load_params;    /* leave load_params out (no weights file is written) */
     OxWeightFormat weights; /* what load_params reads */
+    /* "value=N": the size that data decide of this value (NonZero, Unique, Compress,
+     * NonMaxSuppression) is at most N.  The module pads it to N, with what its docstring
+     * says, and so can be jitted. */
+    const char *const *bounds;
+    size_t bound_count;
 } OxOptions;
 
 /* Compiles the loaded model to a Python module.  NULL options mean the defaults.

@@ -119,6 +119,8 @@ static void run_options(Job *job) {
         infer_check_overrides(job->model, &(Overrides){o->shapes, o->shape_count});
     for (size_t i = 0; i < o->shape_count && diag_status(&job->c->diags) == OX_OK; i++)
         infer_override_input(job->model, str_from(o->shapes[i]));
+    for (size_t i = 0; i < o->bound_count; i++)
+        infer_bound_value(job->model, str_from(o->bounds[i]));
 }
 
 static void run_infer(Job *job) {

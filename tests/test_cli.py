@@ -317,6 +317,15 @@ def test_wrong_shape_overrides(spec, model, tmp_path):
     assert names(tmp_path) == ["net.onnx"]
 
 
+@pytest.mark.parametrize("spec", ["h=3", "nobody=1", "h", "h=0"])
+def test_wrong_bounds(spec, model, tmp_path):
+    """The result of a MatMul has a size that shapes decide."""
+    done = run("compile", model, "-o", tmp_path / "m.py", "--bound", spec)
+    assert done.returncode == USAGE
+    assert "error[OX0003]" in done.stderr
+    assert names(tmp_path) == ["net.onnx"]
+
+
 def test_nested_params(model):
     onnx.save(linear("layer0.weight"), model)
     done = run("compile", model, "-o", "-", "--params=nested", "-w", "none")

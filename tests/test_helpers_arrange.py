@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import ml_dtypes
 import numpy as np
 import pytest
 from jax.test_util import check_grads
@@ -106,3 +107,20 @@ def test_unique_in_the_order_of_the_data():
     np.testing.assert_array_equal(first, [0, 1, 3])
     np.testing.assert_array_equal(inverse, [0, 1, 1, 2, 0])
     np.testing.assert_array_equal(counts, [2, 2, 1])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize(
+    ("small", "layout"),
+    [
+        (ml_dtypes.float6_e2m3fn, (3, 0, 7.5)),
+        (ml_dtypes.float6_e3m2fn, (2, -2, 28.0)),
+    ],
+)
+def test_round_small_float(small, layout, dtype):
+    x = jnp.concatenate([jnp.linspace(-40, 40, 4001), jnp.linspace(-1, 1, 1025)])
+    x = jnp.append(x, jnp.array([0.0, -0.0, 1e-30, jnp.inf, -jnp.inf])).astype(dtype)
+    y = jax.jit(lambda x: arrange.round_small_float(x, *layout))(x)
+    assert y.dtype == dtype
+    expected = np.asarray(x).astype(np.float32).astype(small).astype(np.float32)
+    np.testing.assert_array_equal(np.asarray(y, np.float32), expected)

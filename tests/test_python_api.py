@@ -152,6 +152,18 @@ def test_shapes_and_outputs(path):
     assert again.source == compiled.source
 
 
+def test_bounds():
+    """A size that depends on data is padded, and forward jitted."""
+    text = "g (float[n] x) => (int64[1, k] y) { y = NonZero(x) }"
+    model = onnx.parser.parse_model(f'<ir_version: 10, opset_import: ["": 21]> {text}')
+    compiled = oxide_xla.compile(model, bounds={"y": 3})
+    assert "@jax.jit" in compiled.source
+    x = np.float32([0, 5, 0, 6])
+    np.testing.assert_array_equal(compiled.forward({}, x), [[1, 3, 4]])
+    with pytest.raises(oxide_xla.OxideError, match="no such value"):
+        oxide_xla.compile(model, bounds={"z": 3})
+
+
 def test_several_outputs_pickle():
     compiled = oxide_xla.compile(linear_model(outputs=("h", "y")))
     result = compiled.forward(compiled.params, X)

@@ -39,6 +39,8 @@ class Options(ctypes.Structure):
         ("dump", c_char_p),
         ("no_load_params", c_bool),
         ("weights", c_int),
+        ("bounds", POINTER(c_char_p)),
+        ("bound_count", c_size_t),
     ]
 
 

@@ -171,6 +171,7 @@ def compile(
     params: str = "flat",
     shapes: Mapping[str, Sequence[int | str]] | Sequence[str] | None = None,
     outputs: Sequence[str] | None = None,
+    bounds: Mapping[str, int] | None = None,
     weights: str = "safetensors",
     name: str | None = None,
 ) -> CompiledModel:
@@ -179,10 +180,11 @@ def compile(
     `params` is "flat" or "nested"; `weights` is what `save` writes and `load_params`
     reads: "safetensors", "npz" or "none". `shapes` overrides those of inputs, as
     {"x": (8, 3, "h", "w")} or ["x=8,3,h,w"]; `outputs` names values of the graph to
-    return instead of its outputs; `name` stands for the file where there is none.
+    return instead of its outputs; `bounds` gives the values whose size depends on data
+    the size to pad them to; `name` stands for the file where there is none.
     Raises OxideError.
     """
-    options = make_options(params, shapes, outputs, weights)
+    options = make_options(params, shapes, outputs, bounds, weights)
     handle = Handle(model, name)
     handle.check(handle.lib.ox_compile(handle.pointer, ctypes.byref(options)))
     if isinstance(model, (str, os.PathLike)):
@@ -219,7 +221,7 @@ def from_torch(
     return compile(data, **{"name": type(module).__name__, **options})
 
 
-def make_options(params, shapes, outputs, weights) -> c.Options:
+def make_options(params, shapes, outputs, bounds, weights) -> c.Options:
     """The options as the library takes them; ValueError for words it does not know."""
     for given, known in ((params, c.PARAMS), (weights, {**c.WEIGHTS, "none": 0})):
         if given not in known:
@@ -227,6 +229,7 @@ def make_options(params, shapes, outputs, weights) -> c.Options:
     if isinstance(shapes, Mapping):
         shapes = [f"{key}={','.join(map(str, dims))}" for key, dims in shapes.items()]
     shapes, outputs = list(shapes or []), list(outputs or [])
+    bounds = [f"{key}={size}" for key, size in (bounds or {}).items()]
     return c.Options(
         params=c.PARAMS[params],
         shapes=c.strings(shapes),
@@ -235,6 +238,8 @@ def make_options(params, shapes, outputs, weights) -> c.Options:
         output_count=len(outputs),
         no_load_params=weights == "none",
         weights=c.WEIGHTS.get(weights, 0),
+        bounds=c.strings(bounds),
+        bound_count=len(bounds),
     )
 
 

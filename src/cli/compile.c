@@ -16,9 +16,9 @@ typedef struct Compile {
     const Args *args;
     OxCompiler *compiler;
     OxOptions options;
-    const char **shapes, **outputs; /* what options points to */
-    char *outputs_text;             /* what outputs points to */
-    char *output, *weights;         /* paths; weights NULL: none */
+    const char **shapes, **outputs, **bounds; /* what options points to */
+    char *outputs_text;                       /* what outputs points to */
+    char *output, *weights;                   /* paths; weights NULL: none */
 } Compile;
 
 static bool is_stdio(const char *path) {
@@ -79,16 +79,21 @@ static size_t count_given(const Args *args, const char *name) {
     return n;
 }
 
+/* All values of a repeated option; NULL when memory ran out. */
+static const char **all_given(const Args *args, const char *name, size_t *n) {
+    size_t at = 0;
+    *n = count_given(args, name);
+    const char **values = calloc(*n + 1, sizeof *values);
+    for (size_t i = 0; values && i < *n; i++)
+        values[i] = args_next(args, name, &at);
+    return values;
+}
+
 static int set_shapes(Compile *job) {
-    size_t n = count_given(job->args, "shape"), at = 0;
-    job->shapes = calloc(n + 1, sizeof *job->shapes);
-    if (!job->shapes)
-        return out_of_memory();
-    for (size_t i = 0; i < n; i++)
-        job->shapes[i] = args_next(job->args, "shape", &at);
-    job->options.shapes = job->shapes;
-    job->options.shape_count = n;
-    return EXIT_OK;
+    OxOptions *o = &job->options;
+    o->shapes = job->shapes = all_given(job->args, "shape", &o->shape_count);
+    o->bounds = job->bounds = all_given(job->args, "bound", &o->bound_count);
+    return job->shapes && job->bounds ? EXIT_OK : out_of_memory();
 }
 
 /* All lists in one string, names apart by NUL. */
@@ -238,6 +243,7 @@ static int compile_run(const Args *args) {
     if (code == EXIT_OK)
         code = compile_with_options(&job);
     free(job.shapes);
+    free(job.bounds);
     free(job.outputs);
     free(job.outputs_text);
     free(job.output);
@@ -252,6 +258,8 @@ static const Option options[] = {
     {"params", 'p', "flat|nested", "params[\"a.b\"] or params[\"a\"][\"b\"]", false},
     {"weights", 'w', "safetensors|npz|none", "format of the weights file", false},
     {"shape", 's', "NAME=D,D,...", "give an input a shape; a name or ? stays open",
+     true},
+    {"bound", 'b', "NAME=N", "pad a value whose size depends on data to N, for jax.jit",
      true},
     {"outputs", 0, "NAME,NAME,...", "return these values instead of the outputs", true},
     {"dump", 0, "PASS", "print the graph after a pass to standard error", false},
@@ -268,7 +276,11 @@ const Command compile_command = {
         "the\n"
         "module goes to standard output and no weights are written.  Files appear "
         "when\n"
-        "complete, or not at all.\n",
+        "complete, or not at all.\n"
+        "\n"
+        "--bound is for the outputs of NonZero, Unique, Compress and\n"
+        "NonMaxSuppression.  What there is comes first; the module's docstring says\n"
+        "what fills the rest, and results past the bound are left out.\n",
     .options = options,
     .n_options = OX_COUNT(options),
     .min_operands = 1,

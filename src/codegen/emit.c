@@ -133,11 +133,18 @@ Node *emit_node(Emit *e) {
     return e->node;
 }
 
+/* JAX has no arrays of 6-bit floats; what Cast makes of them lies in wider ones. */
+bool gen_is_unwritable(const Value *v) {
+    const DTypeInfo *info = dtype_info(v->type.dtype);
+    return v->type.kind == TYPE_TENSOR && info->cls == DC_FLOAT && !info->python;
+}
+
 /* Strings and other constants without elements have no code. */
 static bool has_code(Emit *e, const Value *v) {
-    if (v->kind != VALUE_CONST || v->known || v->splat)
+    bool written = v->kind != VALUE_CONST || v->known || v->splat;
+    if (written && (v->def || v->kind == VALUE_INPUT || !gen_is_unwritable(v)))
         return true;
-    emit_fail(e, OX0302, "", "constant \"%.*s\" of type %s cannot be written as code",
+    emit_fail(e, OX0302, "", "tensor \"%.*s\" of type %s cannot be written as code",
               (int)v->name.n, v->name.p, dtype_info(v->type.dtype)->name);
     return false;
 }
@@ -227,6 +234,15 @@ const Expr *emit_operand(Emit *e, int i) {
     return emit_in(e, i);
 }
 
+static Str jit_hint(Emit *e) {
+    const Value *v = node_out(e->node, 0);
+    if (!e->node->op->padding || e->node->bound || !v)
+        return STR("give the value at compile time to make it jittable");
+    return arena_printf(e->g->arena,
+                        "--bound \"%.*s=N\" pads it to N, which makes it jittable",
+                        (int)v->name.n, v->name.p);
+}
+
 void emit_not_jittable(Emit *e, const char *why) {
     if (e->g->traced) {
         emit_fail(e, OX0302, "", "inside a loop or branch that JAX traces, %s", why);
@@ -235,9 +251,10 @@ void emit_not_jittable(Emit *e, const char *why) {
     Str where = node_where(e->g->m, e->node);
     Str text = arena_printf(e->g->arena, "%.*s %s", (int)where.n, where.p, why);
     size_t n = e->g->run_time.count;
-    if (n && str_eq(e->g->run_time.items[n - 1], text))
+    if (n && str_eq(e->g->run_time.items[n - 1].why, text))
         return;
-    (void)ARENA_PUSH(e->g->arena, &e->g->run_time, text);
+    RunTime reason = {text, jit_hint(e)};
+    (void)ARENA_PUSH(e->g->arena, &e->g->run_time, reason);
 }
 
 static const Expr *ints_of_known(Emit *e, const Value *v) {
@@ -336,6 +353,10 @@ const Expr *emit_let(Emit *e, const char *hint, const Expr *x) {
 
 const Expr *emit_key(Emit *e) {
     return gen_key(e->g, e->node);
+}
+
+const Expr *emit_bound(Emit *e) {
+    return e->node->bound ? ex_int(e->g->arena, e->node->bound) : NULL;
 }
 
 bool emit_wants(Emit *e, int k) {
@@ -611,8 +632,10 @@ static void gen_node(Gen *g, Node *n) {
     Emit e = {.g = g, .node = n, .outs = ARENA_ARRAY(g->arena, n->n_out, const Expr *)};
     if (!e.outs)
         return;
-    if (n->op->facts & OP_RUNTIME_SHAPE)
+    if (n->data_sized)
         emit_not_jittable(&e, "has an output whose shape depends on data");
+    if (n->bound)
+        (void)ARENA_PUSH(g->arena, &g->bounded, n);
     run_emit(&e, !has_subgraphs(n)); /* a function is not to be generated twice */
     if (e.n_spliced && is_too_wide(&e))
         unsplice(&e);

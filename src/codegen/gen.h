@@ -53,6 +53,12 @@ typedef struct NodeKey {
     const Expr *key;
 } NodeKey;
 
+/* A node that needs numbers which are only there when forward runs. */
+typedef struct RunTime {
+    Str why;
+    Str hint; /* what to do about it */
+} RunTime;
+
 typedef struct Gen {
     Model *m;
     Arena *arena;
@@ -77,9 +83,13 @@ typedef struct Gen {
         NodeKey *items;
         size_t count, cap;
     } keys;
+    struct {
+        const Node **items;
+        size_t count, cap;
+    } bounded;  /* nodes whose outputs are padded */
     int traced; /* functions around this point that JAX traces */
     struct {
-        Str *items;
+        RunTime *items;
         size_t count, cap;
     } run_time; /* why forward is not jitted */
 } Gen;
@@ -125,6 +135,8 @@ void gen_keys(Gen *g);
 
 /* ---- emit.c -------------------------------------------------------------------------- */
 
+/* No array of JAX's has the type of v. */
+bool gen_is_unwritable(const Value *v);
 /* Generates the statements of a graph's nodes. */
 void gen_nodes(Gen *g, const Graph *graph);
 /* A value as an array expression; `inline_ok`: a pending expression may be spliced. */

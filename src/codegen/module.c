@@ -280,6 +280,23 @@ static void describe(Text *t, const char *title, Value *const *values, const Str
     }
 }
 
+/* What the padding is, since callers must tell it from results. */
+static void describe_bounds(const Gen *g, Text *t) {
+    if (g->bounded.count)
+        text_lit(t, "\nBounded sizes, padded after what there is:\n");
+    for (size_t i = 0; i < g->bounded.count; i++) {
+        const Node *n = g->bounded.items[i];
+        const char *before = "    ";
+        for (uint32_t k = 0; k < n->n_out; k++) {
+            if (!n->out[k])
+                continue;
+            text_printf(t, "%s%.*s", before, (int)n->out[k]->name.n, n->out[k]->name.p);
+            before = ", ";
+        }
+        text_printf(t, ": %lld with %s\n", (long long)n->bound, n->op->padding);
+    }
+}
+
 static void print_module_docstring(Gen *g, Text *t, const Str *inputs,
                                    const Str *outputs) {
     const Graph *graph = g->m->graph;
@@ -292,6 +309,7 @@ static void print_module_docstring(Gen *g, Text *t, const Str *inputs,
         text_lit(&doc, "\nRandom numbers come from key, which jax.random.key makes.\n");
     describe(&doc, "Inputs:", graph->inputs, inputs, graph->n_inputs);
     describe(&doc, "Outputs:", graph->outputs, outputs, graph->n_outputs);
+    describe_bounds(g, &doc);
     if (g->m->graph->doc.n)
         text_printf(&doc, "\n%.*s\n", (int)graph->doc.n, graph->doc.p);
     print_docstring(t, 0, text_view(&doc));
@@ -316,7 +334,7 @@ static void print_forward(Gen *g, Text *t, const Str *inputs) {
     for (size_t i = 0; i < g->run_time.count; i++) {
         Text why = {.arena = g->arena};
         text_lit(&why, "Not jitted: ");
-        text_str(&why, g->run_time.items[i]);
+        text_str(&why, g->run_time.items[i].why);
         print_comment(t, 1, text_view(&why));
     }
     if (g->run_time.count)
@@ -432,12 +450,24 @@ static void print_module(Gen *g, Text *t, const Str *inputs, const Str *outputs)
     text_str(t, text_view(&body));
 }
 
+/* What callers give and get has the types of the model. */
+static void check_interface(Model *m, Value *const *values, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (gen_is_unwritable(values[i]))
+            diag_add(m->diags, OX0302, (Str){0},
+                     STR("cast it to float32 inside the model"),
+                     "\"%.*s\": JAX has no %s arrays", (int)values[i]->name.n,
+                     values[i]->name.p, dtype_info(values[i]->type.dtype)->name);
+}
+
 void codegen_module(Model *m, const CodegenOptions *options, Module *module) {
     if (!m->graph->n_outputs) {
         diag_add(m->diags, OX0201, (Str){0}, STR("name some with --outputs"),
                  "the graph has no outputs");
         return;
     }
+    check_interface(m, m->graph->inputs, m->graph->n_inputs);
+    check_interface(m, m->graph->outputs, m->graph->n_outputs);
     Gen g = {.m = m, .arena = m->arena, .options = options};
     g.used_names.arena = g.symbols.arena = g.helpers.arena = m->arena;
     g.param_keys.arena = g.tensors.arena = m->arena;
@@ -458,8 +488,7 @@ void codegen_module(Model *m, const CodegenOptions *options, Module *module) {
     Text t = {.arena = m->arena};
     print_module(&g, &t, inputs, outputs);
     for (size_t i = 0; i < g.run_time.count; i++)
-        diag_add(m->diags, OX0502, g.run_time.items[i],
-                 STR("give the value at compile time to make it jittable"),
+        diag_add(m->diags, OX0502, g.run_time.items[i].why, g.run_time.items[i].hint,
                  "forward is not jitted");
     *module = (Module){text_view(&t), g.params.items, g.params.count};
 }

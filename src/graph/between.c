@@ -110,6 +110,7 @@ static Value *copy_value(Between *b, const Value *v, Graph *g) {
     copy->known = v->known;
     copy->splat = v->splat;
     copy->generated_name = v->generated_name;
+    copy->bound = v->bound;
     if (v->kind != VALUE_NODE)
         copy->type = v->type;
     if (v->id < b->count)

@@ -68,6 +68,7 @@ typedef struct Value {
                              still name this one: see value_final */
     const Type *declared; /* what value_info or the output says; NULL: nothing */
     Str note;             /* a remark on an output of the model for its docstring */
+    int64_t bound;        /* the user's, of a size that data decide; 0: none */
 } Value;
 
 typedef struct Attr {
@@ -86,8 +87,10 @@ struct Node {
     uint32_t n_in, n_out;
     Attr *attrs;
     uint32_t n_attrs;
-    uint32_t index; /* position in the file, for messages */
-    bool concrete;  /* control flow that Python must run: JAX cannot trace it */
+    uint32_t index;  /* position in the file, for messages */
+    int64_t bound;   /* of its outputs that inference has made their size; 0: none */
+    bool data_sized; /* the size of an output depends on data, without a bound */
+    bool concrete;   /* control flow that Python must run: JAX cannot trace it */
     Graph *graph;
     Str scope;            /* of the inlined function it came from; "" at top level */
     const Node *original; /* what it is a copy of; NULL: it is none */

@@ -86,7 +86,7 @@ static void emit_max_roi_pool(Emit *e) {
 
 static void infer_suppression(Model *m, Node *n) {
     Shape s = {.rank = 2};
-    s.d[0] = fresh_dim(m, n, 0, 0);
+    s.d[0] = data_dim(m, n, 0, 0);
     s.d[1] = dim_int(3);
     set_type(m, n, 0, DT_INT64, &s);
 }
@@ -110,6 +110,8 @@ static const Expr *limit(Emit *e) {
         return ex_int(emit_arena(e), 0);
     if (count.n == 1)
         return ex_int(emit_arena(e), count.v[0]);
+    if (n->bound)
+        emit_not_jittable(e, "needs max_output_boxes_per_class at run time");
     return EX(emit_arena(e), "$0.item()", emit_in(e, 2));
 }
 
@@ -121,7 +123,8 @@ static void emit_suppression(Emit *e) {
     call = call_with(e, call, "iou_threshold", threshold(e, "iou_threshold", 3));
     call = call_with(e, call, "score_threshold", threshold(e, "score_threshold", 4));
     bool centered = attr_int(emit_node(e), "center_point_box") != 0;
-    emit_out(e, 0, call_with(e, call, "centered", centered ? ex_bool(a, true) : NULL));
+    call = call_with(e, call, "centered", centered ? ex_bool(a, true) : NULL);
+    emit_out(e, 0, call_with(e, call, "size", emit_bound(e)));
 }
 
 /* ---- table ------------------------------------------------------------------------- */
@@ -143,8 +146,8 @@ static const OpDef ops[] = {
      .infer = infer_max_roi_pool, .emit = emit_max_roi_pool},
     {.name = "NonMaxSuppression", .since = 10,
      .in = "boxes scores max_output_boxes_per_class? iou_threshold? score_threshold?",
-     .out = "selected_indices", .facts = OP_RUNTIME_SHAPE,
-     .attrs = {INT("center_point_box", 0)},
+     .out = "selected_indices",
+     .padding = "rows of -1", .attrs = {INT("center_point_box", 0)},
      .infer = infer_suppression, .emit = emit_suppression},
 };
 /* clang-format on */

@@ -115,8 +115,14 @@ static double float8_max(DType t) {
     }
 }
 
+static bool is_float6(DType t) {
+    return t == DT_FLOAT6E2M3 || t == DT_FLOAT6E3M2;
+}
+
+/* Values of 6 bits lie in arrays of wider floats. */
 static bool is_wide_float(DType t) {
-    return t == DT_FLOAT || t == DT_DOUBLE || t == DT_FLOAT16 || t == DT_BFLOAT16;
+    return is_float6(t) || t == DT_FLOAT || t == DT_DOUBLE || t == DT_FLOAT16 ||
+           t == DT_BFLOAT16;
 }
 
 static const Expr *emit_cast_e8m0(Emit *e, const Expr *x) {
@@ -130,6 +136,17 @@ static const Expr *emit_cast_e8m0(Emit *e, const Expr *x) {
     if (attr_int(n, "saturate") == 0)
         call = ex_with_arg(a, call, ex_keyword(a, STR("saturate"), ex_bool(a, false)));
     return call;
+}
+
+/* As ml_dtypes: to the nearest value, ties to even, the largest where it is too large. */
+static const Expr *round_float6(Emit *e, DType from, DType to, const Expr *x) {
+    Arena *a = emit_arena(e);
+    if (!is_wide_float(from))
+        x = EX(a, "$0.astype(jnp.float32)", x);
+    return EX(a,
+              to == DT_FLOAT6E2M3 ? "round_small_float($0, 3, 0, 7.5)"
+                                  : "round_small_float($0, 2, -2, 28.0)",
+              x);
 }
 
 static void emit_cast(Emit *e) {
@@ -151,6 +168,10 @@ static void emit_cast(Emit *e) {
     }
     if (is_wide_float(from) && dtype_is_int(to) && dtype_info(to)->bits < 8)
         x = EX(a, "$0.astype(jnp.int32)", x); /* wraps around, as the reference does */
+    if (is_float6(to)) {
+        emit_out(e, 0, round_float6(e, from, to, x));
+        return;
+    }
     double max = float8_max(to);
     if ((max > 0 || to == DT_FLOAT8E8M0) && from != DT_BOOL && !is_wide_float(from))
         x = EX(a, "$0.astype($1)", x, emit_dtype(e, DT_FLOAT));

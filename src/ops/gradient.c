@@ -133,7 +133,8 @@ static void emit_gradient(Emit *e) {
     const Expr *function = emit_subgraph(e, f, "objective", true);
     if (!scalar)
         function = EX(a, "summed($0)", function);
-    const Expr *grad = EX(a, "jax.grad($0$(, argnums=$1))", function, argnums(e, &only));
+    const Expr *grad =
+        EX(a, "jax.grad($0$(, argnums=$1))", function, argnums(e, &only));
     const Expr *call = ex_call(a, grad, args, n->n_in);
     if (only < 0)
         emit_outs(e, call);

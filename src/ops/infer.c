@@ -82,6 +82,20 @@ void fresh_sizes(Model *m, Node *n, Shape *s, uint64_t unknown, int first) {
             s->d[i] = fresh_dim(m, n, 0, first + i);
 }
 
+/* ---- sizes that data decide --------------------------------------------------------
+ */
+
+Dim data_dim(Model *m, Node *n, int out, int axis) {
+    for (uint32_t k = 0; k < n->n_out; k++) {
+        int64_t bound = n->out[k] ? n->out[k]->bound : 0;
+        if (bound && n->bound && bound != n->bound)
+            node_error(m, n, OX0003, "", "its outputs are bounded differently");
+        n->bound = bound ? bound : n->bound;
+    }
+    n->data_sized = !n->bound;
+    return n->bound ? dim_int(n->bound) : fresh_dim(m, n, out, axis);
+}
+
 /* ---- broadcasting ------------------------------------------------------------------
  */
 

@@ -191,9 +191,9 @@ static bool has_graphs(const Node *n) {
 }
 
 static bool node_needs_numbers(const Node *n) {
-    if (!n->op || n->concrete || n->op->facts & OP_RUNTIME_SHAPE)
+    if (!n->op || n->concrete || n->data_sized)
         return true;
-    if (has_graphs(n))
+    if (has_graphs(n) || n->bound)
         return false;
     const char *at = n->op->fixed;
     for (OpSlot slot; op_spec_next(&at, &slot);) {

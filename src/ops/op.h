@@ -26,19 +26,18 @@ typedef enum OpFact {
     OP_IDENTITY = 1 << 2,    /* output 0 is input 0 */
     OP_IMPURE = 1 << 3,      /* random: never merged, never moved */
     OP_ELEMENTWISE = 1 << 4, /* unary, shape and layout preserving */
-    OP_RUNTIME_SHAPE = 1 << 5, /* output shape depends on data: never under jit */
-    OP_CONSTANT = 1 << 6,      /* its output is its value* attribute; import makes it a
+    OP_CONSTANT = 1 << 5,    /* its output is its value* attribute; import makes it a
                                  VALUE_CONST or VALUE_PARAM and no node remains */
-    OP_MOVES = 1 << 7,         /* every element of output 0 is an element of input 0 */
-    OP_UNIT0 = 1 << 8,         /* x op 0 is x; 0 op x too when commutative */
-    OP_UNIT1 = 1 << 9,         /* x op 1 is x; 1 op x too when commutative */
-    OP_REFUSED = 1 << 10,      /* known only to say why it cannot be compiled */
-    OP_ON_INTS = 1 << 11,      /* its code works on Python numbers of one type, too */
-    OP_CONTAINERS = 1 << 12,   /* takes sequences and optionals, not tensors only */
-    OP_SELECTS = 1 << 13,      /* each element is one of input 1 or of input 2 */
-    OP_KEEPS = 1 << 14,        /* output 0 is input 0 when it has the same type */
-    OP_RESHAPES = 1 << 15,     /* output 0 is input 0 in row-major order, reshaped */
-    OP_ROWS = 1 << 16,         /* all but the last axis of input 0, or those before the
+    OP_MOVES = 1 << 6,       /* every element of output 0 is an element of input 0 */
+    OP_UNIT0 = 1 << 7,       /* x op 0 is x; 0 op x too when commutative */
+    OP_UNIT1 = 1 << 8,       /* x op 1 is x; 1 op x too when commutative */
+    OP_REFUSED = 1 << 9,     /* known only to say why it cannot be compiled */
+    OP_ON_INTS = 1 << 10,    /* its code works on Python numbers of one type, too */
+    OP_CONTAINERS = 1 << 11, /* takes sequences and optionals, not tensors only */
+    OP_SELECTS = 1 << 12,    /* each element is one of input 1 or of input 2 */
+    OP_KEEPS = 1 << 13,      /* output 0 is input 0 when it has the same type */
+    OP_RESHAPES = 1 << 14,   /* output 0 is input 0 in row-major order, reshaped */
+    OP_ROWS = 1 << 15,       /* all but the last axis of input 0, or those before the
                                  attribute axis, are independent */
 } OpFact;
 
@@ -108,6 +107,9 @@ typedef struct OpDef {
     /* Gives the node the subgraphs that its attributes only name; called once, before
        inference, when all nodes of its graph have their operators. */
     void (*expand)(Model *m, Node *n);
+    /* What fills an output up to the size that --bound gives; NULL: no output has a
+       size that data decide.  Such dimensions come from data_dim. */
+    const char *padding;
     /* The subgraph without inputs that the node is known to stand for; NULL: none. */
     Graph *(*inlined)(const Node *n);
     /* A value made before that output 0 always equals; NULL: none. */
@@ -220,6 +222,8 @@ void set_rank(Model *m, Node *n, int out, DType dtype, int rank);
 Dim fresh_dim(Model *m, Node *n, int out, int axis);
 /* The unknown ones of get_sizes become dimensions of output 0, from axis `first` on. */
 void fresh_sizes(Model *m, Node *n, Shape *s, uint64_t unknown, int first);
+/* The same for a size that data decide, unless the user has bounded it. */
+Dim data_dim(Model *m, Node *n, int out, int axis);
 /* numpy broadcasting of s and t into s; a dimension that cannot be decided is fresh for
  * output 0.  Reports OX0401 when they do not fit. */
 bool broadcast_shape(Model *m, Node *n, Shape *s, const Shape *t);
@@ -299,6 +303,8 @@ bool emit_wants(Emit *e, int k);
 /* Reports that this form cannot be compiled (usually OX0302), with a hint. */
 void emit_fail(Emit *e, DiagCode code, const char *hint, const char *fmt, ...)
     OX_PRINTF(4, 5);
+/* The size that a bounded output is padded to; NULL: there is no bound. */
+const Expr *emit_bound(Emit *e);
 /* Turns jit off; `why` completes "node ... " in a comment of the file. */
 void emit_not_jittable(Emit *e, const char *why);
 /* A parameter or result of a local function: consecutive inputs or outputs of its

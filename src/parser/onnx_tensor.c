@@ -54,8 +54,7 @@ Str tensor_where(Arena *arena, const Tensor *t) {
 
 bool tensor_size(DType dtype, int64_t count, size_t *size) {
     uint64_t n = (uint64_t)count, bits = (uint64_t)dtype_info(dtype)->bits;
-    uint64_t per_byte = bits && bits < 8 ? 8 / bits : 1;
-    uint64_t bytes = per_byte > 1 ? n / per_byte + (n % per_byte != 0) : n;
+    uint64_t bytes = bits && bits < 8 ? n / 8 * bits + (n % 8 * bits + 7) / 8 : n;
     if (bits > 8 && __builtin_mul_overflow(n, bits / 8, &bytes))
         return false;
     *size = (size_t)bytes;
@@ -115,7 +114,8 @@ static TypedField typed_field(DType dtype) {
     case DT_UINT32:
     case DT_UINT64:
         return (TypedField){11, WIRE_VARINT, bits / 8};
-    default: /* int32_data; an entry holds a whole byte of 2- and 4-bit elements */
+    default: /* int32_data; an entry holds a whole byte of 2- and 4-bit elements, and
+                one of 6 bits: see pack_6_bits */
         return (TypedField){5, WIRE_VARINT, bits < 8 ? 1 : bits / 8};
     }
 }
@@ -178,10 +178,32 @@ static bool fill_typed(Decoder *d, Str body, TypedField want, DType dtype, char 
     return true;
 }
 
+/* Elements with a byte each move together, the first in the lowest bits. */
+static bool pack_6_bits(Decoder *d, Tensor *t) {
+    char *data = (char *)(uintptr_t)t->data.p;
+    uint64_t pending = 0;
+    unsigned bits = 0;
+    size_t size = 0;
+    for (size_t i = 0; i < (size_t)t->count; i++) {
+        if ((unsigned char)data[i] > 63)
+            return report(d, t, "an entry does not fit in 6 bits");
+        pending |= (uint64_t)data[i] << bits;
+        for (bits += 6; bits >= 8; bits -= 8, pending >>= 8)
+            data[size++] = (char)(pending & 255);
+    }
+    if (bits)
+        data[size++] = (char)pending;
+    t->data.n = size;
+    return true;
+}
+
 static bool normalise_typed(Decoder *d, Tensor *t, Str body, size_t need) {
     TypedField field = typed_field(t->dtype);
     uint64_t have = 0;
     Str last = {0};
+    bool packs = dtype_info(t->dtype)->bits == 6;
+    if (packs)
+        need = (size_t)t->count;
     if (!typed_bytes(body, field, &have, &last))
         return report(d, t, "packed values end within an element");
     if (have != need)
@@ -193,7 +215,8 @@ static bool normalise_typed(Decoder *d, Tensor *t, Str body, size_t need) {
     }
     char *data = arena_alloc(d->arena, need);
     t->data = (Str){data, need};
-    return data && fill_typed(d, body, field, t->dtype, data);
+    bool filled = data && fill_typed(d, body, field, t->dtype, data);
+    return filled && packs ? pack_6_bits(d, t) : filled;
 }
 
 /* --- external data -------------------------------------------------------------- */

@@ -37,11 +37,19 @@ static int64_t position(const PbSparse *s, int64_t count, int64_t i) {
     return at;
 }
 
-static unsigned char bits_at(const char *data, int64_t i, unsigned bits) {
-    unsigned per_byte = 8 / bits;
-    unsigned shift = (unsigned)(i % per_byte) * bits;
-    return (unsigned char)((unsigned char)data[i / per_byte] >> shift &
-                           ((1U << bits) - 1));
+/* Where element i of less than 8 bits begins: a byte, and a bit in it. */
+static int64_t byte_of(int64_t i, unsigned bits, unsigned *shift) {
+    *shift = (unsigned)(i % 8) * bits % 8;
+    return i / 8 * bits + (int64_t)((unsigned)(i % 8) * bits / 8);
+}
+
+static unsigned bits_at(const char *data, int64_t i, unsigned bits) {
+    unsigned shift;
+    const char *byte = data + byte_of(i, bits, &shift);
+    unsigned word = (unsigned char)byte[0];
+    if (shift + bits > 8)
+        word |= (unsigned)(unsigned char)byte[1] << 8;
+    return word >> shift & ((1U << bits) - 1);
 }
 
 static void put(char *dense, int64_t at, const Tensor *values, int64_t i) {
@@ -50,10 +58,12 @@ static void put(char *dense, int64_t at, const Tensor *values, int64_t i) {
         memcpy(dense + at * (bits / 8), values->data.p + i * (bits / 8), bits / 8);
         return;
     }
-    unsigned char value = bits_at(values->data.p, i, bits);
-    unsigned shift = (unsigned)(at % (8 / bits)) * bits;
-    char *byte = &dense[at / (8 / bits)];
-    *byte = (char)((unsigned char)*byte | value << shift);
+    unsigned shift;
+    char *byte = dense + byte_of(at, bits, &shift);
+    unsigned word = bits_at(values->data.p, i, bits) << shift;
+    byte[0] = (char)((unsigned char)byte[0] | (word & 255));
+    if (word > 255)
+        byte[1] = (char)((unsigned char)byte[1] | word >> 8);
 }
 
 static const char *fill(const PbSparse *s, int64_t count, char *dense) {

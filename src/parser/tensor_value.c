@@ -33,6 +33,10 @@ static FloatFormat float_format(DType dtype) {
         return (FloatFormat){5, 2, 15, IEEE_INF_NAN};
     case DT_FLOAT8E5M2FNUZ:
         return (FloatFormat){5, 2, 16, MINUS_ZERO_NAN};
+    case DT_FLOAT6E2M3:
+        return (FloatFormat){2, 3, 1, NOTHING_RESERVED};
+    case DT_FLOAT6E3M2:
+        return (FloatFormat){3, 2, 3, NOTHING_RESERVED};
     default:
         return (FloatFormat){2, 1, 1, NOTHING_RESERVED}; /* FLOAT4E2M1 */
     }
@@ -71,10 +75,10 @@ static uint64_t element_bits(const Tensor *t, int64_t i) {
     unsigned bits = (unsigned)dtype_info(t->dtype)->bits;
     size_t k = (size_t)i;
     if (bits < 8) {
-        size_t per_byte = 8 / bits;
-        unsigned shift = (unsigned)(k % per_byte) * bits;
-        unsigned byte = (unsigned char)t->data.p[k / per_byte];
-        return byte >> shift & ((1u << bits) - 1);
+        size_t at = k / 8 * bits + k % 8 * bits / 8;
+        unsigned shift = (unsigned)(k % 8 * bits % 8);
+        bool spans = shift + bits > 8;
+        return load_le(t->data.p + at, 1 + spans) >> shift & ((1u << bits) - 1);
     }
     size_t stride = bits / 8;
     bool complex = dtype_info(t->dtype)->cls == DC_COMPLEX;

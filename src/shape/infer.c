@@ -99,6 +99,8 @@ void infer_node(Model *m, Node *n) {
         n->out[i]->type = (Type){.rank = -1};
         n->out[i]->known = n->out[i]->splat = n->out[i]->partly = NULL;
     }
+    n->bound = 0;
+    n->data_sized = false;
     bool sound = n->op && node_check(m, n);
     if (sound && n->op->infer)
         n->op->infer(m, n);
@@ -113,6 +115,8 @@ void infer_node(Model *m, Node *n) {
             drop_overflow(m, n->out[i]);
         if (n->out[i]->declared)
             use_declared(m, n, n->out[i]);
+        if (n->out[i]->bound && !n->bound && sound)
+            infer_bound_error(m, node_where(m, n), n->out[i]);
     }
 }
 
@@ -130,4 +134,5 @@ void infer_subgraph(Model *m, Graph *g) {
 void infer_model(Model *m) {
     ops_bind(m);
     infer_subgraph(m, m->graph);
+    infer_check_bounds(m);
 }

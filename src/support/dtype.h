@@ -34,7 +34,9 @@
     X(FLOAT4E2M1,      23, "float4_e2m1fn",        4, DC_FLOAT,   NULL,   "jnp.float4_e2m1fn") \
     X(FLOAT8E8M0,      24, "float8_e8m0fnu",       8, DC_FLOAT,   "F8_E8M0", "jnp.float8_e8m0fnu") \
     X(UINT2,           25, "uint2",                2, DC_UINT,    NULL,   "jnp.uint2")     \
-    X(INT2,            26, "int2",                 2, DC_INT,     NULL,   "jnp.int2")
+    X(INT2,            26, "int2",                 2, DC_INT,     NULL,   "jnp.int2")      \
+    X(FLOAT6E2M3,      27, "float6_e2m3fn",        6, DC_FLOAT,   NULL,   NULL)            \
+    X(FLOAT6E3M2,      28, "float6_e3m2fn",        6, DC_FLOAT,   NULL,   NULL)
 /* clang-format on */
 
 typedef enum DType {

@@ -76,6 +76,8 @@ static void typed_fields_become_raw(void **state) {
         {DT_FLOAT4E2M1, 1, 5, {0x02}, 1, {"\x02", 1}},
         {DT_UINT2, 4, 5, {0xe4}, 1, {"\xe4", 1}},
         {DT_INT2, 5, 5, {0xe4, 0x01}, 2, {"\xe4\x01", 2}},
+        {DT_FLOAT6E2M3, 2, 5, {0x08, 0x3f}, 2, {"\xc8\x0f", 2}},
+        {DT_FLOAT6E3M2, 3, 5, {1, 2, 0x3f}, 3, {"\x81\xf0\x03", 3}},
         {DT_INT64,
          2,
          7,
@@ -183,7 +185,7 @@ static void malformed_tensors_are_errors(void **state) {
         {8, {2, 1}, 6, {"one", 3}, "the number of strings does not match the shape"},
         {8, {2, 1}, 9, {"raw", 3}, "strings cannot be in raw_data or external data"},
         {0, {1, 1}, 9, {"1", 1}, "element type 0 is not known"},
-        {27, {1, 1}, 9, {"1", 1}, "element type 27 is not known"},
+        {29, {1, 1}, 9, {"1", 1}, "element type 29 is not known"},
         {3, {1, 1}, 3, {"", 0}, "tensors in segments are not supported"},
     };
     for (size_t i = 0; i < OX_COUNT(cases); i++) {
@@ -269,6 +271,8 @@ static void elements_as_numbers(void **state) {
          4},
         {DT_FLOAT8E8M0, {"\x7f\x80\x00\xff", 4}, {1, 2, 5.877471754111438e-39, NAN}, 4},
         {DT_FLOAT4E2M1, {"\x10\xf7", 2}, {0, 0.5, 6, -6}, 4},
+        {DT_FLOAT6E2M3, {"\xc8\x1f\x28", 3}, {1, -7.5, 0.125, 1.25}, 4},
+        {DT_FLOAT6E3M2, {"\xcc\x1f\x10", 3}, {1, -28, 0.0625, 0.25}, 4},
         {DT_UINT4, {"\x1f\x08", 2}, {15, 1, 8, 0}, 4},
         {DT_INT4, {"\x1f\x78", 2}, {-1, 1, -8, 7}, 4},
         {DT_UINT2, {"\xe4", 1}, {0, 1, 2, 3}, 4},

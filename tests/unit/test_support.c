@@ -261,7 +261,7 @@ static void a_refused_map_keeps_its_entries(void **state) {
 static void dtypes_have_their_onnx_numbers(void **state) {
     (void)state;
     assert_int_equal(dtype_from_onnx(1), DT_FLOAT);
-    assert_int_equal(dtype_from_onnx(26), DT_INT2);
+    assert_int_equal(dtype_from_onnx(28), DT_FLOAT6E3M2);
     assert_int_equal(dtype_from_onnx(0), DT_UNDEFINED);
     assert_int_equal(dtype_from_onnx(-1), DT_UNDEFINED);
     assert_int_equal(dtype_from_onnx(DT_COUNT), DT_UNDEFINED);

@@ -126,3 +126,14 @@ def bitcast_64(x, dtype):
     if not jax.config.jax_enable_x64:
         raise TypeError("the bits of 64-bit types need jax_enable_x64")
     return jax.lax.bitcast_convert_type(x, dtype)
+
+
+def round_small_float(x, mantissa, exponent, most):
+    """The values of a small float type nearest to x, ties to even, without infinities.
+
+    It has that many bits of mantissa, and is normal from 2**exponent on.
+    """
+    x = jnp.clip(x, -most, most)
+    _, scale = jnp.frexp(x)
+    step = jnp.ldexp(jnp.ones_like(x), jnp.maximum(scale - 1, exponent) - mantissa)
+    return jnp.round(x / step) * step

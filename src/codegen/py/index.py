@@ -34,21 +34,32 @@ def tensor_scatter(cache, update, start=None, axis=-2, mode="linear"):
     return jnp.moveaxis(cache, 1, axis)
 
 
-def non_zero(x):
-    """Indices of the elements that are not zero, one row for each axis."""
+def non_zero(x, size=None):
+    """Indices of the elements that are not zero, one row for each axis.
+
+    With a size there are that many columns; those left over hold the shape of x.
+    """
     if x.ndim == 0:
-        return jnp.zeros((0, int(x != 0)), int)
-    return jnp.stack(jnp.nonzero(x))
+        return jnp.zeros((0, int(x != 0) if size is None else size), int)
+    return jnp.stack(jnp.nonzero(x, size=size, fill_value=x.shape))
 
 
-def unique_elements(x, axis=None, sort=True):
-    """Unique elements, where each is first, which each element is, and how many."""
+def unique_elements(x, axis=None, sort=True, size=None):
+    """Unique elements, where each is first, which each element is, and how many.
+
+    With a size there are that many; those left over are the smallest, counted 0 times.
+    """
     values, first, inverse, counts = jnp.unique(
-        x, return_index=True, return_inverse=True, return_counts=True, axis=axis
+        x,
+        return_index=True,
+        return_inverse=True,
+        return_counts=True,
+        axis=axis,
+        size=size,
     )
     inverse = inverse.reshape(-1)
     if not sort:
-        order = jnp.argsort(first)
+        order = jnp.argsort(jnp.where(counts > 0, first, x.size))
         values = jnp.take(values, order, axis=0 if axis is None else axis)
         first, counts = first[order], counts[order]
         inverse = jnp.argsort(order)[inverse]

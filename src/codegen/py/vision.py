@@ -260,12 +260,18 @@ def select_boxes(boxes, scores, count, iou_threshold):
 
 
 def non_max_suppression(
-    boxes, scores, count, iou_threshold=0.0, score_threshold=None, centered=False
+    boxes,
+    scores,
+    count,
+    iou_threshold=0.0,
+    score_threshold=None,
+    centered=False,
+    size=None,
 ):
     """Rows (image, class, box) of the boxes that select_boxes picks.
 
     boxes (N, B, 4) are two corners, or (x, y, width, height) when centered; scores are
-    (N, classes, B).
+    (N, classes, B).  With a size there are that many rows; those left over are -1.
     """
     if centered:
         center, half = boxes[..., 1::-1], boxes[..., :1:-1] / 2
@@ -277,11 +283,12 @@ def non_max_suppression(
         scores = jnp.where(scores > score_threshold, scores, -jnp.inf)
     count = min(count, boxes.shape[1])
     if count <= 0:
-        return jnp.zeros((0, 3), int)
+        return jnp.full((size or 0, 3), -1, int)
 
     def per_image(boxes, scores):
         return jax.vmap(lambda s: select_boxes(boxes, s, count, iou_threshold))(scores)
 
     picks = jax.vmap(per_image)(boxes, scores)
-    image, label, rank = jnp.nonzero(picks >= 0)
-    return jnp.stack([image, label, picks[image, label, rank]], -1)
+    image, label, rank = jnp.nonzero(picks >= 0, size=size, fill_value=-1)
+    rows = jnp.stack([image, label, picks[image, label, rank]], -1)
+    return jnp.where(image[:, None] >= 0, rows, -1)
