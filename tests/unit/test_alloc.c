@@ -101,13 +101,13 @@ static OxStatus run_batch(const OxAllocator *hook, const char *bytes, size_t n) 
 
 typedef OxStatus Run(const OxAllocator *hook, const char *bytes, size_t n);
 
-static void fail_each(Run *run, const char *fixture) {
+static void fail_each(Run *compile, const char *fixture) {
     Bytes b = read_fixture(fixture);
     size_t fail_at = 1;
     for (;; fail_at++) {
         Failing f = {.fail_at = fail_at};
         OxAllocator hook = {failing_resize, &f};
-        OxStatus status = run(&hook, b.p, b.n);
+        OxStatus status = compile(&hook, b.p, b.n);
         assert_int_equal(f.live, 0);
         if (f.calls < fail_at) {
             assert_int_equal(status, OX_OK);
