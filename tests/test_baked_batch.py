@@ -109,6 +109,17 @@ ALLOWED = {
         ("Transpose", "p", "y", {"perm": [1, 0, 2]}),
         y=[1, T, D],
     ),
+    "sum over the sequence": baked(
+        ("CumSum", "x axis", "y"), axis=np.array(1), y=[1, T, D]
+    ),
+    "recurrence": baked(
+        ("Transpose", "x", "t", {"perm": [1, 0, 2]}),
+        ("GRU", "t w r", "all last", {"hidden_size": 4}),
+        ("Transpose", "last", "y", {"perm": [1, 0, 2]}),
+        w=weight(1, 12, D),
+        r=weight(1, 12, 4),
+        y=[1, 1, 4],
+    ),
     "one position": baked(("Gather", "x i", "y", {"axis": 1}), i=ints(2), y=[1, 1, D]),
 }
 
@@ -211,6 +222,22 @@ REFUSED = {
     "joined rows": (baked(("Concat", "x x", "y", {"axis": 0})), "Concat:y"),
     "repeated rows": (baked(("Tile", "x n", "y"), n=ints(2, 1, 1)), "Tile:y"),
     "over the rows": (baked(("Softmax", "x", "y", {"axis": 0})), "Softmax:y"),
+    "sum over the rows": (
+        baked(("CumSum", "x a", "y"), a=np.array(0)),
+        "CumSum:y",
+    ),
+    "statistics of the rows": (
+        baked(("MeanVarianceNormalization", "x", "y", {"axes": [0, 1]})),
+        "MeanVarianceNormalization:y",
+    ),
+    "normalised with the rows": (
+        baked(
+            ("Transpose", "x", "t", {"perm": [1, 0, 2]}),
+            ("LayerNormalization", "t scale", "y", {"axis": 1}),
+            scale=weight(1, D),
+        ),
+        "LayerNormalization:y",
+    ),
     "mean of rows": (
         baked(("ReduceMean", "x a", "y"), a=ints(0)),
         "ReduceMean:y",
@@ -230,6 +257,18 @@ REFUSED = {
             ("If", "c", "y", {"then_branch": BRANCH, "else_branch": BRANCH}),
         ),
         "ReduceSum:s",
+    ),
+    "a first state for one": (
+        baked(
+            ("Transpose", "x", "t", {"perm": [1, 0, 2]}),
+            ("GRU", "t w r b l h", "all y", {"hidden_size": 4}),
+            w=weight(1, 12, D),
+            r=weight(1, 12, 4),
+            b=weight(1, 24),
+            l=np.array([T], np.int32),
+            h=weight(1, 1, 4),
+        ),
+        "GRU:all y",
     ),
     "a weight of one row": (
         baked(("MatMul", "w x", "y"), x=(1, T), w=weight(1, 1)),

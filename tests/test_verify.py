@@ -1,5 +1,6 @@
 """`oxide_xla verify`: what it compares, what it tolerates, and whom it blames."""
 
+import io
 import os
 import re
 import subprocess
@@ -11,9 +12,10 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from rich.console import Console
 
 import oxide_xla
-from oxide_xla.verify import VerifyError, cli, inputs, metrics, verify
+from oxide_xla.verify import VerifyError, cli, inputs, metrics, report, verify
 from oxide_xla.verify.network import Network
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -72,10 +74,10 @@ def planted(old, new):
 @pytest.mark.parametrize("against", ["onnxruntime", "reference"])
 @pytest.mark.parametrize("name", ["attention", "conv_bn_relu", "dtype_mix"])
 def test_fixtures_agree(name, against):
-    report = verify(FIXTURES / f"{name}.onnx", against=against)
-    assert report.passed, report.rows
-    assert all(row.tolerance >= row.max_abs for row in report.rows)
-    assert report.first is None
+    found = verify(FIXTURES / f"{name}.onnx", against=against)
+    assert found.passed, found.rows
+    assert all(row.tolerance >= row.max_abs for row in found.rows)
+    assert found.first is None
 
 
 def test_the_columns_of_equal_outputs():
@@ -86,32 +88,32 @@ def test_the_columns_of_equal_outputs():
 
 
 def test_gradients_agree_with_differences():
-    report = verify(FIXTURES / "gelu_mlp.onnx", grad=True)
-    assert report.passed, report.gradients
-    assert {"up.weight", "down.bias", "x"} <= {row.name for row in report.gradients}
+    found = verify(FIXTURES / "gelu_mlp.onnx", grad=True)
+    assert found.passed, found.gradients
+    assert {"up.weight", "down.bias", "x"} <= {row.name for row in found.gradients}
 
 
 def test_a_wrong_gradient_fails():
     """The value is right; only what jax.grad sees is not."""
     compile = planted("jnp.tanh(", "(lambda t: jax.lax.stop_gradient(jnp.tanh(t)))(")
-    report = verify(network_with_tanh(), grad=True, compile=compile)
-    assert all(row.passed for row in report.rows)
-    failed = {row.name for row in report.gradients if not row.passed}
+    found = verify(network_with_tanh(), grad=True, compile=compile)
+    assert all(row.passed for row in found.rows)
+    failed = {row.name for row in found.gradients if not row.passed}
     assert failed == {"w1", "x"}
 
 
 def test_layers_has_a_row_for_every_value():
-    report = verify(network_with_tanh(), layers=True)
-    assert [row.name for row in report.layers] == ["h1", "a1", "h2", "y"]
-    assert report.layers[1].node == "Tanh /Tanh/a1"
-    assert report.passed
+    found = verify(network_with_tanh(), layers=True)
+    assert [row.name for row in found.layers] == ["h1", "a1", "h2", "y"]
+    assert found.layers[1].node == "Tanh /Tanh/a1"
+    assert found.passed
 
 
 def test_double_is_compared_in_double():
     nodes = [("Exp", "x", "y", {})]
     kind = TensorProto.DOUBLE
-    report = verify(model(nodes, [value("x", [9], kind)], [value("y", [9], kind)]))
-    assert report.passed and report.rows[0].max_abs < 1e-13
+    found = verify(model(nodes, [value("x", [9], kind)], [value("y", [9], kind)]))
+    assert found.passed and found.rows[0].max_abs < 1e-13
 
 
 def test_random_operators_are_refused():
@@ -120,16 +122,34 @@ def test_random_operators_are_refused():
         verify(model(nodes, [value("x", [3])], [value("y", [3])]))
 
 
+def test_code_that_fails_is_a_mismatch():
+    with pytest.raises(VerifyError, match="generated code fails") as error:
+        verify(network_with_tanh(), compile=planted("jnp.tanh(", "jnp.lunch("))
+    assert error.value.exit_code == 1
+
+
+@pytest.mark.parametrize("kind", [TensorProto.FLOAT16, TensorProto.BFLOAT16])
+def test_narrow_floats_have_the_noise_of_their_type(kind):
+    dtype = helper.tensor_dtype_to_np_dtype(kind)
+    nodes = [("MatMul", "x w", "h", {}), ("Sigmoid", "h", "y", {})]
+    ins, outs = [value("x", [3, 6], kind)], [value("y", [3, 4], kind)]
+    proto = model(nodes, ins, outs, [("w", weight(6, 4).astype(dtype))])
+    [row] = verify(proto, against="reference").rows
+    assert row.passed and row.tolerance > 1e-4
+    wrong = planted("jax.nn.sigmoid(", "jnp.tanh(")
+    assert not verify(proto, against="reference", compile=wrong).passed
+
+
 # ---- the planted fault ---------------------------------------------------------------
 
 
 def test_the_first_faulty_node_is_named_and_reproduced(tmp_path):
     compile = planted("jnp.tanh(", "jnp.sin(")
-    report = verify(network_with_tanh(), compile=compile, reproductions=tmp_path)
-    assert not report.passed
-    assert report.first.node == "Tanh /Tanh/a1"
-    assert report.reproduction.confirmed
-    folder = report.reproduction.folder
+    found = verify(network_with_tanh(), compile=compile, reproductions=tmp_path)
+    assert not found.passed
+    assert found.first.node == "Tanh /Tanh/a1"
+    assert found.reproduction.confirmed
+    folder = found.reproduction.folder
     assert folder == tmp_path / "model_repro"
     [node] = onnx.load(folder / "node.onnx").graph.node
     assert node.op_type == "Tanh"
@@ -138,8 +158,8 @@ def test_the_first_faulty_node_is_named_and_reproduced(tmp_path):
 
 def test_the_reproduction_runs_without_the_model(tmp_path):
     compile = planted("jax.nn.softmax(", "jax.nn.log_softmax(")
-    report = verify(network_with_tanh(), compile=compile, reproductions=tmp_path)
-    script = report.reproduction.folder / "reproduce.py"
+    found = verify(network_with_tanh(), compile=compile, reproductions=tmp_path)
+    script = found.reproduction.folder / "reproduce.py"
     assert len(script.read_text().splitlines()) <= 12
     # The real compiler makes no such mistake.
     assert float(run_script(script)) < 1e-6
@@ -160,10 +180,10 @@ def run_script(path, *arguments):
 
 def test_later_nodes_that_inherit_the_fault_are_not_named():
     compile = planted("jnp.tanh(", "jnp.sin(")
-    report = verify(network_with_tanh(), compile=compile, layers=True)
-    verdicts = {row.name: row.passed for row in report.layers}
+    found = verify(network_with_tanh(), compile=compile, layers=True)
+    verdicts = {row.name: row.passed for row in found.layers}
     assert verdicts == {"h1": True, "a1": False, "h2": False, "y": False}
-    assert report.first.name == "a1"
+    assert found.first.name == "a1"
 
 
 def test_values_inside_functions_are_named():
@@ -181,8 +201,8 @@ def test_values_inside_functions_are_named():
         [value("y", [4])],
     )
     whole = helper.make_model(graph, opset_imports=opsets, functions=[function])
-    report = verify(whole, compile=planted("jnp.tanh(", "jnp.sin("))
-    assert report.first.node.startswith("Tanh")
+    found = verify(whole, compile=planted("jnp.tanh(", "jnp.sin("))
+    assert found.first.node.startswith("Tanh")
 
 
 # ---- tolerance -----------------------------------------------------------------------
@@ -331,6 +351,15 @@ def test_the_program_finds_the_command_on_the_path(path, tmp_path):
     assert "tanh against" in done.stdout
 
 
+def test_a_bar_shows_only_on_terminals():
+    for terminal in (True, False):
+        file = io.StringIO()
+        console = Console(file=file, force_terminal=terminal)
+        track = report.tracker(console, patience=0)
+        assert list(track(range(3), "counting", 3)) == [0, 1, 2]
+        assert ("counting" in file.getvalue()) == terminal
+
+
 # ---- torch ---------------------------------------------------------------------------
 
 
@@ -350,9 +379,9 @@ def test_against_torch_with_gradients():
     ]
     ins, outs = [value("x", ["n", 6])], [value("y", ["n", 5])]
     proto = model(nodes, ins, outs, list(state.items()))
-    report = verify(proto, against="torch", module=module, grad=True)
-    assert report.passed, (report.rows, report.gradients)
-    assert {row.name for row in report.gradients} == {*state, "x"}
+    found = verify(proto, against="torch", module=module, grad=True)
+    assert found.passed, (found.rows, found.gradients)
+    assert {row.name for row in found.gradients} == {*state, "x"}
     wrong = verify(
         proto, against="torch", module=module, compile=planted("jnp.tanh(", "jnp.sin(")
     )

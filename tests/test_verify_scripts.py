@@ -11,6 +11,7 @@ TESTS = Path(__file__).resolve().parent
 
 
 @pytest.mark.torch
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet18", "deit", "bert"])
 def test_the_class_matches(name, tmp_path):
     command = [sys.executable, str(TESTS / f"verify_{name}.py"), "--small", "--random"]

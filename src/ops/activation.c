@@ -173,7 +173,8 @@ static void emit_old_hardmax(Emit *e) {
      .attrs = {FLOAT("alpha", default_alpha)}, .infer = infer_same, .jax = (python)}
 #define OVER_AXIS(op, callback, python)                                                \
     {.name = (op), .since = 1, .until = 12, .in = "input", .out = "output",            \
-     .attrs = {INT("axis", 1)}, .infer = infer_axis, .emit = (callback)},              \
+     .attrs = {INT("axis", 1)}, .facts = OP_ROWS, .infer = infer_axis,                 \
+     .emit = (callback)},                                                              \
     {.name = (op), .since = 13, .in = "input", .out = "output",                        \
      .attrs = {INT("axis", -1)}, .infer = infer_axis, .jax = (python)}
 

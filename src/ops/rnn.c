@@ -62,6 +62,16 @@ static bool check_weights(Model *m, Node *n, const Sizes *s) {
     return ok;
 }
 
+/* sequence_lens, initial_h and initial_c, where they are given. */
+static bool check_states(Model *m, Node *n, const Sizes *s) {
+    bool batch_first = has_layout(n);
+    bool ok = check_rank(m, n, 4, 1) && check_dim(m, n, 4, 0, s->b);
+    for (int i = 5; ok && i < 7; i++)
+        ok = check_rank(m, n, i, 3) && check_dim(m, n, i, !batch_first, s->b) &&
+             check_dim(m, n, i, batch_first, s->d) && check_dim(m, n, i, 2, s->h);
+    return ok;
+}
+
 static Sizes read_sizes(Model *m, Node *n, int gates) {
     Sizes s;
     bool batch_first = has_layout(n);
@@ -85,7 +95,7 @@ static void infer_recurrent(Model *m, Node *n, int gates) {
     if (!ok)
         return;
     Sizes s = read_sizes(m, n, gates);
-    if (!check_weights(m, n, &s))
+    if (!check_weights(m, n, &s) || !check_states(m, n, &s))
         return;
     bool batch_first = has_layout(n);
     y.d[0] = batch_first ? s.b : s.t;

@@ -186,8 +186,9 @@ void infer_check_overrides(Model *m, const Overrides *o) {
         silent[i] = (Diags){.arena = m->arena, .file = m->diags->file};
     const Model *baked = variant(m, &silent[0], o, ROWS_STAY);
     const Model *named = variant(m, &silent[1], o, ROWS_NAMED);
-    if (!has_rows(baked, named) || baked->unsupported.count)
-        return;
+    if (diag_status(m->diags) != OX_OK || !has_rows(baked, named) ||
+        baked->unsupported.count)
+        return; /* out of memory, nothing to check, or refused anyway */
     if (take_errors(m, &silent[0]) || !rows_check(m, baked, named))
         return;
     /* Where two sizes must be equal, symbols may be, numbers are not. */

@@ -103,6 +103,36 @@ static int axis_of(const Node *n, const Value *input) {
     return (int)(axis < 0 ? axis + input->type.rank : axis);
 }
 
+/* The input `name` lists this axis, or is not known. */
+static bool lists_axis(const Node *n, const char *name, int rank, int axis) {
+    const Value *v = node_input(n, name);
+    bool found = v && (!v->known || !v->known->ints);
+    for (size_t i = 0; v && !found && i < v->known->n; i++) {
+        Dim d = v->known->ints[i];
+        found = !dim_is_int(d) || d.c == axis || d.c + rank == axis;
+    }
+    return found;
+}
+
+/* The node works along this axis of its input.  Operators that only move elements tell
+ * by their shapes what they do. */
+static bool works_along(const Node *n, uint32_t input, int axis) {
+    const Value *v = n->in[input];
+    int named = axis_of(n, v), rank = v->type.rank;
+    if (input != 0 && !strchr(n->op->in, '*'))
+        return false;
+    if (named >= 0 && (n->op->facts & OP_ROWS ? axis >= named : axis == named))
+        return true;
+    if (n->op->facts & OP_MOVES)
+        return false;
+    Ints axes = {0};
+    bool found = op_attr(n->op, STR("axes")) && attr_ints(n, "axes", &axes);
+    for (size_t i = 0; found && i < axes.n; i++)
+        if (axes.v[i] == axis || axes.v[i] + rank == axis)
+            return true;
+    return lists_axis(n, "axis", rank, axis) || lists_axis(n, "axes", rank, axis);
+}
+
 /* The operator treats every row by itself though the axis holds more than rows. */
 static bool allows_merged(const Node *n, uint32_t input, Place from) {
     unsigned alone = OP_ELEMENTWISE | OP_BROADCAST | OP_IDENTITY;
@@ -122,8 +152,7 @@ static const char *why_not(Rows *r, const Node *n, uint32_t input, Place from,
         return reshape_keeps(r, &v->type, from, out, to)
                    ? NULL
                    : "the rows would leave their axis in its output";
-    bool takes_axis = input == 0 || strchr(n->op->in, '*');
-    if (takes_axis && axis_of(n, v) == from.axis)
+    if (works_along(n, input, from.axis))
         return "it works along the axis that holds the rows in its output";
     if (!dim_eq(from.each, to.each))
         return "it would repeat or join rows in its output";

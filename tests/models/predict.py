@@ -1,5 +1,5 @@
-"""What the scripts tests/verify_*.py share: export a classifier, compile it, and compare
-the class that PyTorch and JAX predict."""
+"""What the scripts tests/verify_*.py share: export a classifier, compile it, and
+compare the class that PyTorch and JAX predict."""
 
 from __future__ import annotations
 

@@ -84,13 +84,30 @@ static OxStatus run(const OxAllocator *hook, const char *bytes, size_t n) {
     return status;
 }
 
-static void every_allocation_may_fail(void **state) {
-    Bytes b = read_fixture(*state);
+/* A model of one row that is given a batch: inferred several times. */
+static OxStatus run_batch(const OxAllocator *hook, const char *bytes, size_t n) {
+    static const char *const shapes[] = {"input=batch,4"};
+    static const OxOptions options = {.shapes = shapes, .shape_count = 1};
+    OxCompiler *c = ox_new(hook);
+    if (!c)
+        return OX_ERR_MEMORY;
+    OxStatus status = ox_load_memory(c, bytes, n, "model.onnx");
+    if (status == OX_OK)
+        status = ox_compile(c, &options);
+    assert_true(status != OX_OK || ox_source(c).size > 0);
+    ox_free(c);
+    return status;
+}
+
+typedef OxStatus Run(const OxAllocator *hook, const char *bytes, size_t n);
+
+static void fail_each(Run *compile, const char *fixture) {
+    Bytes b = read_fixture(fixture);
     size_t fail_at = 1;
     for (;; fail_at++) {
         Failing f = {.fail_at = fail_at};
         OxAllocator hook = {failing_resize, &f};
-        OxStatus status = run(&hook, b.p, b.n);
+        OxStatus status = compile(&hook, b.p, b.n);
         assert_int_equal(f.live, 0);
         if (f.calls < fail_at) {
             assert_int_equal(status, OX_OK);
@@ -101,6 +118,15 @@ static void every_allocation_may_fail(void **state) {
     }
     assert_true(fail_at > 100);
     free(b.p);
+}
+
+static void every_allocation_may_fail(void **state) {
+    fail_each(run, *state);
+}
+
+static void every_allocation_for_a_batch_may_fail(void **state) {
+    (void)state;
+    fail_each(run_batch, "linear.onnx");
 }
 
 /* A model cut anywhere gives an error, or compiles where the cut took only what may be
@@ -167,6 +193,7 @@ int main(void) {
         cmocka_unit_test_prestate(every_truncation_is_survived, mlp),
         cmocka_unit_test_prestate(every_truncation_is_survived, conv),
         cmocka_unit_test_prestate(every_damaged_byte_is_survived, mlp),
+        cmocka_unit_test(every_allocation_for_a_batch_may_fail),
         cmocka_unit_test(wrong_order_of_calls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,12 +56,12 @@ class Candidate:
         else:
             data = serialized(self.network.proto)
             model = self.compile(data, outputs=list(values))
-        with self.mode():
-            try:
+        try:
+            with self.mode():
                 return listed(self.call(model, given))
-            except OverflowError:  # a 64-bit constant that is never an output else
-                if values is None:
-                    raise
+        except OverflowError:  # a 64-bit constant that is no output of the model
+            if values is None:
+                raise
         with modes(double=True):
             return listed(self.call(model, given))
 
@@ -69,7 +69,16 @@ class Candidate:
         """forward(params, *inputs)."""
         refuse_random(model.forward)
         params = model.params if params is None else params
-        return model.forward(params, *given.values())
+        try:
+            return model.forward(params, *given.values())
+        except OverflowError:
+            raise
+        except Exception as error:  # the reference has run: this is a mismatch
+            text = str(error).strip().splitlines() or [""]
+            kind = type(error).__name__
+            raise VerifyError(f"the generated code fails: {kind}: {text[0]}", 1) from (
+                error
+            )
 
 
 def verify(

@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from oxide_xla.verify.network import Network, VerifyError, is_float
+from oxide_xla.verify.network import Network, VerifyError, is_float, is_integer
 
 # Operators whose output holds the elements of their first input.
 MOVES = set(
@@ -240,7 +240,7 @@ class Meaning:
             return (parts[0] + 1j * parts[1]).astype(dtype)
         if self.bound < math.inf:
             return rng.integers(0, self.bound, shape).astype(dtype)
-        if dtype.kind in "iu" and dtype.itemsize > 2:
+        if is_integer(dtype) and dtype.itemsize > 2:
             return rng.integers(0, PLAIN_INTEGERS, shape).astype(dtype)
         info = ml_dtypes.iinfo(dtype)  # quantized: the whole range
         return rng.integers(int(info.min), int(info.max) + 1, shape).astype(dtype)

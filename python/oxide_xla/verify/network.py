@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import ml_dtypes
+import jax
 import numpy as np
 import onnx
 import onnx.inliner
@@ -141,7 +141,11 @@ def load(model: Any) -> onnx.ModelProto:
 
 def is_float(dtype: Any) -> bool:
     """Floating point, the types of ml_dtypes included."""
-    return np.dtype(dtype).kind == "f" or np.dtype(dtype) == ml_dtypes.bfloat16
+    return jax.dtypes.issubdtype(dtype, np.floating)
+
+
+def is_integer(dtype: Any) -> bool:
+    return jax.dtypes.issubdtype(dtype, np.integer)
 
 
 def serialized(proto: onnx.ModelProto) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from onnx import TensorProto, helper
 
 from oxide_xla.verify.network import Network, VerifyError, serialized
 
@@ -33,7 +34,19 @@ class OnnxReference:
         """The outputs, or other values, for these inputs, and weights where given."""
         names = tuple(values if values is not None else self.network.outputs)
         run = self.runner(names, bool(weights))
-        return [np.asarray(y) for y in run({**inputs, **(weights or {})})]
+        found = run({**inputs, **(weights or {})})
+        return [self.typed(name, y) for name, y in zip(names, found, strict=True)]
+
+    def typed(self, name: str, found: Any) -> np.ndarray:
+        """The value in its own type: what numpy lacks may come as plain bytes."""
+        if found is None or isinstance(found, (list, dict)):
+            raise VerifyError(f"{name} is a sequence or absent: only tensors compare")
+        array = np.asarray(found)
+        kind = self.network.types.get(name)
+        if kind is None or kind.tensor_type.elem_type in (0, TensorProto.STRING):
+            return array
+        dtype = helper.tensor_dtype_to_np_dtype(kind.tensor_type.elem_type)
+        return array.view(dtype) if array.dtype.itemsize == dtype.itemsize else array
 
     def runner(self, names: tuple[str, ...], open_weights: bool) -> Callable:
         """Prepared once; the latest few are kept, as each holds the weights."""
@@ -67,7 +80,7 @@ class OnnxRuntime(OnnxReference):
                 serialized(model), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:
-            raise VerifyError(f"onnxruntime refuses the model: {error}") from error
+            raise refusal("onnxruntime refuses the model", error) from error
         taken = {value.name for value in session.get_inputs()}
         taken |= {value.name for value in session.get_overridable_initializers()}
 
@@ -76,9 +89,15 @@ class OnnxRuntime(OnnxReference):
                 given = {k: v for k, v in feeds.items() if k in taken}
                 return session.run(None, given)
             except Exception as error:
-                raise VerifyError(f"onnxruntime fails: {error}") from error
+                raise refusal("onnxruntime fails", error) from error
 
         return run
+
+
+def refusal(what: str, error: Exception) -> VerifyError:
+    """An error of onnxruntime, which supports fewer types and forms than ONNX has."""
+    first = str(error).strip().splitlines()[0]
+    return VerifyError(f"{what}: {first}; --against reference may do, or --inputs")
 
 
 class OnnxPython(OnnxReference):

@@ -18,7 +18,7 @@ from oxide_xla.verify.metrics import Row
 PATIENCE = 1.0  # seconds before a progress bar appears
 
 
-def tracker(console: Console):
+def tracker(console: Console, patience: float = PATIENCE):
     """`track` of verify: a bar on terminals, once the work takes longer."""
     start = time.monotonic()
 
@@ -29,7 +29,7 @@ def tracker(console: Console):
         with Progress(console=console, transient=True, disable=False) as progress:
             task = progress.add_task(what, total=total, visible=False)
             for item in items:
-                late = time.monotonic() - start > PATIENCE
+                late = time.monotonic() - start > patience
                 progress.update(task, visible=late)
                 yield item
                 progress.advance(task)
