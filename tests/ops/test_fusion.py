@@ -98,8 +98,9 @@ ROTARY = (
     "zero = Constant<value = int64[1] {0}> () half = Constant<value = int64[1] {4}> ()"
     "end = Constant<value = int64[1] {9223372036854775807}> ()"
     "axis = Constant<value = int64[1] {2}> ()"
-    "low = Slice(x, zero, half, axis) high = Slice(x, half, end, axis) minus = Neg(high)"
-    "t = Concat<axis = -1>(minus, low) a = Mul(x, cos) c = Mul(t, sin) y = Add(a, c)"
+    "low = Slice(x, zero, half, axis) high = Slice(x, half, end, axis)"
+    "minus = Neg(high) t = Concat<axis = -1>(minus, low) a = Mul(x, cos)"
+    "c = Mul(t, sin) y = Add(a, c)"
 )
 ANGLES = {**X, "cos": "float[3,8]", "sin": "float[3,8]"}
 FIRES["rotary embedding"] = (ROTARY, ANGLES, "apply_rotary(x, cos, sin)")
