@@ -240,14 +240,18 @@ TABLE = (
         num_hidden_layers=2,
         state_size=4,
     ),
-    _causal(
+    Architecture(
         "rwkv",
-        "Rwkv",
-        vocab_size=VOCABULARY,
-        hidden_size=32,
-        num_hidden_layers=2,
-        attention_hidden_size=32,
-        intermediate_size=64,
-        context_length=64,
+        pretrained(
+            "RwkvForCausalLM",
+            "RwkvConfig",
+            vocab_size=VOCABULARY,
+            hidden_size=32,
+            num_hidden_layers=2,
+            attention_hidden_size=32,
+            intermediate_size=64,
+            context_length=64,
+        ),
+        (IDS,),
     ),
 )
