@@ -32,8 +32,14 @@ typedef enum OpFact {
     OP_REFUSED = 1 << 10,      /* known only to say why it cannot be compiled */
     OP_ON_INTS = 1 << 11,      /* its code works on Python numbers of one type, too */
     OP_CONTAINERS = 1 << 12,   /* takes sequences and optionals, not tensors only */
-    OP_UNIT1 = 1 << 9,         /* x op 1 is x; 1 op x too when commutative */
-    OP_CONSTANT = 1 << 6,      /* its output is its value* attribute; import makes it a
+    OP_LINEAR = 1 << 13,       /* input 1 is a matrix [in, out], where a linear layer of
+                            PyTorch has a weight [out, in] */
+    OP_WEIGHT_BIAS = 1 << 14,  /* inputs 1 and 2 are weight and bias of one module */
+    OP_PACKED_WEIGHTS =
+        1 << 15,          /* inputs 1 to 3 are weights in an order of their own */
+    OP_TABLE = 1 << 16,   /* input 0 may be the weight of an embedding */
+    OP_UNIT1 = 1 << 9,    /* x op 1 is x; 1 op x too when commutative */
+    OP_CONSTANT = 1 << 6, /* its output is its value* attribute; import makes it a
                                   VALUE_CONST or VALUE_PARAM and no node remains */
 } OpFact;
 

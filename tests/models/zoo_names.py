@@ -71,14 +71,14 @@ def wrong_values(entry: Architecture, path: Path) -> list[str]:
     compiled = oxide_xla.compile(path)
     tensors = torch_tensors(entry.build())
     module = compiled.module
-    transposed = getattr(module, "TRANSPOSED", ())
-    derived = getattr(module, "DERIVED", {})
+    changed = getattr(module, "CHANGED", {})
     wrong = []
     for key, array in compiled.arrays.items():
-        if key not in tensors or key in derived:
+        change = changed.get(key, "")
+        if key not in tensors or change not in ("", "transposed"):
             continue
         expected = tensors[key].detach()
-        if key in transposed:
+        if change:
             expected = expected.T
         if not same(array, expected):
             wrong.append(key)
