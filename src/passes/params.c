@@ -39,25 +39,35 @@ static Str metadata(const Node *n, const char *key) {
     return n->pb ? onnx_node_metadata_get(n->pb, str_from(key)) : (Str){0};
 }
 
-/* "encoder.layer.0.query" of /encoder/layer.0/query/MatMul; empty: not known. */
-static Str scope_in_name(Arena *a, Str name) {
-    size_t end = name.n;
-    while (end > 0 && name.p[end - 1] != '/')
-        end--;
-    if (end < 3 || name.p[0] != '/')
-        return (Str){0};
-    Str scope = arena_str(a, (Str){name.p + 1, end - 2});
-    char *text = (char *)(uintptr_t)scope.p; /* ours: just copied */
-    for (size_t i = 0; i < scope.n; i++)
-        if (text[i] == '/')
-            text[i] = '.';
-    return scope;
+/* "encoder.layer.0.query" of /encoder/layer.0/query/MatMul; empty: not known.  A child of
+ * a container that is called repeats its path (/blocks/blocks.0/MatMul is blocks.0), which
+ * looks like the child of a list of that name; `whole` keeps both parts. */
+static Str scope_in_name(Arena *a, Str name, bool whole) {
+    Text scope = {.arena = a};
+    size_t last = 0; /* where the component before begins in `scope` */
+    for (size_t i = 0, end; i < name.n && name.p[i] == '/'; i = end) {
+        for (end = i + 1; end < name.n && name.p[end] != '/'; end++)
+            ;
+        if (end == name.n)
+            break; /* the operator */
+        Str part = {name.p + i + 1, end - i - 1};
+        Str before = {scope.p + last, scope.n - last};
+        bool repeats = !whole && before.n && part.n > before.n &&
+                       str_starts(part, before) && part.p[before.n] == '.';
+        if (repeats)
+            scope.n = last;
+        else if (scope.n)
+            text_char(&scope, '.');
+        last = repeats ? last : scope.n;
+        text_str(&scope, part);
+    }
+    return text_view(&scope);
 }
 
 /* The path of the module that the node came from; empty: not known. */
 static Str scope_of(Arena *a, const Node *n) {
     Str scopes = metadata(n, "pkg.torch.onnx.name_scopes");
-    return scopes.n ? quoted_from_end(scopes, 1) : scope_in_name(a, n->name);
+    return scopes.n ? quoted_from_end(scopes, 1) : scope_in_name(a, n->name, false);
 }
 
 /* Whether that module is one of PyTorch's own, as far as the file tells. */
@@ -163,6 +173,11 @@ static void name_linear(Names *names, Node *n, Str scope) {
     Str classes = metadata(n, "pkg.torch.onnx.class_hierarchy");
     bool linear = !classes.n || contains(quoted_from_end(classes, 1), STR("Linear"));
     Str bias = bias_leaf(names, n, scope), leaf = STR("weight");
+    if (!bias.n && !classes.n) {
+        Str whole = scope_in_name(names->m->arena, n->name, true);
+        bias = bias_leaf(names, n, whole);
+        scope = bias.n ? whole : scope;
+    }
     if (bias.n)
         leaf = arena_printf(names->m->arena, "%.*sweight", (int)(bias.n - 4), bias.p);
     else if (!linear)

@@ -18,8 +18,8 @@ Printed by `make models-doc`, from the tables in `tests/models/zoo_*.py`: small
 configurations with random weights. *Error* is the mean squared difference from PyTorch
 eager over the variance of PyTorch's output, the worst of all outputs and of two sets of
 input sizes; below 1e-10 is equal (1e-5 for float16, 1e-3 for bfloat16). *Open*: the
-dimensions that one file serves at any size. *Lines* is the length of the generated file.
-*Names*: parameters that carry the name of an entry of the `state_dict`.
+dimensions that one file serves at any size. *Lines*: of the generated file. *Names*:
+parameters that carry the name of an entry of the `state_dict`.
 
 | Architecture | Exporter | Error | Open | Lines | Names |
 |---|---|---|---|---|---|"""

@@ -202,23 +202,21 @@ def _sam() -> nn.Module:
     )
 
 
-class SpeechT5Postnet(nn.Module):
-    """The decoder's prenet, its layers over given states, and the postnet."""
+class SpeechT5Decoder(nn.Module):
+    """The decoder's layers and the postnet; the prenet before them is random."""
 
     def __init__(self, model):
         super().__init__()
-        self.prenet = model.speecht5.decoder.prenet
         self.decoder = model.speecht5.decoder.wrapped_decoder
         self.postnet = model.speech_decoder_postnet
 
-    def forward(self, frames, encoder_states):
+    def forward(self, states, encoder_states):
         states = self.decoder(
-            hidden_states=self.prenet(frames),
+            hidden_states=states,
             encoder_hidden_states=encoder_states,
             use_cache=False,
         ).last_hidden_state
-        before, after, logits = self.postnet(states)
-        return before, after, logits
+        return self.postnet(states)
 
 
 def _speecht5(part):
@@ -376,9 +374,9 @@ TABLE = (
     ),
     Architecture(
         "speecht5_decoder",
-        _speecht5(SpeechT5Postnet),
+        _speecht5(SpeechT5Decoder),
         (
-            Input("frames", ("batch", "target", 16)),
+            Input("states", ("batch", "target", 32)),
             Input("encoder_states", ("batch", "seq", 32)),
         ),
     ),

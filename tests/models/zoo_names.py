@@ -15,7 +15,7 @@ from models.architectures import Architecture
 
 @dataclass(frozen=True)
 class Names:
-    """How the parameters of a file differ from the state_dict: all empty where equal."""
+    """How the parameters of a file differ from the state_dict: empty where equal."""
 
     unknown: list[str]  # in the file only
     lost: list[str]  # in the state_dict only, though the output depends on them
@@ -67,7 +67,7 @@ def matters(entry: Architecture, module, tensor: torch.Tensor) -> bool:
 
 
 def wrong_values(entry: Architecture, path: Path) -> list[str]:
-    """Names of the state_dict under which the file holds other values, and is silent."""
+    """Names of the state_dict under which the file silently holds other values."""
     compiled = oxide_xla.compile(path)
     tensors = torch_tensors(entry.build())
     module = compiled.module

@@ -7,7 +7,7 @@ import numpy as np
 
 
 def save_params(params, path):
-    """Write the parameters to a safetensors file, which PyTorch loads as a state_dict."""
+    """Write a safetensors file that PyTorch loads as a state_dict."""
     arrays = {key: np.asarray(x) for key, x in params.items()}
     kinds = {"bool": "BOOL", "bfloat": "BF", "float": "F", "int": "I", "uint": "U"}
     order = sorted(arrays, key=lambda key: -arrays[key].itemsize)
