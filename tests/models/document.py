@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 
 import oxide_xla
-from models import compare, exports, zoo_names
+from models import compare, exports, param_names
 from models.architectures import Architecture, all_architectures
 
 HEAD = """# Model zoo
@@ -35,7 +35,7 @@ def open_dimensions(export: exports.Export, result: compare.Comparison) -> str:
 def named(entry: Architecture, export: exports.Export) -> str:
     """How many parameters have names of the state_dict."""
     keys = oxide_xla.compile(export.path).arrays
-    known = zoo_names.torch_tensors(entry.build())
+    known = param_names.torch_tensors(entry.build())
     found = sum(key in known for key in keys)
     return "all" if found == len(keys) else f"{found} of {len(keys)}"
 

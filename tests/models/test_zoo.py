@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import oxide_xla
-from models import compare, exports, zoo_names
+from models import compare, exports, param_names
 from models.architectures import all_architectures
 
 ENTRIES = all_architectures()
@@ -57,7 +57,7 @@ def test_the_bridge_exports_it_with_open_dimensions(entry):
 
 @each_entry
 def test_the_bridge_keeps_every_name(entry):
-    names = zoo_names.of_bridge(entry)
+    names = param_names.of_bridge(entry)
     assert not names.unknown
     assert not names.lost
     assert not names.changed
@@ -69,7 +69,7 @@ def test_recovered_names_have_the_values_of_torch(entry, exporter):
     export = exports.exported(entry, exporter)
     if export.path is None or (entry.name, exporter) in REFUSED:
         pytest.skip("there is no file")
-    assert not zoo_names.wrong_values(entry, export.path)
+    assert not param_names.wrong_values(entry, export.path)
 
 
 def test_fast_entries_cover_every_table():

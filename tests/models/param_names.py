@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import torch
 
@@ -41,10 +42,15 @@ def of_bridge(entry: Architecture) -> Names:
         if k not in arrays and t.data_ptr() not in present and t.is_floating_point()
     }
     return Names(
-        unknown=[k for k in arrays if k not in tensors],
+        unknown=[k for k, a in arrays.items() if k not in tensors and is_float(a)],
         lost=[k for k, t in missing.items() if matters(entry, module, t)],
         changed=changed,
     )
+
+
+def is_float(array: np.ndarray) -> bool:
+    """Tables of integers may be constants of PyTorch's code."""
+    return jnp.issubdtype(array.dtype, jnp.floating)
 
 
 def same(array: np.ndarray, tensor: torch.Tensor) -> bool:
