@@ -3,7 +3,8 @@
 # Python packages in .venv.
 .NOTPARALLEL:
 .PHONY: all build setup demo test test-unit test-asan test-fuzz test-python \
-        asan fuzz bench verify conformance docs format lint clean help
+        test-models asan fuzz bench verify conformance docs models-doc format lint \
+        clean help
 
 PYTHON ?= python3
 FUZZ_SECONDS ?= 60
@@ -35,6 +36,9 @@ test-fuzz: fuzz ## libFuzzer targets for FUZZ_SECONDS (60)
 test-python: build debug $(VENV)/test.stamp ## Python tests
 	@$(RUN) -m pytest -n 2
 
+test-models: build $(VENV)/test.stamp ## all of the model zoo against PyTorch
+	@$(RUN) -m pytest -n 2 -m "models or not models" tests/models/test_zoo.py
+
 .PHONY: debug
 debug asan fuzz: %: build/%/build.ninja
 	@cmake --build --preset $@
@@ -54,6 +58,9 @@ conformance: build $(VENV)/test.stamp ## run ONNX's backend suite, write docs/co
 docs: build ## print docs/operators.md and docs/errors.md again
 	@build/oxide_xla ops --format md > docs/operators.md
 	@build/oxide_xla errors > docs/errors.md
+
+models-doc: build $(VENV)/test.stamp ## print docs/models.md again
+	@PYTHONPATH=tests:python:bridge $(RUN) -m models.document > docs/models.md
 
 format: $(STAMPS)/test-tools $(VENV)/test.stamp ## format C and Python
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i

@@ -187,7 +187,7 @@ def _first_success(
         notes: list[str] = []
         try:
             run = _export_dynamo if exporter == "dynamo" else _export_torchscript
-            with contextlib.nullcontext() if plan.verbose else _quiet():
+            with contextlib.nullcontext() if plan.verbose else quiet():
                 model = run(module, plan, notes.append)
             check_opset(model, plan.opset)
             check_dynamic(model, plan.axes, plan.varying)
@@ -268,7 +268,7 @@ def _export_torchscript(
     default = "output" if len(plan.names) == 1 else "output_{}"
     with (
         tempfile.TemporaryDirectory(prefix="fx_export-") as folder,
-        _tensors_only(module, plan.call),
+        tensors_only(module, plan.call),
         torch.no_grad(),
         _trace_warnings(log),
     ):
@@ -291,7 +291,7 @@ def _export_torchscript(
 
 
 @contextlib.contextmanager
-def _tensors_only(module: torch.nn.Module, call: fx_call.Call) -> Iterator[None]:
+def tensors_only(module: torch.nn.Module, call: fx_call.Call) -> Iterator[None]:
     """Make `module.forward` take the tensors of `call` and return a tuple of tensors.
 
     Tracing wants no keyword arguments, defaults or result classes. Exchanging the
@@ -438,7 +438,7 @@ def _inference(module: torch.nn.Module) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Drop what the exporters print, warn and log: the errors they raise say it.
 
     They also print from C++, so this works on the process's file descriptors.

@@ -49,7 +49,8 @@ static bool plan_weights(OxCompiler *c, OxWeightFormat format, WeightPlan *plan)
     size_t n = c->module.n_params;
     WeightEntry *entries = ARENA_ARRAY(&c->arena, n, WeightEntry);
     for (size_t i = 0; entries && i < n; i++)
-        entries[i] = (WeightEntry){c->module.params[i].key, c->module.params[i].tensor};
+        entries[i] = (WeightEntry){c->module.params[i].key, c->module.params[i].tensor,
+                                   c->module.params[i].note != NULL};
     if (c->arena.failed)
         return false;
     if (weights_plan(&c->arena, entries, n, format, plan))

@@ -22,3 +22,13 @@ def forget_compiled_code():
     yield
     if "jax" in sys.modules:
         sys.modules["jax"].clear_caches()
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out the slow tier of the model zoo unless `-m` or a test id asks for it."""
+    named = any("::" in argument for argument in config.args)
+    if "models" in config.getoption("markexpr") or named:
+        return
+    left_out = [item for item in items if item.get_closest_marker("models")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if not item.get_closest_marker("models")]

@@ -16,6 +16,7 @@ typedef struct CodegenOptions {
 typedef struct ModuleParam {
     Str key;
     const Tensor *tensor;
+    const ParamNote *note; /* NULL: nothing to say */
 } ModuleParam;
 
 typedef struct Module {

@@ -52,14 +52,15 @@ Stmts *gen_body_of(Gen *g, const Value *v) {
     return &g->scope->body;
 }
 
-/* The name of the initializer.  Subgraphs side by side may use one name twice. */
+/* The name in the state_dict, or of the initializer.  Subgraphs side by side may use one
+ * name twice. */
 static Str param_key(Gen *g, const Value *v) {
-    Str key = v->name;
+    Str name = v->note && v->note->key.n ? v->note->key : v->name, key = name;
     for (int i = 2; !g->arena->failed; i++) {
         const size_t *index = map_get(&g->param_keys, key);
         if (!index || g->params.items[*index - 1].tensor == v->tensor)
             break;
-        key = arena_printf(g->arena, "%.*s_%d", (int)v->name.n, v->name.p, i);
+        key = arena_printf(g->arena, "%.*s_%d", (int)name.n, name.p, i);
     }
     return key;
 }
@@ -73,7 +74,7 @@ const Expr *gen_param(Gen *g, Value *v) {
     Str key = param_key(g, v);
     size_t *index = map_get(&g->param_keys, key);
     if (!index) {
-        ModuleParam p = {key, v->tensor};
+        ModuleParam p = {key, v->tensor, v->note};
         index = ARENA_NEW(g->arena, size_t);
         if (!index || !ARENA_PUSH(g->arena, &g->params, p))
             return ex_none();

@@ -274,8 +274,9 @@ static void describe(Text *t, const char *title, Value *const *values, const Str
     for (size_t i = 0; i < n; i++) {
         text_printf(t, "    %.*s: ", (int)names[i].n, names[i].p);
         type_print(t, &values[i]->type);
-        if (values[i]->note.n)
-            text_printf(t, "\n        %.*s", (int)values[i]->note.n, values[i]->note.p);
+        if (values[i]->remark.n)
+            text_printf(t, "\n        %.*s", (int)values[i]->remark.n,
+                        values[i]->remark.p);
         text_char(t, '\n');
     }
 }
@@ -376,6 +377,59 @@ static const char *loader_name(const Gen *g) {
     return has_rare_types(g) ? "load_params_packed" : "load_params";
 }
 
+typedef struct Pairs {
+    const Expr **items;
+    size_t count, cap;
+} Pairs;
+
+static void add_pair(Gen *g, Pairs *pairs, Str key, Str value) {
+    const Expr *k = ex_str(g->arena, key), *v = ex_str(g->arena, value);
+    (void)ARENA_PUSH(g->arena, pairs, k);
+    (void)ARENA_PUSH(g->arena, pairs, v);
+}
+
+/* CHANGED = {"fc.weight": "transposed", ...}: what load_params must know of files that
+ * PyTorch wrote.  false when there is nothing. */
+static bool print_changes(Gen *g, Text *t) {
+    Pairs pairs = {0};
+    for (size_t i = 0; i < g->params.count; i++) {
+        const ModuleParam *p = &g->params.items[i];
+        if (p->note && p->note->change)
+            add_pair(g, &pairs, p->key, str_from(p->note->change));
+        for (const ParamAlias *a = p->note ? p->note->aliases : NULL; a; a = a->next)
+            add_pair(g, &pairs, a->name,
+                     arena_printf(g->arena, "equals %.*s", (int)p->key.n, p->key.p));
+    }
+    if (!pairs.count)
+        return false;
+    Str name = STR("CHANGED");
+    text_lit(t, "\n\n");
+    print_comment(t, 0, STR("How parameters differ from PyTorch's state_dict."));
+    print_assign(t, 0, &name, 1, ex_seq(g->arena, EX_DICT, pairs.items, pairs.count));
+    return true;
+}
+
+/* save_params, which writes what load_params reads. */
+static void print_save_params(Gen *g, Text *t, bool changed) {
+    bool nested = g->options->params == OX_PARAMS_NESTED;
+    Str text = codegen_helper(STR("save_params")), token = STR("params.items()");
+    size_t at = 0;
+    while (at + token.n < text.n && memcmp(text.p + at, token.p, token.n) != 0)
+        at++;
+    const char *flat = nested ? "flatten(params)" : "params";
+    text_lit(t, "\n\n");
+    text_str(t, (Str){text.p, at});
+    text_printf(t, changed ? "to_state_dict(%s, CHANGED).items()" : "%s.items()", flat);
+    text_str(t, (Str){text.p + at + token.n, text.n - at - token.n});
+    text_char(t, '\n');
+}
+
+static void print_helper(Text *t, const char *name) {
+    text_lit(t, "\n\n");
+    text_str(t, codegen_helper(str_from(name)));
+    text_char(t, '\n');
+}
+
 /* The loader for this module's weights under the name load_params. */
 static void print_load_params(Gen *g, Text *t) {
     const char *name = loader_name(g);
@@ -388,14 +442,22 @@ static void print_load_params(Gen *g, Text *t) {
                  "the loader has another form than codegen expects");
         return;
     }
-    if (nested) {
-        text_lit(t, "\n\n");
-        text_str(t, codegen_helper(STR("nest")));
-        text_char(t, '\n');
+    bool saves = g->options->weights == OX_SAFETENSORS && !has_rare_types(g);
+    bool changed = saves && print_changes(g, t);
+    if (nested)
+        print_helper(t, "nest");
+    if (nested && saves)
+        print_helper(t, "flatten");
+    if (changed) {
+        print_helper(t, "from_state_dict");
+        print_helper(t, "to_state_dict");
     }
     text_lit(t, "\n\ndef load_params(");
     text_str(t, (Str){reader.p + head.n, reader.n - head.n - tail.n});
-    text_lit(t, nested ? "    return nest(params)\n" : "    return params\n");
+    const char *result = changed ? "from_state_dict(params, path, CHANGED)" : "params";
+    text_printf(t, nested ? "    return nest(%s)\n" : "    return %s\n", result);
+    if (saves)
+        print_save_params(g, t, changed);
 }
 
 static void print_parameters(Gen *g, Text *t) {

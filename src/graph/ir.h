@@ -47,6 +47,19 @@ typedef enum ValueKind {
     VALUE_CONST, /* small constant, written into the code: has `known` */
 } ValueKind;
 
+/* Another name of the state_dict whose values the exporter found equal. */
+typedef struct ParamAlias {
+    Str name;
+    struct ParamAlias *next;
+} ParamAlias;
+
+/* What is known of a parameter beyond its tensor: see passes/params.c. */
+typedef struct ParamNote {
+    Str key;            /* its name in the state_dict; empty: the value's own */
+    const char *change; /* "transposed", ...: NULL when it has PyTorch's layout */
+    ParamAlias *aliases;
+} ParamNote;
+
 typedef struct Value {
     ValueKind kind;
     Str name; /* unique in its graph and those around it */
@@ -67,8 +80,9 @@ typedef struct Value {
     struct Value *alias;  /* a pass has replaced this value by that one; symbols may
                              still name this one: see value_final */
     const Type *declared; /* what value_info or the output says; NULL: nothing */
-    Str note;             /* a remark on an output of the model for its docstring */
+    Str remark;           /* about an output of the model for its docstring */
     int64_t bound;        /* the user's, of a size that data decide; 0: none */
+    const ParamNote *note; /* of a parameter; NULL: nothing */
 } Value;
 
 typedef struct Attr {

@@ -223,7 +223,8 @@ static bool all_digits(Str s) {
 }
 
 /* Names that exporters give to numbers in Python code, never to parameters of a module:
- * val_131 (dynamo), onnx::Mul_12 and /m/Constant_3_output_0 (TorchScript). */
+ * val_131 and layer.lifted_tensor_0 (dynamo), onnx::Mul_12 and /m/Constant_3_output_0
+ * (TorchScript). */
 static bool is_generated_name(Str name) {
     static const Str prefixes[] = {
         {"val_", 4}, {"onnx::", 6}, {"_val_", 5}, {"scalar_tensor", 13}};
@@ -232,7 +233,8 @@ static bool is_generated_name(Str name) {
     for (size_t i = 0; i < OX_COUNT(prefixes); i++)
         if (str_starts(name, prefixes[i]))
             return true;
-    return str_starts(str_after_last(name, '/'), STR("Constant"));
+    return str_starts(str_after_last(name, '/'), STR("Constant")) ||
+           str_starts(str_after_last(name, '.'), STR("lifted_tensor_"));
 }
 
 /* Integers of at most 8 bits are weights, not shapes; zero points mostly agree. */

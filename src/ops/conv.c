@@ -54,6 +54,7 @@ static bool check_bias(Model *m, const Node *n, const Channels *c) {
 
 static void infer_with(Model *m, Node *n, bool transposed,
                        bool (*resolve)(Model *m, const Node *n, Window *w)) {
+    (void)same_types(m, n, 0);
     Window w;
     Channels c;
     Shape s;
@@ -228,10 +229,11 @@ static void emit_conv_transpose(Emit *e) {
 /* clang-format off */
 static const OpDef ops[] = {
     {.name = "Conv", .since = 1, .in = "X W B?", .out = "Y",
-     .attrs = {CONV_ATTRS},
+     .attrs = {CONV_ATTRS}, .facts = OP_WEIGHT_BIAS,
      .infer = infer_conv, .emit = emit_conv},
     {.name = "ConvTranspose", .since = 1, .in = "X W B?", .out = "Y",
      .attrs = {CONV_ATTRS, INTS_OPT("output_padding"), INTS_OPT("output_shape")},
+     .facts = OP_WEIGHT_BIAS,
      .infer = infer_conv_transpose, .emit = emit_conv_transpose},
 };
 /* clang-format on */

@@ -224,7 +224,7 @@ static void emit_gather_nd(Emit *e) {
 /* clang-format off */
 static const OpDef ops[] = {
     {.name = "Gather", .since = 1, .in = "data indices", .out = "output",
-     .attrs = {INT("axis", 0)}, .facts = OP_MOVES,
+     .attrs = {INT("axis", 0)}, .facts = OP_MOVES | OP_TABLE,
      .infer = infer_gather, .eval = eval_gather, .emit = emit_gather},
     {.name = "GatherElements", .since = 11, .in = "data indices", .out = "output",
      .attrs = {INT("axis", 0)},

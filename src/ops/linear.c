@@ -294,13 +294,13 @@ static void emit_einsum(Emit *e) {
 /* clang-format off */
 static const OpDef ops[] = {
     {.name = "MatMul", .since = 1, .in = "A B", .out = "Y",
-     .facts = OP_ROWS, .infer = infer_matmul, .jax = "$A @ $B"},
+     .facts = OP_ROWS | OP_LINEAR, .infer = infer_matmul, .jax = "$A @ $B"},
     /* before 7, `broadcast` only says whether C may be smaller than Y */
     {.name = "Gemm", .since = 1, .until = 6, .in = "A B C", .out = "Y",
      .attrs = {GEMM_ATTRS, INT("broadcast", 0)},
      .infer = infer_gemm, .emit = emit_gemm},
     {.name = "Gemm", .since = 7, .in = "A B C?", .out = "Y",
-     .attrs = {GEMM_ATTRS}, .facts = OP_ROWS,
+     .attrs = {GEMM_ATTRS}, .facts = OP_ROWS | OP_WEIGHT_BIAS,
      .infer = infer_gemm, .emit = emit_gemm},
     {.name = "Einsum", .since = 12, .in = "Inputs*", .out = "Output",
      .attrs = {STRING_REQ("equation")},

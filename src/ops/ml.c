@@ -125,7 +125,7 @@ void ml_note_columns(Model *m, Node *n, int out) {
     }
     if (c.n > LABELS_SHOWN)
         text_printf(&t, ", ... (%zu in all)", c.n);
-    v->note = text_view(&t);
+    v->remark = text_view(&t);
 }
 
 /* ---- inputs and weights ------------------------------------------------------------ */

@@ -358,7 +358,7 @@ static const OpDef ops[] = {
     {.name = "LayerNormalization", .since = 17,
      .in = "X Scale B?", .out = "Y Mean? InvStdDev?",
      .attrs = {INT("axis", -1), EPSILON, INT("stash_type", 1)},
-     .facts = OP_ROWS, .infer = infer_layer_norm, .emit = emit_layer_norm},
+     .facts = OP_ROWS | OP_WEIGHT_BIAS, .infer = infer_layer_norm, .emit = emit_layer_norm},
     {.name = "RMSNormalization", .since = 23, .in = "X scale", .out = "Y",
      .attrs = {INT("axis", -1), EPSILON, INT("stash_type", 1)},
      .facts = OP_ROWS, .infer = infer_rms_norm, .emit = emit_rms_norm},

@@ -20,25 +20,30 @@ enum { OP_MAX_ATTRS = 24, OP_NEWEST_OPSET = 28 };
 
 /* Algebraic facts that passes read instead of operator names. */
 typedef enum OpFact {
-    OP_BROADCAST = 1 << 0,   /* numpy broadcasting of all inputs; constants of the same
+    OP_BROADCAST = 1 << 0,    /* numpy broadcasting of all inputs; constants of the same
                                  type may be written as Python scalars */
-    OP_COMMUTATIVE = 1 << 1, /* of its two inputs */
-    OP_IDENTITY = 1 << 2,    /* output 0 is input 0 */
-    OP_IMPURE = 1 << 3,      /* random: never merged, never moved */
-    OP_ELEMENTWISE = 1 << 4, /* unary, shape and layout preserving */
-    OP_CONSTANT = 1 << 5,    /* its output is its value* attribute; import makes it a
+    OP_COMMUTATIVE = 1 << 1,  /* of its two inputs */
+    OP_IDENTITY = 1 << 2,     /* output 0 is input 0 */
+    OP_IMPURE = 1 << 3,       /* random: never merged, never moved */
+    OP_ELEMENTWISE = 1 << 4,  /* unary, shape and layout preserving */
+    OP_CONSTANT = 1 << 5,     /* its output is its value* attribute; import makes it a
                                  VALUE_CONST or VALUE_PARAM and no node remains */
-    OP_MOVES = 1 << 6,       /* every element of output 0 is an element of input 0 */
-    OP_UNIT0 = 1 << 7,       /* x op 0 is x; 0 op x too when commutative */
-    OP_UNIT1 = 1 << 8,       /* x op 1 is x; 1 op x too when commutative */
-    OP_REFUSED = 1 << 9,     /* known only to say why it cannot be compiled */
-    OP_ON_INTS = 1 << 10,    /* its code works on Python numbers of one type, too */
-    OP_CONTAINERS = 1 << 11, /* takes sequences and optionals, not tensors only */
-    OP_SELECTS = 1 << 12,    /* each element is one of input 1 or of input 2 */
-    OP_KEEPS = 1 << 13,      /* output 0 is input 0 when it has the same type */
-    OP_RESHAPES = 1 << 14,   /* output 0 is input 0 in row-major order, reshaped */
-    OP_ROWS = 1 << 15,       /* all but the last axis of input 0, or those before the
+    OP_MOVES = 1 << 6,        /* every element of output 0 is an element of input 0 */
+    OP_UNIT0 = 1 << 7,        /* x op 0 is x; 0 op x too when commutative */
+    OP_UNIT1 = 1 << 8,        /* x op 1 is x; 1 op x too when commutative */
+    OP_REFUSED = 1 << 9,      /* known only to say why it cannot be compiled */
+    OP_ON_INTS = 1 << 10,     /* its code works on Python numbers of one type, too */
+    OP_CONTAINERS = 1 << 11,  /* takes sequences and optionals, not tensors only */
+    OP_SELECTS = 1 << 12,     /* each element is one of input 1 or of input 2 */
+    OP_KEEPS = 1 << 13,       /* output 0 is input 0 when it has the same type */
+    OP_RESHAPES = 1 << 14,    /* output 0 is input 0 in row-major order, reshaped */
+    OP_ROWS = 1 << 15,        /* all but the last axis of input 0, or those before the
                                  attribute axis, are independent */
+    OP_LINEAR = 1 << 16,      /* input 1 is a matrix [in, out], where a linear layer of
+                             PyTorch has a weight [out, in] */
+    OP_WEIGHT_BIAS = 1 << 17, /* inputs 1 and 2 are weight and bias of one module */
+    OP_PACKED_WEIGHTS = 1 << 18, /* inputs 1 to 3: weights in its own order */
+    OP_TABLE = 1 << 19,          /* input 0 may be the weight of an embedding */
 } OpFact;
 
 /* Domain of operators that passes make and no file can hold. */

@@ -305,16 +305,16 @@ static void emit_lstm(Emit *e) {
 #define RNN(first, last, ...)                                                          \
     {.name = "RNN", .since = (first), .until = (last), .in = STATE_IN,                 \
      .out = "Y? Y_h?", .attrs = {COMMON, FORWARD, __VA_ARGS__},                        \
-     .infer = infer_rnn, .emit = emit_rnn}
+     .facts = OP_PACKED_WEIGHTS, .infer = infer_rnn, .emit = emit_rnn}
 #define GRU(first, last, ...)                                                          \
     {.name = "GRU", .since = (first), .until = (last), .in = STATE_IN,                 \
      .out = "Y? Y_h?", .attrs = {COMMON, __VA_ARGS__},                                 \
-     .infer = infer_gru, .emit = emit_gru}
+     .facts = OP_PACKED_WEIGHTS, .infer = infer_gru, .emit = emit_gru}
 #define LSTM(first, last, ...)                                                         \
     {.name = "LSTM", .since = (first), .until = (last),                                \
      .in = STATE_IN " initial_c? P?", .out = "Y? Y_h? Y_c?",                           \
      .attrs = {COMMON, FORWARD, INT("input_forget", 0), __VA_ARGS__},                  \
-     .infer = infer_lstm, .emit = emit_lstm}
+     .facts = OP_PACKED_WEIGHTS, .infer = infer_lstm, .emit = emit_lstm}
 #define RESET INT("linear_before_reset", 0)
 #define LAYOUT INT("layout", 0)
 #define SEQUENCE INT("output_sequence", 0)

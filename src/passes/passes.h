@@ -7,6 +7,8 @@
 
 /* Branches that are known to be taken become part of the graph around them. */
 void pass_branches(Model *m);
+/* Parameters get the names that they have in PyTorch's state_dict. */
+void pass_params(Model *m);
 /* Nodes whose elements are all known and few become literals. */
 void pass_fold(Model *m);
 /* Nodes that return their input are bypassed. */

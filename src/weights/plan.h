@@ -8,6 +8,7 @@
 enum { WEIGHTS_ALIGN = 64 };
 
 #define WEIGHTS_NOTE "oxide_xla.packed"
+#define WEIGHTS_LAYOUT "oxide_xla.layout"
 
 typedef struct Planner {
     Arena *arena;

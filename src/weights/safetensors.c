@@ -13,13 +13,26 @@ static bool is_native(DType dtype) {
     return dtype_info(dtype)->safetensors != NULL;
 }
 
+static bool has_exported(const Planner *p) {
+    for (size_t i = 0; i < p->n; i++)
+        if (p->entries[i].exported)
+            return true;
+    return false;
+}
+
 static void metadata(Planner *p, Text *t) {
     Text note = {.arena = p->arena};
     plan_note(p, is_native, &note);
-    if (note.n == 0)
+    bool exported = has_exported(p);
+    if (note.n == 0 && !exported)
         return;
-    text_lit(t, "\"" METADATA "\":{\"" WEIGHTS_NOTE "\":");
-    text_json(t, text_view(&note));
+    text_lit(t, "\"" METADATA "\":{");
+    if (exported)
+        text_lit(t, "\"" WEIGHTS_LAYOUT "\":\"exported\"");
+    if (note.n) {
+        text_lit(t, exported ? ",\"" WEIGHTS_NOTE "\":" : "\"" WEIGHTS_NOTE "\":");
+        text_json(t, text_view(&note));
+    }
     text_lit(t, p->n ? "}," : "}");
 }
 

@@ -10,6 +10,7 @@
 typedef struct WeightEntry {
     Str key;
     const Tensor *tensor; /* not of strings: JAX has no such arrays */
+    bool exported;        /* not as PyTorch's state_dict has it: the file will say so */
 } WeightEntry;
 
 /* A run of output bytes: `bytes` are always valid; when source_offset is not

@@ -9,6 +9,7 @@ Outputs:
 """
 
 import json
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -45,3 +46,25 @@ def load_params(path=None, dtype=None):
         array = jnp.asarray(array.reshape(entry["shape"]))
         params[key] = array.astype(dtype) if dtype and floating else array
     return params
+
+
+def save_params(params, path):
+    """Write a safetensors file that PyTorch loads as a state_dict."""
+    arrays = {key: np.asarray(x) for key, x in params.items()}
+    kinds = {"bool": "BOOL", "bfloat": "BF", "float": "F", "int": "I", "uint": "U"}
+    order = sorted(arrays, key=lambda key: -arrays[key].itemsize)
+    header, end = {"__metadata__": {"format": "pt"}}, 0
+    for key in order:
+        start, end = end, end + arrays[key].nbytes
+        kind = arrays[key].dtype.name.rstrip("0123456789")
+        dtype = kinds[kind] + arrays[key].dtype.name.removeprefix(kind)
+        entry = {"dtype": dtype, "shape": arrays[key].shape}
+        header[key] = {**entry, "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    draft = Path(f"{path}.draft")  # the arrays may lie in the file that is replaced
+    with open(draft, "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for key in order:
+            file.write(arrays[key].tobytes())
+    draft.replace(path)

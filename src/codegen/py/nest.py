@@ -11,3 +11,12 @@ def nest(flat):
             branch = branch.setdefault(part, {})
         branch[name] = value
     return tree
+
+
+def flatten(tree, prefix=""):
+    """The inverse of `nest`: dicts inside dicts as one dict with dots in its keys."""
+    flat = {}
+    for key, value in tree.items():
+        inner = isinstance(value, dict)
+        flat |= flatten(value, f"{prefix}{key}.") if inner else {prefix + key: value}
+    return flat

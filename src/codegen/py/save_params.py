@@ -1,0 +1,28 @@
+"""Writes parameters to a safetensors file."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+
+def save_params(params, path):
+    """Write a safetensors file that PyTorch loads as a state_dict."""
+    arrays = {key: np.asarray(x) for key, x in params.items()}
+    kinds = {"bool": "BOOL", "bfloat": "BF", "float": "F", "int": "I", "uint": "U"}
+    order = sorted(arrays, key=lambda key: -arrays[key].itemsize)
+    header, end = {"__metadata__": {"format": "pt"}}, 0
+    for key in order:
+        start, end = end, end + arrays[key].nbytes
+        kind = arrays[key].dtype.name.rstrip("0123456789")
+        dtype = kinds[kind] + arrays[key].dtype.name.removeprefix(kind)
+        entry = {"dtype": dtype, "shape": arrays[key].shape}
+        header[key] = {**entry, "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    draft = Path(f"{path}.draft")  # the arrays may lie in the file that is replaced
+    with open(draft, "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for key in order:
+            file.write(arrays[key].tobytes())
+    draft.replace(path)

@@ -1,0 +1,46 @@
+"""Between PyTorch's state_dict and the layout that an exporter gave the parameters.
+
+`changed` is a table of the generated module: what the exporter did to each parameter.
+"""
+
+import numpy as np
+
+
+def from_state_dict(params, path, changed):
+    """Bring a plain state_dict to the layout of this module's own weights file."""
+    with open(path, "rb") as file:
+        if b'"oxide_xla.layout"' in file.read(int.from_bytes(file.read(8), "little")):
+            return params
+    for key, change in changed.items():
+        what, _, kept = change.partition(" ")
+        if what == "equals" and key in params:
+            value = params.pop(key)
+            if not np.array_equal(params.setdefault(kept, value), value):
+                raise ValueError(
+                    f"{key} and {kept} differ in {path}, but were equal when the model "
+                    "was exported and are one parameter here: export with the bridge"
+                )
+        elif what not in ("equals", "transposed"):
+            raise ValueError(
+                f"{path} is a plain state_dict, but here {key} is {change}: export "
+                "with the bridge, which keeps names and values, to load one"
+            )
+    turned = {k: v for k, v in changed.items() if v.startswith("transposed")}
+    return params | {
+        key: params[change.partition(" ")[2] or key].T for key, change in turned.items()
+    }
+
+
+def to_state_dict(params, changed):
+    """Undo what `from_state_dict` does."""
+    params = dict(params)
+    for key, change in changed.items():
+        what, _, kept = change.partition(" ")
+        if what == "transposed":
+            value = params.pop(key).T
+            if not np.array_equal(params.setdefault(kept or key, value), value):
+                raise ValueError(f"{key} is no longer the transposed {kept}")
+        elif what != "equals":
+            raise ValueError(f"{key} is {change}: no state_dict has such an entry")
+    aliases = {k: v[7:] for k, v in changed.items() if v.startswith("equals ")}
+    return params | {key: params[kept] for key, kept in aliases.items()}

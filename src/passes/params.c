@@ -1,0 +1,271 @@
+/* Names of parameters.  Exporters rename what they rewrite: `onnx::MatMul_123` and
+ * `val_224` are the transposed weights of linear layers.  The module that a node came
+ * from tells the name: TorchScript writes it into the node's name
+ * (/encoder/layer.0/query/MatMul), torch.export into its metadata.  What else the
+ * exporter did to the values (BatchNorm folded, gates reordered, equal tensors merged) is
+ * noted, so that the generated file can refuse or convert a plain state_dict. */
+#include "passes/passes.h"
+
+#define FOLDED "holds a folded normalization"
+#define COMPUTED "computed by the exporter"
+#define PACKED "packed with others"
+
+/* Facts of the operators that say something about names. */
+enum {
+    NAMING = OP_PACKED_WEIGHTS | OP_IDENTITY | OP_WEIGHT_BIAS | OP_LINEAR | OP_TABLE
+};
+
+typedef struct Names {
+    Model *m;
+    Map taken;            /* key -> the parameter that has it */
+    const Node **readers; /* by value id: one node that reads it */
+} Names;
+
+/* ---- the module of a node ---------------------------------------------------------- */
+
+/* The text between the last but `skip` pair of quotes: "['', 'a', 'a.b', 'linear']". */
+static Str quoted_from_end(Str list, int skip) {
+    size_t end = list.n;
+    for (int quotes = 0; end > 0; end--)
+        if (list.p[end - 1] == '\'' && quotes++ == 2 * skip)
+            break;
+    size_t start = end > 0 ? end - 1 : 0;
+    while (start > 0 && list.p[start - 1] != '\'')
+        start--;
+    return end > 0 ? (Str){list.p + start, end - 1 - start} : (Str){0};
+}
+
+static Str metadata(const Node *n, const char *key) {
+    return n->pb ? onnx_node_metadata_get(n->pb, str_from(key)) : (Str){0};
+}
+
+/* "encoder.layer.0.query" of /encoder/layer.0/query/MatMul; empty: not known.  A child of
+ * a container that is called repeats its path (/blocks/blocks.0/MatMul is blocks.0), which
+ * looks like the child of a list of that name; `whole` keeps both parts. */
+static Str scope_in_name(Arena *a, Str name, bool whole) {
+    Text scope = {.arena = a};
+    size_t last = 0; /* where the component before begins in `scope` */
+    for (size_t i = 0, end; i < name.n && name.p[i] == '/'; i = end) {
+        for (end = i + 1; end < name.n && name.p[end] != '/'; end++)
+            ;
+        if (end == name.n)
+            break; /* the operator */
+        Str part = {name.p + i + 1, end - i - 1};
+        Str before = {scope.p + last, scope.n - last};
+        bool repeats = !whole && before.n && part.n > before.n &&
+                       str_starts(part, before) && part.p[before.n] == '.';
+        if (repeats)
+            scope.n = last;
+        else if (scope.n)
+            text_char(&scope, '.');
+        last = repeats ? last : scope.n;
+        text_str(&scope, part);
+    }
+    return text_view(&scope);
+}
+
+/* The path of the module that the node came from; empty: not known. */
+static Str scope_of(Arena *a, const Node *n) {
+    Str scopes = metadata(n, "pkg.torch.onnx.name_scopes");
+    return scopes.n ? quoted_from_end(scopes, 1) : scope_in_name(a, n->name, false);
+}
+
+/* Whether that module is one of PyTorch's own, as far as the file tells. */
+static bool is_torch_layer(const Node *n) {
+    Str classes = metadata(n, "pkg.torch.onnx.class_hierarchy");
+    return str_starts(quoted_from_end(classes, 1), STR("torch.nn.modules."));
+}
+
+static bool contains(Str text, Str part) {
+    for (size_t i = 0; i + part.n <= text.n; i++)
+        if (memcmp(text.p + i, part.p, part.n) == 0)
+            return true;
+    return false;
+}
+
+/* ---- notes ------------------------------------------------------------------------- */
+
+static Str key_of(const Value *v) {
+    return v->note && v->note->key.n ? v->note->key : v->name;
+}
+
+static ParamNote *note_of(Names *names, Value *v) {
+    ParamNote *note = ARENA_NEW(names->m->arena, ParamNote);
+    if (!note)
+        return NULL;
+    if (v->note)
+        *note = *v->note;
+    v->note = note;
+    return note;
+}
+
+/* A name that another parameter has is not given twice. */
+static void rename_param(Names *names, Value *v, Str key) {
+    if (v->note || map_get(&names->taken, key))
+        return;
+    ParamNote *note = note_of(names, v);
+    if (!note)
+        return;
+    note->key = key;
+    (void)map_set(&names->taken, key, v);
+}
+
+static void note_change(Names *names, Value *v, const char *change) {
+    ParamNote *note = v->note && v->note->change ? NULL : note_of(names, v);
+    if (note)
+        note->change = change;
+}
+
+/* The exporter has found this name's values equal to those of v. */
+static void note_alias(Names *names, Value *v, Str name) {
+    if (map_get(&names->taken, name))
+        return;
+    ParamAlias *alias = ARENA_NEW(names->m->arena, ParamAlias);
+    ParamNote *note = note_of(names, v);
+    if (!alias || !note)
+        return;
+    *alias = (ParamAlias){name, note->aliases};
+    note->aliases = alias;
+    (void)map_set(&names->taken, name, v);
+}
+
+static Value *param_in(const Node *n, int i) {
+    Value *v = node_in(n, i);
+    return v && v->kind == VALUE_PARAM ? v : NULL;
+}
+
+static Str join(Names *names, Str scope, Str leaf) {
+    return arena_printf(names->m->arena, "%.*s.%.*s", (int)scope.n, scope.p,
+                        (int)leaf.n, leaf.p);
+}
+
+/* A module's own parameter gets its name.  One that has a name already belongs to
+ * another module: its values were equal. */
+static void name_leaf(Names *names, Value *v, Str scope, Str leaf) {
+    Str key = join(names, scope, leaf);
+    Str own = key_of(v), module = join(names, scope, STR(""));
+    if (v->generated_name && !v->note)
+        rename_param(names, v, key);
+    else if (!str_starts(own, module))
+        note_alias(names, v, key);
+}
+
+/* ---- rules ------------------------------------------------------------------------- */
+
+/* The leaf of the bias that is added to the product, when it is the module's own. */
+static Str bias_leaf(Names *names, const Node *n, Str scope) {
+    const Node *reader = n->out[0] ? names->readers[n->out[0]->id] : NULL;
+    for (int k = 0; reader && reader->n_in == 2 && k < 2; k++) {
+        Value *other = reader->in[k] == n->out[0] ? param_in(reader, !k) : NULL;
+        Str key = other ? key_of(other) : (Str){0};
+        if (key.n > scope.n + 1 && str_starts(key, scope) && key.p[scope.n] == '.' &&
+            str_ends(key, STR("bias")))
+            return (Str){key.p + scope.n + 1, key.n - scope.n - 1};
+    }
+    return (Str){0};
+}
+
+/* x @ w: PyTorch's weight is the transpose, [out, in]. */
+static void name_linear(Names *names, Node *n, Str scope) {
+    Value *w = param_in(n, 1);
+    if (!w || !w->generated_name || w->type.rank != 2)
+        return;
+    Str classes = metadata(n, "pkg.torch.onnx.class_hierarchy");
+    bool linear = !classes.n || contains(quoted_from_end(classes, 1), STR("Linear"));
+    Str bias = bias_leaf(names, n, scope), leaf = STR("weight");
+    if (!bias.n && !classes.n) {
+        Str whole = scope_in_name(names->m->arena, n->name, true);
+        bias = bias_leaf(names, n, whole);
+        scope = bias.n ? whole : scope;
+    }
+    if (bias.n)
+        leaf = arena_printf(names->m->arena, "%.*sweight", (int)(bias.n - 4), bias.p);
+    else if (!linear)
+        return;
+    /* A table that is also a head is stored twice, once with its name. */
+    const Value *tied = map_get(&names->taken, join(names, scope, leaf));
+    name_leaf(names, w, scope, leaf);
+    Str change = STR("transposed");
+    if (tied && tied != w && !w->note && !tied->generated_name)
+        change = arena_printf(names->m->arena, "transposed %.*s", (int)tied->name.n,
+                              tied->name.p);
+    note_change(names, w, change.p);
+}
+
+static void name_weight_and_bias(Names *names, Node *n, Str scope) {
+    static const char *const leaves[] = {"weight", "bias"};
+    bool fused = contains(metadata(n, "pkg.onnxscript.rewriter.rule_name"),
+                          STR("FuseBatchNorm"));
+    for (int i = 0; i < 2; i++) {
+        Value *v = param_in(n, i + 1);
+        if (!v)
+            continue;
+        bool computed = v->generated_name;
+        if (fused) /* the scope is that of the normalization */
+            note_change(names, v, FOLDED);
+        else if (scope.n && (v->generated_name || is_torch_layer(n)))
+            name_leaf(names, v, scope, str_from(leaves[i]));
+        if (computed)
+            note_change(names, v, COMPUTED);
+    }
+}
+
+static void note_packed(Names *names, Node *n) {
+    for (int i = 1; i <= 3; i++)
+        if (param_in(n, i))
+            note_change(names, param_in(n, i), PACKED);
+}
+
+/* `Identity(kept) -> merged`: the tracing exporter keeps the names of equal tensors. */
+static void name_merged(Names *names, Node *n) {
+    Value *v = param_in(n, 0), *out = node_out(n, 0);
+    bool path = out && memchr(out->name.p, '/', out->name.n);
+    if (v && out && !path && out->name.n && memchr(out->name.p, '.', out->name.n))
+        note_alias(names, v, out->name);
+}
+
+static void name_table(Names *names, Node *n, Str scope) {
+    Value *table = param_in(n, 0);
+    if (table && is_torch_layer(n))
+        name_leaf(names, table, scope, STR("weight"));
+}
+
+static void name_graph(void *user, Graph *g) {
+    Names *names = user;
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        Node *n = g->nodes[i];
+        unsigned facts = n->op ? n->op->facts & NAMING : 0;
+        if (!facts)
+            continue;
+        Str scope = scope_of(names->m->arena, n);
+        if (facts & OP_PACKED_WEIGHTS)
+            note_packed(names, n);
+        if (facts & OP_IDENTITY)
+            name_merged(names, n);
+        if (facts & OP_WEIGHT_BIAS)
+            name_weight_and_bias(names, n, scope);
+        if (facts & OP_LINEAR && scope.n)
+            name_linear(names, n, scope);
+        if (facts & OP_TABLE && scope.n)
+            name_table(names, n, scope);
+    }
+}
+
+static void survey(void *user, Graph *g) {
+    Names *names = user;
+    for (size_t i = 0; i < g->n_params; i++)
+        (void)map_set(&names->taken, g->params[i]->name, g->params[i]);
+    for (size_t i = 0; i < g->n_nodes; i++)
+        for (uint32_t k = 0; k < g->nodes[i]->n_in; k++)
+            if (g->nodes[i]->in[k])
+                names->readers[g->nodes[i]->in[k]->id] = g->nodes[i];
+}
+
+void pass_params(Model *m) {
+    Names names = {.m = m, .taken = {.arena = m->arena}};
+    names.readers = ARENA_ARRAY(m->arena, m->value_count + 1, const Node *);
+    if (!names.readers)
+        return;
+    graph_each(m->graph, survey, &names);
+    graph_each(m->graph, name_graph, &names);
+}

@@ -1,0 +1,77 @@
+"""The model zoo: each architecture through each exporter equals PyTorch.
+
+A few run in `make test`; `make test-models` runs all.
+"""
+
+import pytest
+import torch
+
+import oxide_xla
+from models import compare, exports, param_names
+from models.architectures import all_architectures
+
+ENTRIES = all_architectures()
+REFUSED = {
+    ("cnn_bfloat16", "dynamo"): "W is float32 where X is bfloat16",  # not valid ONNX
+}
+
+
+def marks(entry):
+    """The slow tier is deselected unless asked for by its mark."""
+    return () if entry.fast else pytest.mark.models
+
+
+each_entry = pytest.mark.parametrize(
+    "entry",
+    [pytest.param(e, marks=marks(e), id=name) for name, e in ENTRIES.items()],
+)
+each_exporter = pytest.mark.parametrize("exporter", exports.EXPORTERS)
+
+
+def test_the_zoo_is_large():
+    assert len(ENTRIES) >= 60
+
+
+@each_entry
+@each_exporter
+def test_equals_torch(entry, exporter):
+    export = exports.exported(entry, exporter)
+    if export.path is None:
+        pytest.skip(f"PyTorch cannot export it: {export.error}")
+    if message := REFUSED.get((entry.name, exporter)):
+        with pytest.raises(oxide_xla.OxideError, match=message):
+            oxide_xla.compile(export.path)
+        return
+    result = compare.compare(entry, exporter)
+    most = compare.limit(entry)
+    assert result.error < most
+    assert result.second is None or result.second < most or result.frozen
+
+
+@each_entry
+def test_the_bridge_exports_it_with_open_dimensions(entry):
+    export = exports.exported(entry, "bridge")
+    assert export.path, export.error
+    assert export.axes == entry.axes, export.error
+
+
+@each_entry
+def test_the_bridge_keeps_every_name(entry):
+    names = param_names.of_bridge(entry)
+    assert not names.unknown
+    assert not names.lost
+    assert not names.changed
+
+
+@each_entry
+@pytest.mark.parametrize("exporter", ["dynamo", "torchscript"])
+def test_recovered_names_have_the_values_of_torch(entry, exporter):
+    export = exports.exported(entry, exporter)
+    if export.path is None or (entry.name, exporter) in REFUSED:
+        pytest.skip("there is no file")
+    assert not param_names.wrong_values(entry, export.path)
+
+
+def test_fast_entries_cover_every_table():
+    assert sum(e.fast for e in ENTRIES.values()) >= 10
+    assert torch.get_default_dtype() == torch.float32
