@@ -51,7 +51,8 @@ def rows(entry: Architecture) -> Iterable[str]:
         try:
             result = compare.compare(entry, exporter)
         except AssertionError as refused:
-            yield f"{start} refused: {exports.one_line(str(refused))[:120]} | | | |"
+            message = exports.one_line(str(refused).splitlines()[0])
+            yield f"{start} refused: {message} | | | |"
             continue
         sizes = [result.error] if result.frozen else [result.error, result.second or 0]
         yield (

@@ -11,8 +11,12 @@ from models import compare, exports, param_names
 from models.architectures import all_architectures
 
 ENTRIES = all_architectures()
+# What PyTorch exports that is not valid ONNX, and what the compiler says of it.
 REFUSED = {
-    ("cnn_bfloat16", "dynamo"): "W is float32 where X is bfloat16",  # not valid ONNX
+    # The optimizer folds BatchNorm in float32 and leaves the input in bfloat16.
+    ("cnn_bfloat16", "dynamo"): "different types, bfloat16 and float32",
+    # Without the optimizer, the absent bias of Conv3d becomes zeros [channels, batch].
+    ("tv_r3d", "bridge"): "B does not have one element for each output channel",
 }
 
 
@@ -57,6 +61,8 @@ def test_the_bridge_exports_it_with_open_dimensions(entry):
 
 @each_entry
 def test_the_bridge_keeps_every_name(entry):
+    if (entry.name, "bridge") in REFUSED:
+        pytest.skip("there is no valid file")
     names = param_names.of_bridge(entry)
     assert not names.unknown
     assert not names.lost

@@ -1,0 +1,124 @@
+"""Names of parameters that exporters renamed: recovered from the scopes of nodes."""
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import oxide_xla
+from state_dict import from_state_dict, to_state_dict
+
+W = np.arange(6, dtype=np.float32).reshape(2, 3)  # [in, out]
+
+
+def linear(node_name, weight="onnx::MatMul_7", bias=None, metadata=None):
+    """x @ weight, and a bias under a name of its own."""
+    product = helper.make_node("MatMul", ["x", weight], ["p"], name=node_name)
+    for key, value in (metadata or {}).items():
+        product.metadata_props.add(key=f"pkg.torch.onnx.{key}", value=value)
+    nodes, tensors = [product], [numpy_helper.from_array(W, weight)]
+    if bias:
+        nodes.append(helper.make_node("Add", ["p", bias], ["y"]))
+        tensors.append(numpy_helper.from_array(W[0], bias))
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 2])],
+        [helper.make_tensor_value_info("y" if bias else "p", TensorProto.FLOAT, None)],
+        tensors,
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
+
+
+def keys(model):
+    return set(oxide_xla.compile(model).params)
+
+
+@pytest.mark.parametrize(
+    ("node_name", "bias", "weight"),
+    [
+        ("/encoder/layer.0/query/MatMul", None, "encoder.layer.0.query.weight"),
+        ("/blocks/blocks.0/MatMul", "blocks.0.bias", "blocks.0.weight"),
+        ("/a/a.0/a.0.1/MatMul_2", None, "a.0.1.weight"),
+        ("/a/a.0/MatMul", "a.a.0.bias", "a.a.0.weight"),
+        ("/attn/MatMul", "attn.in_proj_bias", "attn.in_proj_weight"),
+    ],
+)
+def test_the_path_in_a_node_name(node_name, bias, weight):
+    model = linear(node_name, bias=bias)
+    assert keys(model) == {weight, *([bias] if bias else [])}
+    assert {weight: "transposed"} == oxide_xla.compile(model).module.CHANGED
+
+
+def test_scopes_in_metadata():
+    metadata = {
+        "name_scopes": "['', 'head', 'head.fc', 'linear_3']",
+        "class_hierarchy": "['M', 'Head', 'torch.nn.modules.linear.Linear', 'aten']",
+    }
+    assert keys(linear("node_1", "val_9", metadata=metadata)) == {"head.fc.weight"}
+
+
+def test_another_class_is_no_linear_layer():
+    metadata = {
+        "name_scopes": "['', 'head', 'matmul']",
+        "class_hierarchy": "['M', 'my.Head', 'aten.matmul.default']",
+    }
+    assert keys(linear("node_1", "val_9", metadata=metadata)) == {"val_9"}
+
+
+@pytest.mark.parametrize("name", ["MatMul_3", "", "/", "//MatMul", "/MatMul", "a/b/c"])
+def test_names_without_a_path_change_nothing(name):
+    assert keys(linear(name)) == {"onnx::MatMul_7"}
+
+
+def test_names_of_users_stay():
+    model = linear("/encoder/MatMul", weight="my_weight")
+    assert keys(model) == {"my_weight"}
+    assert not hasattr(oxide_xla.compile(model).module, "CHANGED")
+
+
+def test_a_name_that_is_taken_is_not_given_twice():
+    model = linear("/fc/MatMul", bias="fc.weight")
+    assert keys(model) == {"onnx::MatMul_7", "fc.weight"}
+
+
+def plain(path):
+    """A file without the mark of our own layout."""
+    path.write_bytes((2).to_bytes(8, "little") + b"{}")
+    return path
+
+
+def test_state_dict_and_back(tmp_path):
+    changed = {
+        "a.weight": "transposed",
+        "table": "equals head",
+        "val_3": "transposed head",
+    }
+    state = {"a.weight": W.T, "head": W, "table": W.copy(), "b": W[0]}
+    params = from_state_dict(dict(state), plain(tmp_path / "p"), changed)
+    assert params.keys() == {"a.weight", "head", "val_3", "b"}
+    np.testing.assert_array_equal(params["a.weight"], W)
+    np.testing.assert_array_equal(params["val_3"], W.T)
+    back = to_state_dict(params, changed)
+    assert back.keys() == state.keys()
+    for key, value in state.items():
+        np.testing.assert_array_equal(back[key], value)
+
+
+def test_a_tied_name_alone_is_enough(tmp_path):
+    """transformers leaves one of two tied names out of a checkpoint."""
+    params = from_state_dict(
+        {"table": W}, plain(tmp_path / "p"), {"table": "equals head"}
+    )
+    np.testing.assert_array_equal(params["head"], W)
+
+
+def test_what_cannot_be_converted_is_an_error(tmp_path):
+    path = plain(tmp_path / "p")
+    with pytest.raises(ValueError, match="holds a folded"):
+        from_state_dict({"a": W}, path, {"a": "holds a folded normalization"})
+    with pytest.raises(ValueError, match="one parameter here"):
+        from_state_dict({"a": W, "b": W + 1}, path, {"b": "equals a"})
+    with pytest.raises(ValueError, match="no state_dict"):
+        to_state_dict({"a": W}, {"a": "computed by the exporter"})
+    with pytest.raises(ValueError, match="no longer"):
+        to_state_dict({"v": W.T + 1, "a": W}, {"v": "transposed a"})
