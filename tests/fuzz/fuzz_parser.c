@@ -31,6 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (m) {
         PbStrings files = {0};
         volatile double sum = 0;
+        (void)sum;
         onnx_resolve(&a, &d, m, open_input, &bytes, &files);
         for (size_t i = 0; i < m->graph.initializers.count; i++)
             sum += read_elements(&m->graph.initializers.items[i]);

@@ -29,7 +29,7 @@ static bool write_weights(Arena *arena, const FileMap *model, OxWeightFormat for
         return false;
     for (size_t i = 0; i < n; i++) {
         const Tensor *tensor = &pb->graph.initializers.items[i];
-        entries[i] = (WeightEntry){tensor->name, tensor};
+        entries[i] = (WeightEntry){.key = tensor->name, .tensor = tensor};
     }
     WeightPlan plan;
     if (weights_plan(arena, entries, n, format, &plan))

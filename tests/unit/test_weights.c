@@ -51,7 +51,8 @@ static void safetensors_are_exact_bytes(void **state) {
     arena_init(&arena, NULL);
     Tensor bias = tensor_of(DT_FLOAT, dims_2, STR("abcdefgh"));
     Tensor codes = tensor_of(DT_INT4, dims_3, STR("\x21\x03"));
-    WeightEntry entries[] = {{STR("q\"\n"), &codes}, {STR("bias"), &bias}};
+    WeightEntry entries[] = {{STR("q\"\n"), &codes, false},
+                             {STR("bias"), &bias, false}};
     WeightPlan plan;
     assert_true(weights_plan(&arena, entries, 2, OX_SAFETENSORS, &plan));
     Str file = flatten(&arena, &plan);
@@ -82,7 +83,7 @@ static void larger_elements_come_first_and_equal_ones_keep_their_order(void **st
     WeightEntry entries[N];
     for (size_t i = 0; i < N; i++) {
         tensors[i] = tensor_of(types[i], dims_2, (Str){0});
-        entries[i] = (WeightEntry){STR("k"), &tensors[i]};
+        entries[i] = (WeightEntry){.key = STR("k"), .tensor = &tensors[i]};
     }
     WeightPlan plan;
     assert_true(weights_plan(&arena, entries, N, OX_SAFETENSORS, &plan));
@@ -100,7 +101,7 @@ static void neighbours_in_a_file_become_one_segment(void **state) {
     for (size_t i = 0; i < 3; i++) {
         tensors[i] = tensor_of(DT_UINT8, dims_2, (Str){data + 4 * i, 4});
         tensors[i].offset = 100 + 4 * i;
-        entries[i] = (WeightEntry){STR("k"), &tensors[i]};
+        entries[i] = (WeightEntry){.key = STR("k"), .tensor = &tensors[i]};
     }
     tensors[2].source = 1;
     WeightPlan plan;
@@ -133,7 +134,7 @@ static void npz_members_are_npy_files(void **state) {
     Arena arena;
     arena_init(&arena, NULL);
     Tensor bias = tensor_of(DT_FLOAT, dims_2, STR("abcdefgh"));
-    WeightEntry entries[] = {{STR("bias"), &bias}};
+    WeightEntry entries[] = {{STR("bias"), &bias, false}};
     WeightPlan plan;
     assert_true(weights_plan(&arena, entries, 1, OX_NPZ, &plan));
     Str file = flatten(&arena, &plan);
@@ -153,7 +154,7 @@ static void refused(Str key, OxWeightFormat format, const char *words) {
     Arena arena;
     arena_init(&arena, NULL);
     Tensor tensor = tensor_of(DT_FLOAT, dims_2, STR("abcdefgh"));
-    WeightEntry entries[] = {{STR("fine"), &tensor}, {key, &tensor}};
+    WeightEntry entries[] = {{STR("fine"), &tensor, false}, {key, &tensor, false}};
     WeightPlan plan;
     assert_false(weights_plan(&arena, entries, 2, format, &plan));
     assert_false(arena.failed);
@@ -190,7 +191,7 @@ static void every_refused_allocation_is_survived(void **state) {
     static WeightEntry entries[N];
     tensor = tensor_of(DT_INT4, dims_2, STR("a"));
     for (size_t i = 0; i < N; i++)
-        entries[i] = (WeightEntry){STR("some.key"), &tensor};
+        entries[i] = (WeightEntry){.key = STR("some.key"), .tensor = &tensor};
     for (int format = OX_SAFETENSORS; format <= OX_NPZ; format++)
         for (int n = 0, done = 0; !done; n++) {
             int left = n;
@@ -216,7 +217,8 @@ static void past_4_gib_an_npz_has_zip64_records(void **state) {
     arena_init(&arena, NULL);
     Tensor large = tensor_of(DT_UINT8, dims_2, (Str){zeros, size});
     Tensor small = tensor_of(DT_UINT8, dims_2, STR("ab"));
-    WeightEntry entries[] = {{STR("large"), &large}, {STR("small"), &small}};
+    WeightEntry entries[] = {{STR("large"), &large, false},
+                             {STR("small"), &small, false}};
     WeightPlan plan;
     assert_true(weights_plan(&arena, entries, 2, OX_NPZ, &plan));
     Str local = plan.items[0].bytes, end = plan.items[plan.count - 1].bytes;
