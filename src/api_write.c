@@ -104,7 +104,11 @@ static OxStatus write_files(OxCompiler *c, const char *source, const char *weigh
     if (!is_compiled(c))
         return OX_ERR_USAGE;
     double start = api_clock();
+    size_t timing = c->timings.count;
     WeightPlan plan = {0};
+    api_timing(c, "write", start); /* no allocation once files are in place */
+    if (c->arena.failed)
+        return OX_ERR_MEMORY;
     if (weights && !plan_weights(c, format, &plan)) {
         OxStatus status = diag_status(&c->diags);
         return status == OX_OK ? OX_ERR_MEMORY : status;
@@ -124,7 +128,7 @@ static OxStatus write_files(OxCompiler *c, const char *source, const char *weigh
         out_write(&o->file, c->module.source.p, c->module.source.n);
     }
     OxStatus status = commit(c, outputs, n);
-    api_timing(c, "write", start);
+    c->timings.items[timing].seconds = api_clock() - start;
     return status;
 }
 

@@ -167,6 +167,12 @@ const Expr *emit_number(Emit *e, int i) {
     return number(e->g, value_final(node_in(e->node, i)));
 }
 
+/* One that pass_weights has left, for its size: a barrier keeps XLA from folding it. */
+static bool is_contracted_literal(const Node *n, const Value *v, int i) {
+    return n->op->facts & OP_CONTRACTS && i < 2 && v->kind == VALUE_CONST &&
+           v->type.rank > 0 && dtype_is_float(v->type.dtype);
+}
+
 const Expr *emit_in(Emit *e, int i) {
     Value *v = node_in(e->node, i);
     if (!v)
@@ -184,7 +190,10 @@ const Expr *emit_in(Emit *e, int i) {
         e->spliced[e->n_spliced++] = v;
         e->ops += c->ops;
     }
-    return gen_value(e->g, v, splice);
+    const Expr *x = gen_value(e->g, v, splice);
+    return is_contracted_literal(e->node, v, i)
+               ? EX(e->g->arena, "jax.lax.optimization_barrier($0)", x)
+               : x;
 }
 
 const Expr *emit_in_named(Emit *e, int i) {

@@ -121,17 +121,8 @@ const Expr *conv_of(Emit *e, const Node *n, const Expr *x, const Expr *weights) 
     return helper_call(e, "conv", x, weights, &w, padding);
 }
 
-/* The weights, hidden from XLA's constant folding where all are one number: JAX 0.10.2
- * on a CPU gives NaN for jnp.mean(conv(x, jnp.full((8, 4, 1, 1), 0.5)), (2, 3)). */
-static const Expr *emit_weights(Emit *e) {
-    const Value *w = node_in(emit_node(e), 1);
-    const Expr *x = emit_in(e, 1);
-    bool literal = w && w->kind == VALUE_CONST && w->splat;
-    return literal ? EX(emit_arena(e), "jax.lax.optimization_barrier($0)", x) : x;
-}
-
 const Expr *conv_expr(Emit *e) {
-    return conv_of(e, emit_node(e), emit_in(e, 0), emit_weights(e));
+    return conv_of(e, emit_node(e), emit_in(e, 0), emit_in(e, 1));
 }
 
 static void emit_conv(Emit *e) {
@@ -232,17 +223,17 @@ static void emit_conv_transpose(Emit *e) {
     const Expr *padding = window_padding(e, w.lo, w.hi, w.n);
     emit_out(
         e, 0,
-        helper_call(e, "conv_transpose", emit_in(e, 0), emit_weights(e), &w, padding));
+        helper_call(e, "conv_transpose", emit_in(e, 0), emit_in(e, 1), &w, padding));
 }
 
 /* clang-format off */
 static const OpDef ops[] = {
     {.name = "Conv", .since = 1, .in = "X W B?", .out = "Y",
-     .attrs = {CONV_ATTRS}, .facts = OP_WEIGHT_BIAS,
+     .attrs = {CONV_ATTRS}, .facts = OP_WEIGHT_BIAS | OP_CONTRACTS,
      .infer = infer_conv, .emit = emit_conv},
     {.name = "ConvTranspose", .since = 1, .in = "X W B?", .out = "Y",
      .attrs = {CONV_ATTRS, INTS_OPT("output_padding"), INTS_OPT("output_shape")},
-     .facts = OP_WEIGHT_BIAS,
+     .facts = OP_WEIGHT_BIAS | OP_CONTRACTS,
      .infer = infer_conv_transpose, .emit = emit_conv_transpose},
 };
 /* clang-format on */

@@ -48,6 +48,10 @@ typedef struct Fusion {
 /* The i-th row, NULL past the last. */
 const Fusion *fusion_at(size_t i);
 
+/* What a node does to input 0, if input 1 is a constant: for Times(p, c). */
+typedef enum FusionScale { FUSION_NO_SCALE, FUSION_TIMES, FUSION_OVER } FusionScale;
+FusionScale fusion_scale(const Node *n);
+
 /* The value bound to a name; NULL when the alternative that binds it was not taken. */
 Value *fusion_value(const FusionMatch *t, const char *name);
 /* All elements of v round to x in v's type. */

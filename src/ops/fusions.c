@@ -22,6 +22,11 @@ static bool is_like_x(const FusionMatch *t) {
     return x->dtype == y->dtype && same_shape(x, y);
 }
 
+/* Attributes are float32: epsilon would be rounded. */
+static bool is_norm(const FusionMatch *t) {
+    return is_like_x(t) && fusion_value(t, "x")->type.dtype != DT_DOUBLE;
+}
+
 /* x is cast to float32 for the norm, and its result back. */
 static bool is_half(const FusionMatch *t) {
     DType dtype = fusion_value(t, "x")->type.dtype;
@@ -37,7 +42,7 @@ static bool is_single(const FusionMatch *t) {
  * rows: (n, groups, rest) of x: (n, channels, ...). */
 static bool is_group_norm(const FusionMatch *t) {
     const Type *x = &fusion_value(t, "x")->type, *rows = &fusion_value(t, "rows")->type;
-    if (!is_like_x(t) || x->rank < 3 || rows->rank != 3 || !dim_is_int(x->dims[1]) ||
+    if (!is_norm(t) || x->rank < 3 || rows->rank != 3 || !dim_is_int(x->dims[1]) ||
         !dim_is_int(rows->dims[1]) || x->dims[1].c < 2 || rows->dims[1].c < 1 ||
         x->dims[1].c % rows->dims[1].c != 0 || !dim_eq(x->dims[0], rows->dims[0]))
         return false;
@@ -156,9 +161,16 @@ static bool is_finite(const Value *v) {
            is_finite(n->in[2]);
 }
 
+/* In float16 the lowest number and a score of -16 sum to an infinity. */
 static bool scores_are_finite(const FusionMatch *t) {
     const Value *bias = fusion_value(t, "bias");
-    return !bias || is_finite(bias);
+    return !bias || (is_finite(bias) && bias->type.dtype != DT_FLOAT16);
+}
+
+FusionScale fusion_scale(const Node *n) {
+    return str_is(n->op_type, "Mul")   ? FUSION_TIMES
+           : str_is(n->op_type, "Div") ? FUSION_OVER
+                                       : FUSION_NO_SCALE;
 }
 
 /* ---- the table --------------------------------------------------------------------- */
@@ -202,12 +214,12 @@ static const Fusion fusions[] = {
     {"Where(Greater(x, 20), x, Softplus(x))", "Softplus(x)", is_single, false},
 
     {"Add(Mul(x, cos), Mul(" TURNED ", sin))", "RotateHalf(x, cos, sin)", is_rotary, false},
-    {"Add(Mul(" LAYER_NORM ", w), b)", "LayerNormalization(x, w, b, epsilon=eps)", NULL, false},
+    {"Add(Mul(" LAYER_NORM ", w), b)", "LayerNormalization(x, w, b, epsilon=eps)", is_norm, false},
     {"Add(Mul(" RESHAPE("InstanceNormalization(" ROWS ", 1, 0, epsilon=eps)") ", "
      CHANNELS("scale", "w") "), " CHANNELS("shift", "b") ")",
      "GroupNormalization(x, w | Squeeze(scale), b | Squeeze(shift), num_groups=rows[1], epsilon=eps)",
      is_group_norm, false},
-    {"Mul(w, " OVER_RMS("x") ")", "RMSNormalization(x, w, epsilon=eps)", NULL, true},
+    {"Mul(w, " OVER_RMS("x") ")", "RMSNormalization(x, w, epsilon=eps)", is_norm, true},
     {"Mul(w, Cast(" OVER_RMS("Cast(x, to=1)") ", to=_))",
      "RMSNormalization(x, w, epsilon=eps)", is_half, true},
 

@@ -294,16 +294,17 @@ static void emit_einsum(Emit *e) {
 /* clang-format off */
 static const OpDef ops[] = {
     {.name = "MatMul", .since = 1, .in = "A B", .out = "Y",
-     .facts = OP_ROWS | OP_LINEAR, .infer = infer_matmul, .jax = "$A @ $B"},
+     .facts = OP_ROWS | OP_LINEAR | OP_CONTRACTS, .infer = infer_matmul,
+     .jax = "$A @ $B"},
     /* before 7, `broadcast` only says whether C may be smaller than Y */
     {.name = "Gemm", .since = 1, .until = 6, .in = "A B C", .out = "Y",
-     .attrs = {GEMM_ATTRS, INT("broadcast", 0)},
+     .attrs = {GEMM_ATTRS, INT("broadcast", 0)}, .facts = OP_CONTRACTS,
      .infer = infer_gemm, .emit = emit_gemm},
     {.name = "Gemm", .since = 7, .in = "A B C?", .out = "Y",
-     .attrs = {GEMM_ATTRS}, .facts = OP_ROWS | OP_WEIGHT_BIAS,
+     .attrs = {GEMM_ATTRS}, .facts = OP_ROWS | OP_WEIGHT_BIAS | OP_CONTRACTS,
      .infer = infer_gemm, .emit = emit_gemm},
     {.name = "Einsum", .since = 12, .in = "Inputs*", .out = "Output",
-     .attrs = {STRING_REQ("equation")},
+     .attrs = {STRING_REQ("equation")}, .facts = OP_CONTRACTS,
      .infer = infer_einsum, .emit = emit_einsum},
 };
 /* clang-format on */

@@ -43,7 +43,9 @@ typedef enum OpFact {
                              PyTorch has a weight [out, in] */
     OP_WEIGHT_BIAS = 1 << 17, /* inputs 1 and 2 are weight and bias of one module */
     OP_PACKED_WEIGHTS = 1 << 18, /* inputs 1 to 3: weights in its own order */
-    OP_TABLE = 1 << 19,          /* input 0 may be the weight of an embedding */
+    OP_CONTRACTS =
+        1 << 19,        /* sums products over inputs 0 and 1: see passes/weights.c */
+    OP_TABLE = 1 << 20, /* input 0 may be the weight of an embedding */
 } OpFact;
 
 /* Domain of operators that passes make and no file can hold. */

@@ -311,7 +311,7 @@ static const OpDef ops[] = {
     {.name = "DeformConv", .since = 19, .in = "X W offset B? mask?", .out = "Y",
      .attrs = {INTS_OPT("dilations"), INT("group", 1), INTS_OPT("kernel_shape"),
                INT("offset_group", 1), INTS_OPT("pads"), INTS_OPT("strides")},
-     .infer = infer_deform_conv, .emit = emit_deform_conv},
+     .facts = OP_CONTRACTS, .infer = infer_deform_conv, .emit = emit_deform_conv},
     {.name = "Col2Im", .since = 18, .in = "input image_shape block_shape",
      .out = "output", .fixed = "image_shape block_shape",
      .attrs = {INTS_OPT("dilations"), INTS_OPT("pads"), INTS_OPT("strides")},

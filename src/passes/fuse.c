@@ -255,9 +255,11 @@ static bool bind_factor(FusionMatch *t, Str name, double x) {
 static bool match_scaled(FusionMatch *t, const Expr *p, Value *v) {
     FusionMatch before = *t;
     Node *n = v->def;
-    bool times = n && str_is(n->op_type, "Mul"), over = n && str_is(n->op_type, "Div");
-    bool scaled = (times || over) && is_plain(n) && n->graph == t->root->graph &&
-                  n->n_in == 2 && t->n_nodes < FUSION_NODES;
+    FusionScale scale = n ? fusion_scale(n) : FUSION_NO_SCALE;
+    bool times = scale == FUSION_TIMES;
+    bool scaled = scale != FUSION_NO_SCALE && is_plain(n) &&
+                  n->graph == t->root->graph && n->n_in == 2 &&
+                  t->n_nodes < FUSION_NODES;
     for (int i = 0; scaled && i < 1 + times; i++) {
         double c;
         if (constant_of(n->in[!i], &c) && match(t, p->kids[1], n->in[i]) &&

@@ -12,7 +12,7 @@ static bool is_number(const Known *k, int number) {
 
 static bool same_type(const Type *a, const Type *b) {
     if (a->kind != TYPE_TENSOR || b->kind != TYPE_TENSOR || a->dtype != b->dtype ||
-        a->rank != b->rank || a->rank < 0)
+        a->dtype == DT_UNDEFINED || a->rank != b->rank || a->rank < 0)
         return false;
     for (int i = 0; i < a->rank; i++)
         if (!dim_eq(a->dims[i], b->dims[i]))

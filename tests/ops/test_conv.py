@@ -6,14 +6,7 @@ import ort
 import pytest
 import torch
 import torch.nn.functional as F
-from harness import (
-    check_node,
-    compile_fails,
-    compile_model,
-    load_module,
-    run_module,
-)
-from onnx import TensorProto, helper
+from harness import check_node, compile_fails
 
 
 def rand(*shape, seed=0, dtype=np.float32):
@@ -204,26 +197,3 @@ def test_schemas_are_known():
     """No newer version of the operators than these tests are about."""
     assert onnx.defs.get_schema("Conv").since_version == 22
     assert onnx.defs.get_schema("ConvTranspose").since_version == 22
-
-
-def test_weights_of_one_number(tmp_path):
-    """XLA folds them wrongly when a reduction follows; see emit_weights in conv.c."""
-    w = helper.make_tensor("w", TensorProto.FLOAT, [1], [0.5])
-    shape = helper.make_tensor("s", TensorProto.INT64, [4], [8, 4, 1, 1])
-    nodes = [
-        helper.make_node("Constant", [], ["s"], value=shape),
-        helper.make_node("ConstantOfShape", ["s"], ["w"], value=w),
-        helper.make_node("Conv", ["x", "w"], ["c"]),
-        helper.make_node("GlobalAveragePool", ["c"], ["y"]),
-    ]
-    info = helper.make_tensor_value_info
-    graph = helper.make_graph(
-        nodes,
-        "g",
-        [info("x", TensorProto.FLOAT, [1, 4, 5, 5])],
-        [info("y", TensorProto.FLOAT, [1, 8, 1, 1])],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
-    module = load_module(compile_model(model, tmp_path))
-    (y,) = run_module(module, [np.ones((1, 4, 5, 5), np.float32)])
-    np.testing.assert_allclose(y, np.full((1, 8, 1, 1), 2.0, np.float32))
