@@ -190,11 +190,14 @@ const Expr *with_heads(Emit *e, int i, Dim heads, bool named) {
     return EX(emit_arena(e), "split_heads($0, $1)", x, emit_dim(e, heads));
 }
 
-static const Expr *with_past(Emit *e, int past, const Expr *x) {
+/* x behind the cache; by a name when it is written more than once. */
+static const Expr *with_past(Emit *e, int past, const Expr *x, const char *name,
+                             bool again) {
     if (!node_in(emit_node(e), past))
         return x;
-    return EX(emit_arena(e), "jnp.concatenate([$0, $1], axis=2)",
-              emit_in_named(e, past), x);
+    const Expr *all = EX(emit_arena(e), "jnp.concatenate([$0, $1], axis=2)",
+                         emit_in_named(e, past), x);
+    return again ? emit_let(e, name, all) : all;
 }
 
 /* scale=..., softcap=... of the scores. */
@@ -260,8 +263,8 @@ static void emit_attention(Emit *e) {
     const Expr *q = with_heads(e, 0, h.h, scores);
     const Expr *k = with_heads(e, 1, h.g, scores || emit_wants(e, 1));
     const Expr *v = with_heads(e, 2, h.g, emit_wants(e, 2));
-    k = with_past(e, 4, k);
-    v = with_past(e, 5, v);
+    k = with_past(e, 4, k, "keys", scores || emit_wants(e, 1));
+    v = with_past(e, 5, v, "values", emit_wants(e, 2));
     const Expr *bias = bias_of(e, &h);
     const Expr *y = EX(a, "attention($0, $1, $2$(, $3))", q, k, v, bias);
     y = with_score_options(e, y, true);
