@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from rich.console import Console
 
 import oxide_xla
+from oxide_xla import _verify_command
 from oxide_xla.verify import VerifyError, cli, inputs, metrics, report, verify
 from oxide_xla.verify.network import Network
 
@@ -386,3 +387,11 @@ def test_against_torch_with_gradients():
         proto, against="torch", module=module, compile=planted("jnp.tanh(", "jnp.sin(")
     )
     assert wrong.first.node == "Tanh /Tanh/a"
+
+
+def test_a_missing_package_is_named(monkeypatch, capsys):
+    for name in [name for name in sys.modules if name.startswith("oxide_xla.verify")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert _verify_command.main() == 2
+    assert "pip install 'oxide_xla[verify]'" in capsys.readouterr().err
