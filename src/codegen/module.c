@@ -10,62 +10,6 @@ enum { FINGERPRINT_SHOWN = 12 }; /* hex digits: the line stays short */
 
 /* ---- preparation ------------------------------------------------------------------- */
 
-/* The input is written as ints (or not at all), so its array is not read. */
-static bool is_fixed_input(const Node *n, uint32_t i) {
-    const char *at = n->op->fixed;
-    if (!at || !n->in[i]->known)
-        return false;
-    while (*at) {
-        size_t len = strcspn(at, " ");
-        if (op_input_index(n->op, (Str){at, len}) == (int)i)
-            return true;
-        at += len + (at[len] == ' ');
-    }
-    return false;
-}
-
-/* Somebody else's shape or elements are read from this value: it must have a name. */
-typedef struct Keep {
-    Gen *g;
-    const Value *reader;
-} Keep;
-
-static void keep_symbol(void *user, const Symbol *s) {
-    const Keep *k = user;
-    const Value *origin = value_final(s->value);
-    if (origin && origin != k->reader)
-        k->g->code[origin->id].keep = true;
-}
-
-static void keep_origins(Gen *g, const Value *v) {
-    Keep k = {g, v};
-    for (int i = 0; i < v->type.rank; i++)
-        dim_each_symbol(v->type.dims[i], keep_symbol, &k);
-    for (size_t i = 0; v->known && v->known->ints && i < v->known->n; i++)
-        dim_each_symbol(v->known->ints[i], keep_symbol, &k);
-}
-
-static void count_reads(void *user, Graph *graph) {
-    Gen *g = user;
-    for (size_t i = 0; i < graph->n_nodes; i++) {
-        const Node *n = graph->nodes[i];
-        for (uint32_t k = 0; k < n->n_in; k++) {
-            if (!n->in[k])
-                continue;
-            keep_origins(g, n->in[k]);
-            if (!is_fixed_input(n, k))
-                g->code[n->in[k]->id].reads++;
-        }
-        for (uint32_t k = 0; k < n->n_out; k++)
-            if (n->out[k])
-                keep_origins(g, n->out[k]);
-    }
-    for (size_t i = 0; i < graph->n_outputs; i++) {
-        g->code[graph->outputs[i]->id].reads++;
-        keep_origins(g, graph->outputs[i]);
-    }
-}
-
 /* The parameters of forward; those behind the inputs are there when it is random. */
 static Str *name_inputs(Gen *g, const Graph *graph) {
     Str *names = ARENA_ARRAY(g->arena, graph->n_inputs + 3, Str);
@@ -218,27 +162,6 @@ static void print_imports(Text *t, Str body) {
 
 /* ---- the parts of the file --------------------------------------------------------- */
 
-/* Functions are set off by empty lines; `first`: nothing of the block is above. */
-static void print_statements(Text *t, int level, const Stmts *list, bool first) {
-    bool after_function = first;
-    for (size_t i = 0; i < list->count; i++) {
-        const Stmt *s = &list->items[i];
-        if (!s->function) {
-            print_assign(t, level, s->targets, s->n_targets, s->expr);
-            after_function = false;
-            continue;
-        }
-        if (!after_function)
-            text_char(t, '\n');
-        print_def(t, level, s->function->name, s->function->params,
-                  s->function->n_params);
-        print_statements(t, level + 1, &s->function->body, true);
-        print_return(t, level + 1, s->function->result);
-        text_char(t, '\n');
-        after_function = true;
-    }
-}
-
 static const char *annotation(const Type *t) {
     bool list = t->kind == TYPE_SEQUENCE ||
                 (t->kind == TYPE_OPTIONAL && type_elem(t).kind == TYPE_SEQUENCE);
@@ -319,8 +242,8 @@ static void print_forward(Gen *g, Text *t, const Str *inputs) {
     }
     if (g->run_time.count)
         print_conversion(g, t, inputs, graph->n_inputs + 1);
-    print_statements(t, 1, &g->prelude, true);
-    print_statements(t, 1, &g->scope->body, !g->prelude.count && !g->run_time.count);
+    gen_print_statements(t, 1, &g->prelude, true);
+    gen_print_statements(t, 1, &g->scope->body, !g->prelude.count && !g->run_time.count);
     print_return(t, 1, result);
 }
 
@@ -421,6 +344,7 @@ static void print_module(Gen *g, Text *t, const Str *inputs, const Str *outputs)
     if (g->m->graph->n_outputs != 1)
         print_outputs_class(&body, g->m->graph, outputs);
     print_helpers(g, &body);
+    gen_print_functions(g, &body);
     text_str(&body, text_view(&forward));
     print_parameters(g, &body);
     print_header(g, t);
@@ -430,27 +354,49 @@ static void print_module(Gen *g, Text *t, const Str *inputs, const Str *outputs)
     text_str(t, text_view(&body));
 }
 
+/* Generates all code; false when functions were found not to pay. */
+static bool generate(Gen *g, Scope *top, Str **inputs) {
+    Model *m = g->m;
+    memset(g->code, 0, m->value_count * sizeof *g->code);
+    gen_functions(g);
+    memset(g->code, 0, m->value_count * sizeof *g->code);
+    gen_count_reads(g, NULL);
+    *inputs = name_inputs(g, m->graph);
+    if (!*inputs)
+        return true;
+    g->scope = top;
+    gen_region(g, NULL);
+    gen_keys(g);
+    return diag_status(m->diags) != OX_OK || g->arena->failed ||
+           !gen_inline_functions(g);
+}
+
+static Gen new_gen(Model *m, const CodegenOptions *options, ValueCode *code) {
+    Gen g = {.m = m, .arena = m->arena, .options = options, .code = code};
+    g.used_names.arena = g.symbols.arena = g.helpers.arena = m->arena;
+    g.param_keys.arena = g.global_names.arena = m->arena;
+    return g;
+}
+
 void codegen_module(Model *m, const CodegenOptions *options, Module *module) {
     if (!m->graph->n_outputs) {
         diag_add(m->diags, OX0201, (Str){0}, STR("name some with --outputs"),
                  "the graph has no outputs");
         return;
     }
-    Gen g = {.m = m, .arena = m->arena, .options = options};
-    g.used_names.arena = g.symbols.arena = g.helpers.arena = m->arena;
-    g.param_keys.arena = m->arena;
-    g.code = ARENA_ARRAY(m->arena, m->value_count + 1, ValueCode);
-    if (!g.code)
+    ValueCode *code = ARENA_ARRAY(m->arena, m->value_count + 1, ValueCode);
+    if (!code)
         return;
-    graph_each(m->graph, count_reads, &g);
-    Str *inputs = name_inputs(&g, m->graph);
+    Scope top = {.graph = m->graph};
+    Str *inputs;
+    Gen g = new_gen(m, options, code);
+    while (!generate(&g, &top, &inputs)) {
+        g = new_gen(m, options, code);
+        top = (Scope){.graph = m->graph};
+    }
     Str *outputs = name_outputs(&g, m->graph);
     if (!inputs || (!outputs && m->graph->n_outputs))
         return;
-    Scope top = {.graph = m->graph};
-    g.scope = &top;
-    gen_nodes(&g, m->graph);
-    gen_keys(&g);
     if (g.options->params == OX_PARAMS_NESTED)
         check_nested_keys(&g);
     Text t = {.arena = m->arena};

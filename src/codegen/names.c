@@ -65,7 +65,7 @@ void gen_reserve_name(Gen *g, Str name) {
 Str gen_unique_name(Gen *g, Str wanted) {
     reserve_taken(g);
     size_t *count = map_get(&g->used_names, wanted);
-    if (!count && !codegen_helper(wanted).n) {
+    if (!count && !map_get(&g->global_names, wanted) && !codegen_helper(wanted).n) {
         gen_reserve_name(g, wanted);
         return wanted;
     }
@@ -74,7 +74,7 @@ Str gen_unique_name(Gen *g, Str wanted) {
     Str name = wanted;
     while (count && !g->arena->failed) {
         name = arena_printf(g->arena, "%.*s_%zu", (int)wanted.n, wanted.p, ++*count);
-        if (!map_get(&g->used_names, name))
+        if (!map_get(&g->used_names, name) && !map_get(&g->global_names, name))
             break;
     }
     gen_reserve_name(g, name);

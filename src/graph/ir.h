@@ -11,6 +11,8 @@
 #include "parser/onnx.h"
 
 struct OpDef;
+struct Part;
+struct Blocks;
 typedef struct Node Node;
 typedef struct Graph Graph;
 
@@ -65,6 +67,8 @@ typedef struct Value {
     struct Value *alias;  /* a pass has replaced this value by that one; symbols may
                              still name this one: see value_final */
     const Type *declared; /* what value_info or the output says; NULL: nothing */
+    Str key; /* of a parameter that has a place but no name in the model, such as a
+                weight that the exporter transposed: its key in params; else empty */
 } Value;
 
 typedef struct Attr {
@@ -87,6 +91,8 @@ struct Node {
     bool concrete;  /* control flow that Python must run: JAX cannot trace it */
     Graph *graph;
     Str scope; /* of the inlined function it came from; "" at top level */
+    struct Part *part; /* the module it came from: see passes/parts.h */
+    uint32_t order;    /* position in graph->nodes; kept by the blocks pass only */
 };
 
 struct Graph {
@@ -122,6 +128,8 @@ typedef struct Model {
     Graph *graph;
     uint32_t value_count;
     uint32_t node_count;
+    bool unrolled;         /* repeated modules are written out: no blocks */
+    struct Blocks *blocks; /* repeated modules of `graph`; NULL: none */
     struct {
         Unsupported *items; /* each operator once, in order of first use */
         size_t count, cap;

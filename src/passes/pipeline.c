@@ -15,7 +15,7 @@ static void nothing(Model *m) {
 static const Pass passes[] = {
     {"import", nothing}, {"infer", infer_model},      {"branches", pass_branches},
     {"fold", pass_fold}, {"simplify", pass_simplify}, {"cse", pass_cse},
-    {"dce", pass_dce},
+    {"dce", pass_dce},   {"blocks", pass_blocks},
 };
 
 const char *pass_name(size_t i) {
