@@ -60,6 +60,18 @@ void gen_keep_origins(Gen *g, const Value *v) {
         dim_each_symbol(v->known->ints[i], keep_symbol, &k);
 }
 
+/* What is given for the first argument; NULL when it is no value of a node. */
+static const Value *main_value(const Block *b) {
+    const Function *f = b->kind->code;
+    const Value *v = f->n_args ? value_final(b->in[f->args[0]]) : NULL;
+    return v && v->kind == VALUE_NODE ? v : NULL;
+}
+
+static Str main_name(const Block *b) {
+    const Function *f = b->kind->code;
+    return f->scope.params[f->uses_params];
+}
+
 static void count_node(Gen *g, const Node *n) {
     for (uint32_t k = 0; k < n->n_in; k++) {
         if (!n->in[k])
@@ -77,17 +89,26 @@ static void count_block(Gen *g, const Block *b) {
     const Function *f = b->kind->code;
     for (size_t i = 0; i < f->n_args; i++) {
         const Value *v = value_final(b->in[f->args[i]]);
-        ValueCode *c = &g->code[v->id];
-        c->reads++;
+        g->code[v->id].reads++;
         gen_keep_origins(g, v);
-        if (i == 0 && v->kind == VALUE_NODE)
-            c->wanted = f->scope.params[f->uses_params];
     }
     for (size_t i = 0; i < f->sizes.count; i++)
         if (f->sizes.items[i]->value)
             g->code[value_final(f->sizes.items[i]->value)->id].keep = true;
     for (size_t i = 0; i < b->n_out; i++)
         gen_keep_origins(g, b->out[i]);
+}
+
+/* The values that b and the block before pass on get the name of the parameter: x. */
+static void want_names(Gen *g, const Block *before, const Block *b) {
+    const Value *x = main_value(before), *y = main_value(b);
+    bool passed = false;
+    for (size_t i = 0; x && y && i < before->n_out; i++)
+        passed |= value_final(before->out[i]) == y;
+    if (!passed)
+        return;
+    g->code[x->id].wanted = main_name(before);
+    g->code[y->id].wanted = main_name(b);
 }
 
 static void forget(Gen *g, Value *const *values, size_t n) {
@@ -118,9 +139,13 @@ void gen_count_reads(Gen *g, const Block *around) {
     for (Items it = items_of(g, around); items_next(&it);)
         forget(g, it.block ? it.block->out : it.node->out,
                it.block ? it.block->n_out : it.node->n_out);
+    const Block *before = NULL;
     for (Items it = items_of(g, around); items_next(&it);) {
         if (it.block) {
             count_block(g, it.block);
+            if (before)
+                want_names(g, before, it.block);
+            before = it.block;
             continue;
         }
         count_node(g, it.node);
@@ -136,13 +161,12 @@ void gen_count_reads(Gen *g, const Block *around) {
 
 /* x = layer(params, x): the result takes the name of an argument that is read no more. */
 static Str name_result(Gen *g, const Block *b, const Value *out) {
-    const Function *f = b->kind->code;
     const ValueCode *c = &g->code[out->id];
     bool wanted = c->wanted.n && c->reads == 1;
-    const Value *in = f->n_args ? value_final(b->in[f->args[0]]) : NULL;
+    const Value *in = main_value(b);
     const ValueCode *old = in ? &g->code[in->id] : NULL;
-    if (wanted && old && in->kind == VALUE_NODE && old->wanted.n && old->reads == 1 &&
-        !old->keep && old->expr && old->expr->kind == EX_NAME)
+    if (wanted && old && old->wanted.n && old->reads == 1 && !old->keep && old->expr &&
+        old->expr->kind == EX_NAME)
         return old->expr->text;
     return gen_unique_name(g, wanted ? c->wanted : gen_name_hint(g, out));
 }
@@ -235,25 +259,58 @@ const Expr *gen_function_symbol(Gen *g, const Symbol *s) {
 
 /* ---- functions ---------------------------------------------------------------------- */
 
-/* BertLayer -> bert_layer; layer.0 -> layer */
-static Str function_name(Gen *g, const Part *p) {
-    Text t = {.arena = g->arena};
-    Str last = str_after_last(p->path, '.'), from = p->type;
-    if (!from.n) {
-        size_t n = p->path.n;
-        bool numbered = last.n && isdigit((unsigned char)last.p[0]) && n > last.n;
-        from = numbered ? str_after_last((Str){p->path.p, n - last.n - 1}, '.') : last;
-    }
-    for (size_t i = 0; i < from.n; i++) {
-        char c = from.p[i];
-        bool lower = i > 0 && islower((unsigned char)from.p[i - 1]);
-        bool end = i > 0 && i + 1 < from.n && isupper((unsigned char)from.p[i - 1]) &&
-                   islower((unsigned char)from.p[i + 1]);
-        if (isupper((unsigned char)c) && (lower || end))
+/* Where a word begins in a class name: B and L in BertLayer, N in RMSNorm, but not T in
+ * DeiTLayer. */
+static bool begins_word(Str s, size_t i) {
+    bool upper = isupper((unsigned char)s.p[i]);
+    bool after_lower = i > 0 && islower((unsigned char)s.p[i - 1]);
+    bool next_upper = i + 1 < s.n && isupper((unsigned char)s.p[i + 1]);
+    bool next_lower = i + 1 < s.n && islower((unsigned char)s.p[i + 1]);
+    bool last_of_word = next_upper && i + 2 < s.n && islower((unsigned char)s.p[i + 2]);
+    return i > 0 && upper && (after_lower ? !last_of_word : next_lower);
+}
+
+static Str snake_case(Arena *a, Str s) {
+    Text t = {.arena = a};
+    for (size_t i = 0; i < s.n; i++) {
+        if (begins_word(s, i))
             text_char(&t, '_');
-        text_char(&t, (char)tolower((unsigned char)c));
+        text_char(&t, (char)tolower((unsigned char)s.p[i]));
     }
-    return gen_identifier(g->arena, text_view(&t), "block");
+    return text_view(&t);
+}
+
+/* layer.0 -> layer */
+static Str place_name(const Part *p) {
+    Str last = str_after_last(p->path, '.');
+    bool numbered = last.n && isdigit((unsigned char)last.p[0]) && p->path.n > last.n;
+    return numbered ? str_after_last((Str){p->path.p, p->path.n - last.n - 1}, '.')
+                    : last;
+}
+
+/* What most blocks of the kind are called. */
+static Str usual_place(Gen *g, const BlockKind *kind) {
+    Map counts = {.arena = g->arena};
+    Str best = place_name(kind->blocks[0]->part);
+    size_t most = 0;
+    for (size_t i = 0; i < kind->count; i++) {
+        Str name = place_name(kind->blocks[i]->part);
+        size_t *n = map_get(&counts, name);
+        if (!n && !(n = ARENA_NEW(g->arena, size_t)))
+            return best;
+        map_set(&counts, name, n);
+        if (++*n > most) {
+            most = *n;
+            best = name;
+        }
+    }
+    return best;
+}
+
+static Str function_name(Gen *g, const BlockKind *kind) {
+    Str type = kind->blocks[0]->part->type;
+    Str name = type.n ? type : usual_place(g, kind);
+    return gen_identifier(g->arena, snake_case(g->arena, name), "block");
 }
 
 /* The input that the block before gives, else the first that is no parameter. */
@@ -280,6 +337,8 @@ static void order_inputs(Function *f, const Block *b) {
 static Str parameter_name(Gen *g, const Value *v, bool is_main) {
     if (is_main && v->kind != VALUE_PARAM)
         return STR("x");
+    if (v->kind == VALUE_PARAM && v->generated_name)
+        return STR("constant");
     if (v->kind == VALUE_PARAM)
         return gen_identifier(g->arena, str_after_last(param_key_of(v), '.'), "w");
     return gen_name_hint(g, v);
@@ -316,9 +375,24 @@ static void name_parameters(Gen *g, Function *f, const Block *b, const Str *name
     f->scope.n_params = n;
 }
 
+/* y = ...; return y */
+static const Expr *only_result(Gen *g, Value *v) {
+    const Expr *x = gen_value(g, v, true);
+    Stmts *body = &g->scope->body;
+    const Stmt *last = body->count ? &body->items[body->count - 1] : NULL;
+    const ValueCode *c = &g->code[value_final(v)->id];
+    bool same = last && !last->function && !last->index.n && last->n_targets == 1 &&
+                c->reads == 1 && !c->keep && x->kind == EX_NAME &&
+                str_eq(last->targets[0], x->text);
+    if (!same)
+        return x;
+    body->count--;
+    return last->expr;
+}
+
 static const Expr *results(Gen *g, const Block *b) {
     if (b->n_out == 1)
-        return gen_value(g, b->out[0], true);
+        return only_result(g, b->out[0]);
     const Expr **items = ARENA_ARRAY(g->arena, b->n_out + 1, const Expr *);
     for (size_t i = 0; items && i < b->n_out; i++)
         items[i] = gen_value(g, b->out[i], false);
@@ -383,7 +457,7 @@ static void generate(Gen *g, BlockKind *kind) {
     f->twin = find_twin(f);
     if (f->twin)
         return;
-    f->scope.name = gen_unique_name(g, function_name(g, kind->blocks[0]->part));
+    f->scope.name = gen_unique_name(g, function_name(g, kind));
     map_set(&g->global_names, f->scope.name, f);
     (void)ARENA_PUSH(g->arena, &g->functions, f);
 }
@@ -434,12 +508,12 @@ bool gen_inline_functions(Gen *g) {
 
 /* ---- text --------------------------------------------------------------------------- */
 
-/* "BertLayer: encoder.layer.0" */
+/* BertLayer, such as encoder.layer.0. */
 static void print_origin(Gen *g, Text *t, const Part *p) {
     Text doc = {.arena = g->arena};
     text_str(&doc, p->type);
-    text_printf(&doc, "%s%.*s", p->type.n ? ", as " : "As ", (int)p->path.n, p->path.p);
-    text_lit(&doc, ".");
+    text_printf(&doc, "%s%.*s.", p->type.n ? ", such as " : "Modules such as ",
+                (int)p->path.n, p->path.p);
     print_docstring(t, 1, text_view(&doc));
 }
 

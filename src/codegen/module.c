@@ -6,7 +6,10 @@
 
 #include <ctype.h>
 
-enum { FINGERPRINT_SHOWN = 12 }; /* hex digits: the line stays short */
+enum {
+    FINGERPRINT_SHOWN = 12, /* hex digits: the line stays short */
+    ROUNDS_MAX = 8          /* of choosing functions; what is left then stays */
+};
 
 /* ---- preparation ------------------------------------------------------------------- */
 
@@ -390,7 +393,7 @@ void codegen_module(Model *m, const CodegenOptions *options, Module *module) {
     Scope top = {.graph = m->graph};
     Str *inputs;
     Gen g = new_gen(m, options, code);
-    while (!generate(&g, &top, &inputs)) {
+    for (int round = 0; !generate(&g, &top, &inputs) && round < ROUNDS_MAX; round++) {
         g = new_gen(m, options, code);
         top = (Scope){.graph = m->graph};
     }

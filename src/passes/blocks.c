@@ -142,9 +142,19 @@ static void look_at_nodes(Finder *f) {
         f->last_use[value_final(g->outputs[i])->id] = READ_BY_OUTPUT;
 }
 
+/* A list of modules (Sequential, ModuleList) is no function of its own. */
+static bool is_list(const Part *p) {
+    for (const Part *c = p->children; c; c = c->next) {
+        Str last = str_after_last(c->path, '.');
+        if (!last.n || !isdigit((unsigned char)last.p[0]))
+            return false;
+    }
+    return p->children && p->own == 0;
+}
+
 static bool may_be_block(const Finder *f, const Part *p) {
     uint32_t n = p->last - p->first;
-    return p->depth && p->whole && n >= NODES_MIN &&
+    return p->depth && p->whole && n >= NODES_MIN && !is_list(p) &&
            f->barred[p->at] == f->barred[p->at + n];
 }
 

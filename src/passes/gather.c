@@ -21,11 +21,11 @@ typedef struct Gather {
 static void sort_by_part(Parts *p) {
     const Graph *g = p->graph;
     for (size_t i = 0; i < g->n_nodes; i++)
-        g->nodes[i]->part->last++;
+        g->nodes[i]->part->own++;
     uint32_t sum = 0;
     for (size_t i = 0; i < p->count; i++) {
         p->items[i]->first = sum;
-        sum += p->items[i]->last;
+        sum += p->items[i]->own;
         p->items[i]->last = p->items[i]->first;
     }
     for (size_t i = 0; i < g->n_nodes; i++)

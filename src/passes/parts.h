@@ -17,6 +17,7 @@ typedef struct Part {
     uint32_t depth;       /* 0 for the model itself */
     uint32_t begin, end;  /* numbers of the parts in it, itself first, in preorder */
     uint32_t first, last; /* its nodes in Parts.nodes: [first, last) */
+    uint32_t own;         /* how many are in no part inside */
     bool whole;           /* they lie side by side in the graph, from nodes[at] on */
     uint32_t at;
     struct Block *block; /* see blocks.h; NULL when it is none */

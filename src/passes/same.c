@@ -152,7 +152,7 @@ static uint64_t hash_ref(uint64_t h, const Ref *r) {
         return mix(h, str_hash(r->key));
     case REF_LITERAL:
     case REF_FIXED:
-        return hash_known(h, r->v->known ? r->v->known : r->v->splat);
+        return hash_known(h, r->v->splat ? r->v->splat : r->v->known);
     default:
         return h;
     }
