@@ -113,6 +113,7 @@ static void run_options(Job *job) {
     const OxOptions *o = job->options;
     if (!check_dump(job->c, o->dump))
         return;
+    job->model->unrolled = o->layers == OX_LAYERS_UNROLLED;
     if (o->output_count)
         override_outputs(job);
     for (size_t i = 0; i < o->shape_count; i++)
@@ -158,6 +159,7 @@ static void run_codegen(Job *job) {
     CodegenOptions options = {
         .params = o->params,
         .weights = o->weights,
+        .layers = o->layers,
         .no_load_params = o->no_load_params,
         .file = job->c->file,
         .fingerprint = job->c->fingerprint,

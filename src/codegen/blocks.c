@@ -209,7 +209,8 @@ void gen_region(Gen *g, const Block *around) {
         }
         gen_list_params(g, it.block);
         gen_function_of(it.block)->calls++;
-        finish_call(g, it.block, gen_call(g, it.block, gen_scope_of(g, it.block), NULL));
+        finish_call(g, it.block,
+                    gen_call(g, it.block, gen_scope_of(g, it.block), NULL));
     }
 }
 

@@ -72,11 +72,11 @@ typedef struct Function {
         const Expr **items; /* ... and what they are called */
         size_t count, cap;
     } names;
-    Stmts prelude;    /* batch = x.shape[0] */
-    bool uses_params; /* takes params as its first argument */
-    Str text;         /* parameters and body, as printed */
-    size_t lines;     /* of the body */
-    size_t calls;     /* in the file, were each loop written out */
+    Stmts prelude;         /* batch = x.shape[0] */
+    bool uses_params;      /* takes params as its first argument */
+    Str text;              /* parameters and body, as printed */
+    size_t lines;          /* of the body */
+    size_t calls;          /* in the file, were each loop written out */
     struct Function *twin; /* prints the same, and stands for this one; NULL: none */
 } Function;
 
@@ -99,8 +99,8 @@ typedef struct Gen {
     ValueCode *code; /* by value id */
     Map used_names; /* identifiers of the function -> how often each base was asked for */
     Map global_names; /* of the functions for blocks */
-    Map symbols;    /* named dimension -> EX_NAME of its variable */
-    Map helpers;    /* those in use: name -> text */
+    Map symbols;      /* named dimension -> EX_NAME of its variable */
+    Map helpers;      /* those in use: name -> text */
     struct {
         Str *items;
         size_t count, cap;
@@ -194,13 +194,19 @@ void gen_print_functions(Gen *g, Text *t);
  * the last, or NULL when there is no such row. */
 const Block *gen_loop(Gen *g, const Block *b);
 
+/* ---- scan.c -------------------------------------------------------------------------- */
+
+/* The function that stacks what scans read. */
+void gen_print_stacked(Gen *g, Text *t);
+
 /* ---- calls.c ------------------------------------------------------------------------- */
 
 /* The function that stands for b. */
 Function *gen_function_of(const Block *b);
 /* f(scope(params, path), args...); `args` by parameter, NULL: what b reads.  `path` is
  * how the call's parameters are found; NULL: b's own place. */
-const Expr *gen_call(Gen *g, const Block *b, const Expr *scope, const Expr *const *args);
+const Expr *gen_call(Gen *g, const Block *b, const Expr *scope,
+                     const Expr *const *args);
 /* The parameters below a path that is written as `text` or, for an expression, as x. */
 const Expr *gen_scope_of(Gen *g, const Block *b);
 /* Adds all parameters of b to the module's list. */

@@ -1,20 +1,10 @@
 /* Rows of blocks, each of which reads what the one before gives: the layers of a
  * transformer. */
-#include "codegen/gen.h"
+#include "codegen/rows.h"
 
 #include <ctype.h>
 
 enum { DIGITS_MAX = 9 };
-
-/* Blocks first .. last are called in turn; their paths differ in one number. */
-typedef struct Row {
-    const Block *first, *last;
-    size_t count;
-    Str head, tail; /* of the path, around the number */
-    int64_t start;  /* the number of the first */
-    bool numbered;  /* false: all are calls of one module */
-    int *carried;   /* by argument: the output that is read in its place, or -1 */
-} Row;
 
 /* ---- paths -------------------------------------------------------------------------- */
 
@@ -37,6 +27,13 @@ static bool is_plain(Str s) {
         if (!isalnum((unsigned char)s.p[i]) && !strchr("._-", s.p[i]))
             return false;
     return true;
+}
+
+/* The number is all between two dots, so that it is a key of nested params. */
+static bool is_item(const Row *row) {
+    Str head = row->head, tail = row->tail;
+    return !row->numbered ||
+           (head.n && head.p[head.n - 1] == '.' && (!tail.n || tail.p[0] == '.'));
 }
 
 /* "layers.3.mlp" and "layers.4.mlp" -> "layers.", 3, ".mlp" */
@@ -90,8 +87,9 @@ static const Block *next_block(const Gen *g, const Block *b) {
     uint32_t at = b->first + b->count;
     const Block *around = g->function ? g->function->kind->blocks[0] : NULL;
     uint32_t end = around ? around->first + around->count : (uint32_t)graph->n_nodes;
-    const Block *next =
-        at < end && graph->nodes[at]->part ? block_inside(graph->nodes[at], around) : NULL;
+    const Block *next = at < end && graph->nodes[at]->part
+                            ? block_inside(graph->nodes[at], around)
+                            : NULL;
     bool same = next && gen_function_of(next) == gen_function_of(b) &&
                 next->n_out == b->n_out && next->kind->code->sizes.count == 0;
     return same && b->kind->code->sizes.count == 0 ? next : NULL;
@@ -107,7 +105,8 @@ static bool begin_row(const Gen *g, const Block *b, const Block *next, Row *row)
             return false;
     }
     return any && only_carries(g, b, row) &&
-           split_paths(gen_relative_path(g, b), gen_relative_path(g, next), row);
+           split_paths(gen_relative_path(g, b), gen_relative_path(g, next), row) &&
+           (g->options->params == OX_PARAMS_FLAT || is_item(row));
 }
 
 static bool goes_on(const Gen *g, const Block *b, const Block *next, const Row *row) {
@@ -131,7 +130,8 @@ static bool find_row(Gen *g, const Block *b, Row *row) {
     row->carried = ARENA_ARRAY(g->arena, b->kind->code->n_args + 1, int);
     if (!next || !row->carried || !begin_row(g, b, next, row))
         return false;
-    for (; next && (row->count == 1 || goes_on(g, row->last, next, row)); row->count++) {
+    for (; next && (row->count == 1 || goes_on(g, row->last, next, row));
+         row->count++) {
         row->last = next;
         next = next_block(g, next);
     }
@@ -192,12 +192,7 @@ static const Expr *numbered_path(Gen *g, const Row *row, Str counter) {
     if (!row->numbered)
         return gen_scope_of(g, row->first);
     if (g->options->params == OX_PARAMS_NESTED) {
-        bool item = row->head.n && row->head.p[row->head.n - 1] == '.' &&
-                    (!row->tail.n || row->tail.p[0] == '.');
-        if (!item)
-            return NULL;
-        const Expr *x =
-            gen_subscript(g, params, (Str){row->head.p, row->head.n - 1});
+        const Expr *x = gen_subscript(g, params, (Str){row->head.p, row->head.n - 1});
         x = EX(g->arena, "$0[str($1)]", x, ex_name(g->arena, counter));
         return row->tail.n
                    ? gen_subscript(g, x, (Str){row->tail.p + 1, row->tail.n - 1})
@@ -216,33 +211,41 @@ static Str counter(Gen *g, const Row *row) {
     return g->scope->counter;
 }
 
+const Block *row_next(const Gen *g, const Row *row, const Block *b) {
+    return b == row->last ? NULL : next_block(g, b);
+}
+
 static void list_row(Gen *g, const Row *row) {
-    for (const Block *b = row->first; b; b = b == row->last ? NULL : next_block(g, b)) {
+    for (const Block *b = row->first; b; b = row_next(g, row, b)) {
         gen_list_params(g, b);
         gen_function_of(b)->calls++;
     }
+}
+
+static void add_loop(Gen *g, const Row *row, Str *targets, const Expr *const *args) {
+    Str index = counter(g, row);
+    Stmt loop = {.targets = targets,
+                 .n_targets = row->first->n_out,
+                 .expr = gen_call(g, row->first, numbered_path(g, row, index), args),
+                 .index = index,
+                 .first = row->start,
+                 .end = row->start + (int64_t)row->count};
+    gen_use_helpers(g, loop.expr);
+    (void)ARENA_PUSH(g->arena, &g->scope->body, loop);
 }
 
 const Block *gen_loop(Gen *g, const Block *b) {
     Row row;
     if (!find_row(g, b, &row))
         return NULL;
-    Str index = counter(g, &row);
-    const Expr *scope = numbered_path(g, &row, index);
-    if (!scope)
-        return NULL;
     const Expr **args = loop_arguments(g, &row);
     Str *targets = args ? loop_targets(g, &row, args) : NULL;
     if (!targets)
         return NULL;
     list_row(g, &row);
-    Stmt loop = {.targets = targets,
-                 .n_targets = b->n_out,
-                 .expr = gen_call(g, b, scope, args),
-                 .index = index,
-                 .first = row.start,
-                 .end = row.start + (int64_t)row.count};
-    gen_use_helpers(g, loop.expr);
-    (void)ARENA_PUSH(g->arena, &g->scope->body, loop);
+    if (row_can_scan(g, &row))
+        row_scan(g, &row, targets, args);
+    else
+        add_loop(g, &row, targets, args);
     return row.last;
 }

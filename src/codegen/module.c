@@ -246,7 +246,8 @@ static void print_forward(Gen *g, Text *t, const Str *inputs) {
     if (g->run_time.count)
         print_conversion(g, t, inputs, graph->n_inputs + 1);
     gen_print_statements(t, 1, &g->prelude, true);
-    gen_print_statements(t, 1, &g->scope->body, !g->prelude.count && !g->run_time.count);
+    gen_print_statements(t, 1, &g->scope->body,
+                         !g->prelude.count && !g->run_time.count);
     print_return(t, 1, result);
 }
 
@@ -282,36 +283,47 @@ static const char *loader_name(const Gen *g) {
     return has_rare_types(g) ? "load_params_packed" : "load_params";
 }
 
+/* What load_params makes of the entries of the file. */
+static const Expr *loaded(Gen *g) {
+    const Expr *x = ex_name(g->arena, STR("params"));
+    if (g->stacks.count)
+        x = EX(g->arena, "stacked($0)", x);
+    return g->options->params == OX_PARAMS_NESTED ? EX(g->arena, "nest($0)", x) : x;
+}
+
 /* The loader for this module's weights under the name load_params. */
 static void print_load_params(Gen *g, Text *t) {
     const char *name = loader_name(g);
     Str reader = codegen_helper(str_from(name));
     Str head = arena_printf(g->arena, "def %s(", name);
     Str tail = STR("    return params");
-    bool nested = g->options->params == OX_PARAMS_NESTED;
     if (!str_starts(reader, head) || !str_ends(reader, tail)) {
         diag_add(g->m->diags, OX0302, (Str){0}, (Str){0},
                  "the loader has another form than codegen expects");
         return;
     }
-    if (nested) {
-        text_lit(t, "\n\n");
-        text_str(t, codegen_helper(STR("nest")));
-        text_char(t, '\n');
-    }
     text_lit(t, "\n\ndef load_params(");
     text_str(t, (Str){reader.p + head.n, reader.n - head.n - tail.n});
-    text_lit(t, nested ? "    return nest(params)\n" : "    return params\n");
+    print_return(t, 1, loaded(g));
+}
+
+static void print_helper(Text *t, const char *name) {
+    text_lit(t, "\n\n");
+    text_str(t, codegen_helper(str_from(name)));
+    text_char(t, '\n');
 }
 
 static void print_parameters(Gen *g, Text *t) {
-    if (has_untrainable(g)) {
-        text_lit(t, "\n\n");
-        text_str(t, codegen_helper(STR("trainable")));
-        text_char(t, '\n');
+    if (has_untrainable(g))
+        print_helper(t, "trainable");
+    if (g->stacks.count) {
+        print_helper(t, "stack_layers");
+        gen_print_stacked(g, t);
     }
     if (g->options->no_load_params)
         return;
+    if (g->params.count && g->options->params == OX_PARAMS_NESTED)
+        print_helper(t, "nest");
     if (g->params.count)
         print_load_params(g, t);
     else

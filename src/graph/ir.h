@@ -90,7 +90,7 @@ struct Node {
     uint32_t index; /* position in the file, for messages */
     bool concrete;  /* control flow that Python must run: JAX cannot trace it */
     Graph *graph;
-    Str scope; /* of the inlined function it came from; "" at top level */
+    Str scope;         /* of the inlined function it came from; "" at top level */
     struct Part *part; /* the module it came from: see passes/parts.h */
     uint32_t order;    /* position in graph->nodes; kept by the blocks pass only */
 };

@@ -11,9 +11,9 @@
 #include <ctype.h>
 
 enum {
-    NODES_MIN = 2,   /* fewer read better where they are */
-    ROUNDS_MAX = 8,  /* of choosing; what is left then stays */
-    KINDS_MAX = 16,  /* different types in one family */
+    NODES_MIN = 2,  /* fewer read better where they are */
+    ROUNDS_MAX = 8, /* of choosing; what is left then stays */
+    KINDS_MAX = 16, /* different types in one family */
     READ_BY_OUTPUT = UINT32_MAX
 };
 
@@ -23,8 +23,8 @@ typedef struct Finder {
     Blocks *blocks;
     Parts *parts;
     Same *same;
-    uint32_t *last_use; /* by value id: position of the last reader */
-    uint32_t *barred;   /* by position: how many nodes before must stay outside */
+    uint32_t *last_use;   /* by value id: position of the last reader */
+    uint32_t *barred;     /* by position: how many nodes before must stay outside */
     BlockFamily **family; /* by number of the part; NULL: no candidate */
     Map families;         /* by hash */
     Node *node;
@@ -287,7 +287,8 @@ static void add_block(Finder *f, BlockFamily *family, Part *p) {
         return;
     *b = (Block){.part = p, .kind = kind, .first = p->at, .count = p->last - p->first};
     if (!kind->count)
-        kind->escapes = ARENA_ARRAY(f->m->arena, count_outputs(f->m->graph, b) + 1, bool);
+        kind->escapes =
+            ARENA_ARRAY(f->m->arena, count_outputs(f->m->graph, b) + 1, bool);
     Value **args = same_args(f->same, p, &b->n_in);
     b->in = ARENA_ARRAY(f->m->arena, b->n_in + 1, Value *);
     if (!kind->escapes || !b->in || !push_block(f->m->arena, kind, b))

@@ -23,10 +23,10 @@ typedef struct BlockKind {
     Block **blocks; /* in the order of the graph */
     size_t count, cap;
     struct BlockFamily *family;
-    bool *escapes;           /* by output of its nodes, in order: read outside */
-    bool inlined;            /* codegen has found that a function does not pay */
-    struct Function *code;   /* codegen's */
-    struct BlockKind *next;  /* of the family */
+    bool *escapes;          /* by output of its nodes, in order: read outside */
+    bool inlined;           /* codegen has found that a function does not pay */
+    struct Function *code;  /* codegen's */
+    struct BlockKind *next; /* of the family */
 } BlockKind;
 
 typedef struct BlockFamily {

@@ -34,8 +34,7 @@ static Part *new_part(Finder *f, Part *parent, Str path, Str type) {
 static Part *enter(Finder *f, Part *parent, Str path, Str type) {
     if (!path.n || parent->depth == PART_DEPTH_MAX || str_eq(path, parent->path))
         return parent;
-    Str place =
-        arena_printf(f->scratch, "%u/%.*s", parent->begin, (int)path.n, path.p);
+    Str place = arena_printf(f->scratch, "%u/%.*s", parent->begin, (int)path.n, path.p);
     Part *p = map_get(&f->places, place);
     if (!p) {
         p = new_part(f, parent, path, type);

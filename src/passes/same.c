@@ -103,9 +103,7 @@ static Ref ref_of(Side *s, const Node *n, uint32_t i) {
     if (local(s, v, &ref))
         return ref;
     ref.key = v->kind == VALUE_PARAM ? block_relative_key(s->part, v) : (Str){0};
-    ref.kind = v->kind == VALUE_CONST ? REF_LITERAL
-               : ref.key.n            ? REF_PARAM
-                                      : REF_ARG;
+    ref.kind = v->kind == VALUE_CONST ? REF_LITERAL : ref.key.n ? REF_PARAM : REF_ARG;
     if (ref.kind == REF_ARG)
         ref.index = arg_index(s, v);
     return ref;
@@ -241,9 +239,8 @@ static bool same_known(const Same *s, const Known *a, const Known *b) {
         return a == b;
     bool same = a->n == b->n && !a->floats == !b->floats;
     for (size_t i = 0; same && i < a->n; i++)
-        same = a->floats
-                   ? memcmp(&a->floats[i], &b->floats[i], sizeof *a->floats) == 0
-                   : same_dim(s, a->ints[i], b->ints[i]);
+        same = a->floats ? memcmp(&a->floats[i], &b->floats[i], sizeof *a->floats) == 0
+                         : same_dim(s, a->ints[i], b->ints[i]);
     return same;
 }
 
