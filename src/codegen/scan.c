@@ -79,7 +79,9 @@ static const Expr *carry(Gen *g, const Row *row, const Str *targets) {
                            : ex_seq(g->arena, EX_TUPLE, items, items ? n : 0);
 }
 
-/* def step(x, layer): return layer_function(layer, x, mask), None */
+/* def step(x, layer):
+ *     x = layer_function(layer, x, mask)
+ *     return x, None */
 static Scope *step_function(Gen *g, const Row *row, const Str *targets,
                             const Expr *const *args) {
     Scope *s = ARENA_NEW(g->arena, Scope);
@@ -94,8 +96,9 @@ static Scope *step_function(Gen *g, const Row *row, const Str *targets,
     s->n_params = 2;
     if (n > 1)
         gen_statement(g, &s->body, targets, n, ex_name(g->arena, params[0]));
-    const Expr *call = gen_call(g, row->first, ex_name(g->arena, params[1]), args);
-    const Expr *pair[] = {call, ex_none()};
+    gen_statement(g, &s->body, targets, n,
+                  gen_call(g, row->first, ex_name(g->arena, params[1]), args));
+    const Expr *pair[] = {carry(g, row, targets), ex_none()};
     s->result = ex_seq(g->arena, EX_TUPLE, pair, 2);
     return s;
 }

@@ -95,22 +95,10 @@ static void name_params(Finder *f) {
     }
 }
 
-static bool is_in_block(const Part *p) {
-    while (p && !p->block)
-        p = p->parent;
-    return p != NULL;
-}
-
-/* Only where a block makes use of it. */
-static void keep_keys_of_blocks(Finder *f) {
+static void forget_keys(Finder *f) {
     const Graph *g = f->m->graph;
-    Reader *readers = ARENA_ARRAY(&f->scratch, f->m->value_count + 1, Reader);
-    if (!readers)
-        return;
-    note_readers(f, readers);
     for (size_t i = 0; i < g->n_params; i++)
-        if (!is_in_block(readers[g->params[i]->id].part))
-            g->params[i]->key = (Str){0};
+        g->params[i]->key = (Str){0};
 }
 
 /* ---- facts about nodes -------------------------------------------------------------- */
@@ -352,9 +340,10 @@ static void find_blocks(Finder *f) {
     find_families(f);
     choose(f);
     make_blocks(f);
-    keep_keys_of_blocks(f);
     if (f->blocks->kinds.count)
         f->m->blocks = f->blocks;
+    else
+        forget_keys(f);
 }
 
 void pass_blocks(Model *m) {

@@ -201,9 +201,7 @@ def test_every_repeated_module_is_a_function(name, exporter, tmp_path):
 @pytest.mark.parametrize("params", ["flat", "nested"])
 def test_generated_files_are_clean(params, layers, export, tmp_path):
     path = export(LLAMA, "bridge")
-    generated, lines = compiled(
-        path, tmp_path, "--layers", layers, "--params", params
-    )
+    generated, lines = compiled(path, tmp_path, "--layers", layers, "--params", params)
     check_output(generated, LLAMA)
     again, repeated = compiled(path, tmp_path, "--layers", layers, "--params", params)
     assert lines == repeated
