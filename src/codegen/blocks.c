@@ -5,7 +5,7 @@
 
 #include <ctype.h>
 
-enum { CALL_LINES = 3 }; /* what a definition takes besides its body */
+enum { DEFINITION_LINES = 4 }; /* what a function takes besides its body */
 
 /* ---- regions ------------------------------------------------------------------------ */
 
@@ -209,6 +209,7 @@ void gen_region(Gen *g, const Block *around) {
         }
         gen_list_params(g, it.block);
         gen_function_of(it.block)->calls++;
+        gen_function_of(it.block)->call_lines++;
         finish_call(g, it.block,
                     gen_call(g, it.block, gen_scope_of(g, it.block), NULL));
     }
@@ -443,7 +444,8 @@ static Function *find_twin(const Function *f) {
 }
 
 static void generate(Gen *g, BlockKind *kind) {
-    Function *f = kind->code = ARENA_NEW(g->arena, Function);
+    Function *f = g->arena->failed ? NULL : ARENA_NEW(g->arena, Function);
+    kind->code = f;
     if (!f)
         return;
     f->kind = kind;
@@ -483,15 +485,25 @@ void gen_functions(Gen *g) {
 
 /* ---- what pays ---------------------------------------------------------------------- */
 
-/* Lines that the calls would take if each were the code itself. */
+/* Lines of the body with keys as long as they are outside of the function; what is too
+ * wide then takes three lines more. */
 static size_t lines_inline(const Function *f) {
-    size_t path = f->kind->blocks[0]->part->path.n;
-    bool fits = f->lines == 1 && f->text.n + path <= PRINT_WIDTH;
-    return f->calls * (fits ? 1 : f->lines + (f->lines == 1));
+    size_t path = f->kind->blocks[0]->part->path.n + 1, lines = 0, width = 0;
+    Str key = STR("params[\"");
+    for (size_t i = 0; i < f->text.n; i++) {
+        Str rest = {f->text.p + i, f->text.n - i};
+        width += 1 + (str_starts(rest, key) ? path : 0);
+        if (f->text.p[i] != '\n')
+            continue;
+        lines += width > PRINT_WIDTH + 1 ? 4 : 1;
+        width = 0;
+    }
+    return lines;
 }
 
 static bool pays(const Function *f) {
-    return f->calls > 1 && lines_inline(f) > f->calls + f->lines + CALL_LINES;
+    return f->calls > 1 &&
+           f->calls * lines_inline(f) > f->call_lines + f->lines + DEFINITION_LINES;
 }
 
 bool gen_inline_functions(Gen *g) {

@@ -77,6 +77,7 @@ typedef struct Function {
     Str text;              /* parameters and body, as printed */
     size_t lines;          /* of the body */
     size_t calls;          /* in the file, were each loop written out */
+    size_t call_lines;     /* that the calls take */
     struct Function *twin; /* prints the same, and stands for this one; NULL: none */
 } Function;
 

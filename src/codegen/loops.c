@@ -243,6 +243,7 @@ const Block *gen_loop(Gen *g, const Block *b) {
     if (!targets)
         return NULL;
     list_row(g, &row);
+    gen_function_of(b)->call_lines += 2;
     if (row_can_scan(g, &row))
         row_scan(g, &row, targets, args);
     else

@@ -374,6 +374,9 @@ static bool generate(Gen *g, Scope *top, Str **inputs) {
     Model *m = g->m;
     memset(g->code, 0, m->value_count * sizeof *g->code);
     gen_functions(g);
+    *inputs = NULL;
+    if (g->arena->failed)
+        return true;
     memset(g->code, 0, m->value_count * sizeof *g->code);
     gen_count_reads(g, NULL);
     *inputs = name_inputs(g, m->graph);

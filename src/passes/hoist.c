@@ -1,5 +1,5 @@
 /* Nodes that several parts share move to where all of them see the result. */
-#include "passes/parts.h"
+#include "passes/blocks.h"
 
 /* How far apart from its maker a value is read: depths of the parts in common. */
 typedef struct Spread {
@@ -50,11 +50,20 @@ static void find_readers(Hoist *h) {
 
 /* ---- limits ------------------------------------------------------------------------ */
 
+/* The part around the reader that a parameter belongs to: by its name, and because
+ * nobody outside reads it. */
+static const Part *owner(const Hoist *h, const Value *v) {
+    const Part *p = part_common(h->node->part, h->readers[v->id]);
+    while (!v->generated_name && p->depth && !block_relative_key(p, v).n)
+        p = p->parent;
+    return p;
+}
+
 static void add_limit(void *user, Value *v) {
     Hoist *h = user;
     uint32_t *limit = &h->limit[h->node->order], need = 0;
     if (v->kind == VALUE_PARAM) {
-        need = part_common(h->node->part, h->readers[v->id])->depth;
+        need = owner(h, v)->depth;
     } else if (v->def) {
         uint32_t common = part_common(h->node->part, v->def->part)->depth;
         need = h->limit[v->def->order];
