@@ -269,6 +269,8 @@ static size_t count_outputs(const Graph *g, const Block *b) {
 }
 
 static void add_block(Finder *f, BlockFamily *family, Part *p) {
+    if (f->m->arena->failed)
+        return;
     BlockKind *kind = kind_of(f, family, p);
     Block *b = ARENA_NEW(f->m->arena, Block);
     if (!kind || !b)
@@ -310,7 +312,7 @@ static void make_blocks(Finder *f) {
         if (family && family->chosen && family->live && is_below(p, block_around(f, p)))
             add_block(f, family, p);
     }
-    for (size_t k = 0; k < f->blocks->kinds.count; k++)
+    for (size_t k = 0; k < f->blocks->kinds.count && !f->m->arena->failed; k++)
         for (size_t i = 0; i < f->blocks->kinds.items[k]->count; i++)
             list_outputs(f->m, f->blocks->kinds.items[k]->blocks[i]);
 }
