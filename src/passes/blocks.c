@@ -359,7 +359,9 @@ void pass_blocks(Model *m) {
     f.blocks->arena = m->arena;
     f.parts = &f.blocks->parts;
     parts_find(m, f.parts);
-    if (f.parts->root && f.parts->items && !f.parts->none)
+    if (f.parts->root && f.parts->none)
+        parts_guess(m, f.parts);
+    if (f.parts->root && f.parts->items && f.parts->count > 1)
         find_blocks(&f);
     m->arena->failed |= f.scratch.failed;
     arena_free(&f.scratch);

@@ -147,6 +147,13 @@ static void number(Parts *parts) {
     }
 }
 
+void parts_number(Parts *parts, size_t n) {
+    parts->count = 0;
+    parts->items = ARENA_ARRAY(parts->arena, n, Part *);
+    if (parts->items && parts->root)
+        number(parts);
+}
+
 void parts_find(Model *m, Parts *parts) {
     Arena scratch;
     arena_init(&scratch, &m->arena->hook);
@@ -160,9 +167,7 @@ void parts_find(Model *m, Parts *parts) {
         n->order = (uint32_t)i;
         parts->none &= n->part == NULL;
     }
-    parts->items = ARENA_ARRAY(m->arena, f.made + 1, Part *);
-    if (parts->items && parts->root)
-        number(parts);
+    parts_number(parts, f.made + 1);
     m->arena->failed |= scratch.failed;
     arena_free(&scratch);
 }

@@ -35,6 +35,10 @@ typedef struct Parts {
 
 /* The part of every node of the graph itself, in node->part. */
 void parts_find(Model *m, Parts *p);
+/* Parts for a graph whose nodes do not say where they come from: what repeats. */
+void parts_guess(Model *m, Parts *p);
+/* Lists the parts below the root, of which there are n with it. */
+void parts_number(Parts *p, size_t n);
 /* Values that several parts share are computed where all of them see it: exporters leave
  * them in the part that came first.  A node moves out as far as its inputs allow; what
  * reads parameters of the part stays. */
