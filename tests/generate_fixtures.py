@@ -496,10 +496,10 @@ def hostile_names() -> onnx.ModelProto:
 
 @fixture
 def repeated_layers() -> onnx.ModelProto:
-    """Three equal layers of an encoder and what reads them, named as PyTorch names them.
+    """Three equal layers of an encoder, with the names that PyTorch gives.
 
-    All layers add one bias that is no parameter of theirs; the exporter has computed its
-    double in the first only.
+    All layers add one bias that is no parameter of theirs; its double is computed in
+    the first only.
     """
     nodes, params, x = [], {"shift": normal(50, 4)}, "x"
     for i in range(3):

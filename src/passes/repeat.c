@@ -33,8 +33,11 @@ static uint64_t mix(uint64_t h, uint64_t x) {
 
 static uint64_t hash_node(const Node *n) {
     uint64_t h = mix(str_hash(n->op_type), n->n_in);
-    for (uint32_t i = 0; i < n->n_in; i++)
-        h = mix(h, n->in[i] ? (uint64_t)n->in[i]->kind + 1 : 0);
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        const Value *v = n->in[i];
+        ValueKind kind = v && v->kind != VALUE_INPUT ? v->kind : VALUE_NODE;
+        h = mix(h, v ? (uint64_t)kind + 1 : 0);
+    }
     for (uint32_t i = 0; i < n->n_out; i++)
         h = mix(h, n->out[i] ? (uint64_t)n->out[i]->type.rank + 2 : 0);
     return h;
@@ -99,7 +102,7 @@ static Str common_path(const Graph *g, uint32_t begin, uint32_t end) {
     for (uint32_t i = begin; i < end; i++) {
         for (uint32_t k = 0; k < g->nodes[i]->n_in; k++) {
             const Value *v = g->nodes[i]->in[k];
-            if (!v || v->kind != VALUE_PARAM || v->generated_name)
+            if (!v || v->kind != VALUE_PARAM || v->generated_name || v->uses != 1)
                 continue;
             path =
                 path.p ? common_module(path, v->name) : common_module(v->name, v->name);
@@ -219,6 +222,9 @@ void parts_guess(Model *m, Parts *parts) {
         find_rounds(&r);
         count_live(&r, last);
         find_parts(&r);
+        for (size_t i = 0; i < n; i++)
+            if (!m->graph->nodes[i]->part)
+                m->graph->nodes[i]->part = parts->root;
         parts_number(parts, r.made + 1);
     }
     m->arena->failed |= scratch.failed;

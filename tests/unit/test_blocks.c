@@ -4,6 +4,8 @@
 
 #include "build.h"
 
+#include <stdio.h>
+
 /* A node whose name says where it is from, such as "/layer.0/up/MatMul". */
 static void add_at(Text *g, const char *name, const char *op, const char *in,
                    const char *out) {
@@ -151,6 +153,31 @@ static void weights_of_the_exporter_get_keys_of_their_module(void **state) {
     assert_true(str_is(key, "layer.1.up.mul_b"));
 }
 
+static void what_repeats_is_found_without_scopes(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f);
+    add_input(&g, "x", "2");
+    char in[32] = "x", out[32], read[64], key[32];
+    for (int i = 0; i < 4; i++) {
+        snprintf(key, sizeof key, "h.%d.w", i);
+        add_floats(&g, key, (float[]){1, 2}, 2);
+        for (int k = 0; k < 5; k++) {
+            static const char *const ops[] = {"Mul", "Relu", "Exp", "Neg", "Tanh"};
+            snprintf(out, sizeof out, "v%d_%d", i, k);
+            snprintf(read, sizeof read, k ? "%s" : "%s,%s", in, key);
+            add_node(&g, ops[k], read, out, NULL);
+            memcpy(in, out, sizeof in);
+        }
+    }
+    add_output(&g, in);
+    Model *m = with_blocks(f, &g);
+    const BlockKind *kind = only_kind(m);
+    assert_int_equal(kind->count, 4);
+    assert_true(str_is(kind->blocks[3]->part->path, "h.3"));
+    assert_int_equal(kind->blocks[3]->first, 15);
+    assert_int_equal(kind->blocks[3]->n_in, 1);
+}
+
 static void nothing_is_done_where_layers_are_written_out(void **state) {
     Fixture *f = *state;
     Text g = graph_text(f);
@@ -176,6 +203,7 @@ int main(void) {
         IN_ARENA(a_module_whose_value_leaves_and_returns_is_none),
         IN_ARENA(random_nodes_are_in_no_block),
         IN_ARENA(weights_of_the_exporter_get_keys_of_their_module),
+        IN_ARENA(what_repeats_is_found_without_scopes),
         IN_ARENA(nothing_is_done_where_layers_are_written_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
