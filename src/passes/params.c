@@ -51,7 +51,7 @@ static Str scope_in_name(Arena *a, Str name, bool whole) {
         if (end == name.n)
             break; /* the operator */
         Str part = {name.p + i + 1, end - i - 1};
-        Str before = {scope.p + last, scope.n - last};
+        Str before = {scope.n ? scope.p + last : NULL, scope.n - last};
         bool repeats = !whole && before.n && part.n > before.n &&
                        str_starts(part, before) && part.p[before.n] == '.';
         if (repeats)

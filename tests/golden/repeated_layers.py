@@ -9,6 +9,7 @@ Outputs:
 """
 
 import json
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +35,7 @@ def scope(params, prefix):
 def layer(params, x, add):
     """Modules such as encoder.layer.0."""
     act = jax.nn.gelu(x @ params["up.weight"] + params["up.bias"], approximate=False)
-    add_1 = act @ params["down.matmul_b"] + add + x
+    add_1 = act @ params["down.weight"] + add + x
     return layer_norm(add_1, params["norm.weight"], params["norm.bias"])
 
 
@@ -45,6 +46,54 @@ def forward(params, x):
     for i in range(3):
         x_1 = layer(scope(params, f"encoder.layer.{i}"), x_1, layer_1)
     return jnp.max(x_1, axis=1)
+
+
+# How parameters differ from PyTorch's state_dict.
+CHANGED = {
+    "encoder.layer.0.down.weight": "transposed",
+    "encoder.layer.1.down.weight": "transposed",
+    "encoder.layer.2.down.weight": "transposed",
+}
+
+
+def from_state_dict(params, path, changed):
+    """Bring a plain state_dict to the layout of this module's own weights file."""
+    with open(path, "rb") as file:
+        if b'"oxide_xla.layout"' in file.read(int.from_bytes(file.read(8), "little")):
+            return params
+    for key, change in changed.items():
+        what, _, kept = change.partition(" ")
+        if what == "equals" and key in params:
+            value = params.pop(key)
+            if not np.array_equal(params.setdefault(kept, value), value):
+                raise ValueError(
+                    f"{key} and {kept} differ in {path}, but were equal when the model "
+                    "was exported and are one parameter here: export with the bridge"
+                )
+        elif what not in ("equals", "transposed"):
+            raise ValueError(
+                f"{path} is a plain state_dict, but here {key} is {change}: export "
+                "with the bridge, which keeps names and values, to load one"
+            )
+    turned = {k: v for k, v in changed.items() if v.startswith("transposed")}
+    return params | {
+        key: params[change.partition(" ")[2] or key].T for key, change in turned.items()
+    }
+
+
+def to_state_dict(params, changed):
+    """Undo what `from_state_dict` does."""
+    params = dict(params)
+    for key, change in changed.items():
+        what, _, kept = change.partition(" ")
+        if what == "transposed":
+            value = params.pop(key).T
+            if not np.array_equal(params.setdefault(kept or key, value), value):
+                raise ValueError(f"{key} is no longer the transposed {kept}")
+        elif what != "equals":
+            raise ValueError(f"{key} is {change}: no state_dict has such an entry")
+    aliases = {k: v[7:] for k, v in changed.items() if v.startswith("equals ")}
+    return params | {key: params[kept] for key, kept in aliases.items()}
 
 
 def load_params(path=None, dtype=None):
@@ -67,4 +116,26 @@ def load_params(path=None, dtype=None):
         floating = jnp.issubdtype(array.dtype, jnp.floating)
         array = jnp.asarray(array.reshape(entry["shape"]))
         params[key] = array.astype(dtype) if dtype and floating else array
-    return params
+    return from_state_dict(params, path, CHANGED)
+
+
+def save_params(params, path):
+    """Write a safetensors file that PyTorch loads as a state_dict."""
+    arrays = {key: np.asarray(x) for key, x in to_state_dict(params, CHANGED).items()}
+    kinds = {"bool": "BOOL", "bfloat": "BF", "float": "F", "int": "I", "uint": "U"}
+    order = sorted(arrays, key=lambda key: -arrays[key].itemsize)
+    header, end = {"__metadata__": {"format": "pt"}}, 0
+    for key in order:
+        start, end = end, end + arrays[key].nbytes
+        kind = arrays[key].dtype.name.rstrip("0123456789")
+        dtype = kinds[kind] + arrays[key].dtype.name.removeprefix(kind)
+        entry = {"dtype": dtype, "shape": arrays[key].shape}
+        header[key] = {**entry, "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    draft = Path(f"{path}.draft")  # the arrays may lie in the file that is replaced
+    with open(draft, "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for key in order:
+            file.write(arrays[key].tobytes())
+    draft.replace(path)

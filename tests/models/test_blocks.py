@@ -92,6 +92,12 @@ def export(tmp_path_factory):
     return exported
 
 
+def model_lines(lines):
+    """Those of the model: helpers, functions and forward, not how weights are read."""
+    ends = ("CHANGED = ", "def from_state_dict", "def load_params")
+    return lines[: next(i for i, line in enumerate(lines) if line.startswith(ends))]
+
+
 def compiled(path, folder, *options):
     """The generated module and its lines."""
     output = folder / "model_jax.py"
@@ -149,9 +155,9 @@ def test_vision_models_equal_pytorch(name, layers, tmp_path):
 
 
 @each_exporter
-def test_bert_fits_in_120_lines(exporter, export, tmp_path):
+def test_bert_fits_in_100_lines(exporter, export, tmp_path):
     _, lines = compiled(export(BERT, exporter), tmp_path)
-    assert len(lines) <= 120
+    assert len(model_lines(lines)) <= 100
 
 
 def test_one_file_serves_every_batch_size(export, tmp_path):
@@ -191,7 +197,8 @@ def test_a_scan_gives_xla_one_layer(export, tmp_path):
 def test_every_repeated_module_is_a_function(name, exporter, tmp_path):
     model = zoo.MODELS[name]
     _, lines = compiled(zoo.exported(model, exporter), tmp_path)
-    assert len(lines) < 180
+    lines = model_lines(lines)
+    assert len(lines) < 150
     code = "\n".join(lines)
     assert "for i in range(" in code
     assert "layer_0" not in code and "layers_0" not in code
@@ -234,7 +241,7 @@ def test_layers_are_found_without_scopes(model, layers, export, tmp_path):
     path = without_scopes(export(model, "dynamo"), tmp_path)
     generated, lines = compiled(path, tmp_path, "--layers", layers)
     check_output(generated, model)
-    assert len(lines) < 180 or layers == "unrolled"
+    assert len(model_lines(lines)) < 150 or layers == "unrolled"
 
 
 @each_style
