@@ -78,6 +78,14 @@ OX_API OxStatus ox_load_file(OxCompiler *compiler, const char *path);
 typedef enum OxParamStyle { OX_PARAMS_FLAT, OX_PARAMS_NESTED } OxParamStyle;
 typedef enum OxWeightFormat { OX_SAFETENSORS, OX_NPZ } OxWeightFormat;
 
+/* How repeated modules are written. */
+typedef enum OxLayers {
+    OX_LAYERS_FUNCTIONS, /* one function for each kind, called in a loop */
+    OX_LAYERS_SCAN, /* jax.lax.scan over rows of layers, whose parameters load_params
+                            stacks: XLA compiles the layer once, whatever the depth */
+    OX_LAYERS_UNROLLED, /* straight code */
+} OxLayers;
+
 /* Zero-initialise for the defaults. */
 typedef struct OxOptions {
     OxParamStyle params;       /* how params is keyed: flat names or nested dicts */
@@ -93,6 +101,7 @@ typedef struct OxOptions {
      * says, and so can be jitted. */
     const char *const *bounds;
     size_t bound_count;
+    OxLayers layers; /* how repeated modules are written */
 } OxOptions;
 
 /* Compiles the loaded model to a Python module.  NULL options mean the defaults.

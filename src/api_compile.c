@@ -113,6 +113,7 @@ static void run_options(Job *job) {
     const OxOptions *o = job->options;
     if (!check_dump(job->c, o->dump))
         return;
+    job->model->unrolled = o->layers == OX_LAYERS_UNROLLED;
     if (o->output_count)
         override_outputs(job);
     if (o->shape_count)
@@ -162,6 +163,7 @@ static void run_codegen(Job *job) {
     CodegenOptions options = {
         .params = o->params,
         .weights = o->weights,
+        .layers = o->layers,
         .no_load_params = o->no_load_params,
         .file = job->c->file,
         .fingerprint = job->c->fingerprint,

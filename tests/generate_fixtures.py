@@ -494,6 +494,51 @@ def hostile_names() -> onnx.ModelProto:
     )
 
 
+@fixture
+def repeated_layers() -> onnx.ModelProto:
+    """Three equal layers of an encoder, with the names that PyTorch gives.
+
+    All layers add one bias that is no parameter of theirs; its double is computed in
+    the first only.
+    """
+    nodes, params, x = [], {"shift": normal(50, 4)}, "x"
+    for i in range(3):
+        name, key = f"/encoder/layer.{i}", f"encoder.layer.{i}"
+        params |= {
+            f"{key}.up.weight": normal(2 * i, 4, 8),
+            f"{key}.up.bias": normal(20 + i, 8),
+            f"onnx::MatMul_{i}": normal(2 * i + 1, 8, 4),
+            f"{key}.norm.weight": normal(30 + i, 4),
+            f"{key}.norm.bias": normal(40 + i, 4),
+        }
+        steps = [
+            ("MatMul", [x, f"{key}.up.weight"], "up/MatMul"),
+            ("Add", [f"{name}/up/MatMul", f"{key}.up.bias"], "up/Add"),
+            ("Gelu", [f"{name}/up/Add"], "act/Gelu"),
+            ("MatMul", [f"{name}/act/Gelu", f"onnx::MatMul_{i}"], "down/MatMul"),
+            ("Add", ["shift", "shift"], "Add"),
+            ("Add", [f"{name}/down/MatMul", "/encoder/layer.0/Add"], "Add_1"),
+            ("Add", [f"{name}/Add_1", x], "Add_2"),
+        ]
+        if i > 0:
+            del steps[4]
+        nodes += [
+            op(kind, reads, [f"{name}/{last}"], name=f"{name}/{last}")
+            for kind, reads, last in steps
+        ]
+        x = f"{name}/norm/LayerNormalization"
+        reads = [f"{name}/Add_2", f"{key}.norm.weight", f"{key}.norm.bias"]
+        nodes.append(op("LayerNormalization", reads, [x], name=x))
+    nodes.append(op("ReduceMax", [x, "axes"], ["y"], name="/ReduceMax", keepdims=0))
+    return model(
+        "repeated_layers",
+        nodes,
+        {"x": (FLOAT, ["batch", 4])},
+        {"y": (FLOAT, ["batch"])},
+        params | {"axes": np.array([1], np.int64)},
+    )
+
+
 def main(arguments: Sequence[str]) -> int:
     """Write every fixture to the folder given, tests/fixtures by default."""
     if len(arguments) > 1 or arguments[:1] == ["--help"]:

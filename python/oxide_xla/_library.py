@@ -12,6 +12,7 @@ from pathlib import Path
 OK, MODEL, UNSUPPORTED, USAGE, IO, MEMORY = range(6)  # OxStatus
 PARAMS = {"flat": 0, "nested": 1}  # OxParamStyle
 WEIGHTS = {"safetensors": 0, "npz": 1}  # OxWeightFormat
+LAYERS = {"functions": 0, "scan": 1, "unrolled": 2}  # OxLayers
 JSON = 1  # OxFormat
 
 PACKAGE = Path(__file__).resolve().parent
@@ -41,6 +42,7 @@ class Options(ctypes.Structure):
         ("weights", c_int),
         ("bounds", POINTER(c_char_p)),
         ("bound_count", c_size_t),
+        ("layers", c_int),
     ]
 
 

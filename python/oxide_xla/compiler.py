@@ -121,6 +121,8 @@ class CompiledModel:
     def params(self) -> dict[str, Any]:
         """The parameters as JAX arrays, as `load_params` of the module gives them."""
         flat = {key: jnp.asarray(array) for key, array in self.arrays.items()}
+        if stacked := getattr(self.module, "stacked", None):
+            flat = stacked(flat)
         return nest(flat) if self._nested else flat
 
     @functools.cached_property
@@ -173,6 +175,7 @@ def compile(
     outputs: Sequence[str] | None = None,
     bounds: Mapping[str, int] | None = None,
     weights: str = "safetensors",
+    layers: str = "functions",
     name: str | None = None,
 ) -> CompiledModel:
     """Compile a model: a path, the bytes of a file, or an onnx.ModelProto.
@@ -182,9 +185,11 @@ def compile(
     {"x": (8, 3, "h", "w")} or ["x=8,3,h,w"]; `outputs` names values of the graph to
     return instead of its outputs; `bounds` gives the values whose size depends on data
     the size to pad them to; `name` stands for the file where there is none.
+    `layers` says how repeated modules are written: "functions" (one for each kind),
+    "scan" (`jax.lax.scan` over parameters that `load_params` stacks) or "unrolled".
     Raises OxideError.
     """
-    options = make_options(params, shapes, outputs, bounds, weights)
+    options = make_options(params, shapes, outputs, bounds, weights, layers)
     handle = Handle(model, name)
     handle.check(handle.lib.ox_compile(handle.pointer, ctypes.byref(options)))
     if isinstance(model, (str, os.PathLike)):
@@ -221,9 +226,14 @@ def from_torch(
     return compile(data, **{"name": type(module).__name__, **options})
 
 
-def make_options(params, shapes, outputs, bounds, weights) -> c.Options:
+def make_options(params, shapes, outputs, bounds, weights, layers) -> c.Options:
     """The options as the library takes them; ValueError for words it does not know."""
-    for given, known in ((params, c.PARAMS), (weights, {**c.WEIGHTS, "none": 0})):
+    words = (
+        (params, c.PARAMS),
+        (weights, {**c.WEIGHTS, "none": 0}),
+        (layers, c.LAYERS),
+    )
+    for given, known in words:
         if given not in known:
             raise ValueError(f"{given!r} is not one of {', '.join(known)}")
     if isinstance(shapes, Mapping):
@@ -240,6 +250,7 @@ def make_options(params, shapes, outputs, bounds, weights) -> c.Options:
         weights=c.WEIGHTS.get(weights, 0),
         bounds=c.strings(bounds),
         bound_count=len(bounds),
+        layers=c.LAYERS[layers],
     )
 
 

@@ -153,6 +153,7 @@ static int set_options(Compile *job) {
                            "--target stablehlo is not available yet");
     job->options.params =
         args_choice(args, "params") ? OX_PARAMS_NESTED : OX_PARAMS_FLAT;
+    job->options.layers = (OxLayers)args_choice(args, "layers");
     job->options.dump = args_value(args, "dump");
     int code = set_paths(job);
     if (code == EXIT_OK)
@@ -256,6 +257,10 @@ static const Option options[] = {
      false},
     {"target", 't', "jax|stablehlo", "what to generate (stablehlo: not yet)", false},
     {"params", 'p', "flat|nested", "params[\"a.b\"] or params[\"a\"][\"b\"]", false},
+    {"layers", 'l', "functions|scan|unrolled",
+     "repeated modules: one function each, lax.scan over stacked parameters, or\n"
+     "straight code",
+     false},
     {"weights", 'w', "safetensors|npz|none", "format of the weights file", false},
     {"shape", 's', "NAME=D,D,...", "give an input a shape; a name or ? stays open",
      true},

@@ -40,7 +40,7 @@ void gen_statement(Gen *g, Stmts *list, const Str *targets, size_t n, const Expr
     if (!copy)
         return;
     memcpy(copy, targets, n * sizeof *copy);
-    Stmt s = {copy, n, x, NULL};
+    Stmt s = {.targets = copy, .n_targets = n, .expr = x};
     (void)ARENA_PUSH(g->arena, list, s);
     gen_use_helpers(g, x);
 }
@@ -55,7 +55,7 @@ Stmts *gen_body_of(Gen *g, const Value *v) {
 /* The name in the state_dict, or of the initializer.  Subgraphs side by side may use one
  * name twice. */
 static Str param_key(Gen *g, const Value *v) {
-    Str name = v->note && v->note->key.n ? v->note->key : v->name, key = name;
+    Str name = param_key_of(v), key = name;
     for (int i = 2; !g->arena->failed; i++) {
         const size_t *index = map_get(&g->param_keys, key);
         if (!index || g->params.items[*index - 1].tensor == v->tensor)
@@ -70,33 +70,47 @@ static const Expr *subscript(Gen *g, const Expr *x, Str key) {
     return ex_index(g->arena, x, &item, 1);
 }
 
-const Expr *gen_param(Gen *g, Value *v) {
+const Expr *gen_subscript(Gen *g, const Expr *x, Str key) {
+    while (g->options->params == OX_PARAMS_NESTED) {
+        const char *dot = key.n ? memchr(key.p, '.', key.n) : NULL;
+        if (!dot)
+            break;
+        Str part = {key.p, (size_t)(dot - key.p)};
+        x = subscript(g, x, part);
+        key = (Str){dot + 1, key.n - part.n - 1};
+    }
+    return subscript(g, x, key);
+}
+
+Str gen_add_param(Gen *g, const Value *v) {
     Str key = param_key(g, v);
     size_t *index = map_get(&g->param_keys, key);
     if (!index) {
         ModuleParam p = {key, v->tensor, v->note};
         index = ARENA_NEW(g->arena, size_t);
         if (!index || !ARENA_PUSH(g->arena, &g->params, p))
-            return ex_none();
+            return key;
         *index = g->params.count;
         map_set(&g->param_keys, key, index);
     }
-    const Expr *x = ex_name(g->arena, STR("params"));
-    Str rest = key;
-    while (g->options->params == OX_PARAMS_NESTED) {
-        const char *dot = rest.n ? memchr(rest.p, '.', rest.n) : NULL;
-        if (!dot)
-            break;
-        Str part = {rest.p, (size_t)(dot - rest.p)};
-        x = subscript(g, x, part);
-        rest = (Str){dot + 1, rest.n - part.n - 1};
-    }
-    return subscript(g, x, rest);
+    return key;
+}
+
+const Expr *gen_param(Gen *g, Value *v) {
+    const Expr *params = ex_name(g->arena, STR("params"));
+    if (!g->function)
+        return gen_subscript(g, params, gen_add_param(g, v));
+    Str key = block_relative_key(g->function->kind->blocks[0]->part, v);
+    if (!key.n) /* an argument */
+        return g->code[v->id].expr ? g->code[v->id].expr : ex_none();
+    g->function->uses_params = true;
+    return gen_subscript(g, params, key);
 }
 
 static const Expr *give_name(Gen *g, Value *v) {
     ValueCode *c = &g->code[v->id];
-    Str name = gen_unique_name(g, gen_name_hint(g, v));
+    bool wanted = c->wanted.n && c->reads == 1;
+    Str name = gen_unique_name(g, wanted ? c->wanted : gen_name_hint(g, v));
     gen_statement(g, gen_body_of(g, v), &name, 1, c->expr);
     c->state = VS_DONE;
     c->expr = ex_name(g->arena, name);
@@ -106,6 +120,7 @@ static const Expr *give_name(Gen *g, Value *v) {
 const Expr *gen_value(Gen *g, Value *v, bool inline_ok) {
     v = value_final(v);
     ValueCode *c = &g->code[v->id];
+    c->touched = true;
     if (v->kind == VALUE_PARAM)
         return gen_param(g, v);
     if (v->kind == VALUE_CONST)
@@ -638,7 +653,7 @@ static bool has_subgraphs(const Node *n) {
     return false;
 }
 
-static void gen_node(Gen *g, Node *n) {
+void gen_node(Gen *g, Node *n) {
     Emit e = {.g = g, .node = n, .outs = ARENA_ARRAY(g->arena, n->n_out, const Expr *)};
     if (!e.outs)
         return;

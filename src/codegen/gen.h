@@ -4,6 +4,7 @@
 
 #include "codegen/codegen.h"
 #include "codegen/printer.h"
+#include "passes/blocks.h"
 
 /* How far the code of a value has come. */
 typedef enum ValueState {
@@ -20,14 +21,19 @@ typedef struct ValueCode {
     uint32_t reads;
     uint32_t ops; /* operators in a pending expression */
     bool keep;    /* must have a name: its shape is read */
+    bool touched; /* some code has read it */
+    Str wanted;   /* the name it gets as the argument of a block; empty: its own */
 } ValueCode;
 
-/* One statement: an assignment, or a local function that stands for a subgraph. */
+/* One statement: an assignment, a local function that stands for a subgraph, or a loop
+ * `for index in range(first, end)` over one assignment. */
 typedef struct Stmt {
     Str *targets;
     size_t n_targets;
     const Expr *expr;
     struct Scope *function; /* NULL for an assignment */
+    Str index;              /* of a loop; else empty */
+    int64_t first, end;
 } Stmt;
 
 typedef struct Stmts {
@@ -45,7 +51,41 @@ typedef struct Scope {
     Stmts body;
     const Expr *result;
     const Expr *index; /* of the iteration; NULL when the function is no loop's body */
+    Str counter;       /* variable of the loops over blocks; empty: none yet */
 } Scope;
+
+/* The function that stands for the blocks of one kind. */
+typedef struct Function {
+    const BlockKind *kind;
+    Scope scope;
+    size_t *args; /* which of the block's inputs it takes, in the order of parameters */
+    size_t n_args;
+    struct {
+        const Symbol **items; /* sizes that no argument shows, behind the arguments */
+        size_t count, cap;
+    } sizes;
+    struct {
+        const Symbol **items; /* sizes that have code in the function ... */
+        size_t count, cap;
+    } known;
+    struct {
+        const Expr **items; /* ... and what they are called */
+        size_t count, cap;
+    } names;
+    Stmts prelude;         /* batch = x.shape[0] */
+    bool uses_params;      /* takes params as its first argument */
+    Str text;              /* parameters and body, as printed */
+    size_t lines;          /* of the body */
+    size_t calls;          /* in the file, were each loop written out */
+    size_t call_lines;     /* that the calls take */
+    struct Function *twin; /* prints the same, and stands for this one; NULL: none */
+} Function;
+
+/* Parameters that load_params stacks for a scan: head + "*" + tail. */
+typedef struct Stack {
+    Str head, tail;
+    int64_t first, end;
+} Stack;
 
 /* What a random node draws from. */
 typedef struct NodeKey {
@@ -64,9 +104,11 @@ typedef struct Gen {
     Arena *arena;
     const CodegenOptions *options;
     ValueCode *code; /* by value id */
-    Map used_names; /* identifiers of the module -> how often each base was asked for */
-    Map symbols;    /* named dimension -> EX_NAME of its variable */
-    Map helpers;    /* those in use: name -> text */
+    size_t n_code;   /* entries of it */
+    Map used_names; /* identifiers of the function -> how often each base was asked for */
+    Map global_names; /* of the functions for blocks */
+    Map symbols;      /* named dimension -> EX_NAME of its variable */
+    Map helpers;      /* those in use: name -> text */
     struct {
         Str *items;
         size_t count, cap;
@@ -86,7 +128,16 @@ typedef struct Gen {
     struct {
         const Node **items;
         size_t count, cap;
-    } bounded;  /* nodes whose outputs are padded */
+    } bounded;          /* nodes whose outputs are padded */
+    Function *function; /* whose body is being generated; NULL: forward's */
+    struct {
+        Function **items; /* those for blocks, callees first */
+        size_t count, cap;
+    } functions;
+    struct {
+        Stack *items;
+        size_t count, cap;
+    } stacks;
     int traced; /* functions around this point that JAX traces */
     struct {
         RunTime *items;
@@ -119,6 +170,8 @@ const Expr *gen_scalar(Gen *g, const Known *k, size_t i, DType dtype);
 const Expr *gen_dtype(Gen *g, DType dtype);
 /* A dimension as a Python int expression; names the values that its symbols read. */
 const Expr *gen_dim(Gen *g, Dim d);
+/* A symbol as a Python int expression. */
+const Expr *gen_symbol(Gen *g, const Symbol *s);
 /* A tuple of dimensions. */
 const Expr *gen_dims(Gen *g, const Dim *dims, size_t n);
 
@@ -133,16 +186,69 @@ const Expr *gen_key(Gen *g, const Node *n);
 /* Splits forward's key among the nodes that asked for one, when all have. */
 void gen_keys(Gen *g);
 
+/* ---- blocks.c ------------------------------------------------------------------------ */
+
+/* Generates the functions for repeated modules. */
+void gen_functions(Gen *g);
+/* Whether some of them do not pay; they are marked, and all has to be generated again. */
+bool gen_inline_functions(Gen *g);
+/* What g->code says of the values of the graph, or of a function's body: how often each
+ * is read, and whether its shape is. */
+void gen_count_reads(Gen *g, const Block *block);
+/* The nodes of the graph, or of a block, with calls for the blocks inside. */
+void gen_region(Gen *g, const Block *block);
+/* The symbol in the function that is being generated; NULL: it is made in there. */
+const Expr *gen_function_symbol(Gen *g, const Symbol *s);
+void gen_print_functions(Gen *g, Text *t);
+
+/* ---- loops.c ------------------------------------------------------------------------- */
+
+/* Generates the calls of a row of blocks that starts with b as a loop or scan; returns
+ * the last, or NULL when there is no such row. */
+const Block *gen_loop(Gen *g, const Block *b);
+
+/* ---- scan.c -------------------------------------------------------------------------- */
+
+/* The function that stacks what scans read. */
+void gen_print_stacked(Gen *g, Text *t);
+
+/* ---- calls.c ------------------------------------------------------------------------- */
+
+/* The function that stands for b. */
+Function *gen_function_of(const Block *b);
+/* f(scope(params, path), args...); `args` by parameter, NULL: what b reads.  `path` is
+ * how the call's parameters are found; NULL: b's own place. */
+const Expr *gen_call(Gen *g, const Block *b, const Expr *scope,
+                     const Expr *const *args);
+/* The parameters below a path that is written as `text` or, for an expression, as x. */
+const Expr *gen_scope_of(Gen *g, const Block *b);
+/* Adds all parameters of b to the module's list. */
+void gen_list_params(Gen *g, const Block *b);
+/* The path of b's part, relative to the function around, without the mark of a call. */
+Str gen_relative_path(const Gen *g, const Block *b);
+
+/* ---- statements.c -------------------------------------------------------------------- */
+
+/* `first`: nothing of the function is above. */
+void gen_print_statements(Text *t, int level, const Stmts *list, bool first);
+
 /* ---- emit.c -------------------------------------------------------------------------- */
 
 /* No array of JAX's has the type of v. */
 bool gen_is_unwritable(const Value *v);
 /* Generates the statements of a graph's nodes. */
 void gen_nodes(Gen *g, const Graph *graph);
+void gen_node(Gen *g, Node *n);
 /* A value as an array expression; `inline_ok`: a pending expression may be spliced. */
 const Expr *gen_value(Gen *g, Value *v, bool inline_ok);
 /* params["..."] for a parameter, which is added to the module's list. */
 const Expr *gen_param(Gen *g, Value *v);
+/* x["a"]["b"] for "a.b" where params is nested, x["a.b"] where it is flat. */
+const Expr *gen_subscript(Gen *g, const Expr *x, Str key);
+/* Adds v to the module's parameters; its key. */
+Str gen_add_param(Gen *g, const Value *v);
+/* Some other value's shape is read from those that the dimensions of v name. */
+void gen_keep_origins(Gen *g, const Value *v);
 void gen_statement(Gen *g, Stmts *list, const Str *targets, size_t n, const Expr *x);
 /* The statements of the function that v belongs to: the current one or one around it. */
 Stmts *gen_body_of(Gen *g, const Value *v);

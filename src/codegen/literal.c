@@ -135,9 +135,12 @@ static const Expr *own_number(Gen *g, Value *v) {
     return g->code[v->id].number ? g->code[v->id].number : x;
 }
 
-static const Expr *symbol(Gen *g, const Symbol *s) {
+const Expr *gen_symbol(Gen *g, const Symbol *s) {
     if (!s->value)
         return ex_int(g->arena, 0);
+    const Expr *given = g->function ? gen_function_symbol(g, s) : NULL;
+    if (given)
+        return given;
     if (s->axis == SYMBOL_SELF)
         return own_number(g, value_final(s->value));
     if (s->name.n)
@@ -156,7 +159,7 @@ static const Expr *atom(Gen *g, const Atom *a, int depth) {
         [ATOM_MAX] = "max($0, $1)",
     };
     if (a->kind == ATOM_SYMBOL)
-        return symbol(g, a->symbol);
+        return gen_symbol(g, a->symbol);
     const Expr *l = dim_at(g, a->a, depth + 1), *r = dim_at(g, a->b, depth + 1);
     return EX(g->arena, templates[a->kind], l, r);
 }

@@ -6,65 +6,12 @@
 
 #include <ctype.h>
 
-enum { FINGERPRINT_SHOWN = 12 }; /* hex digits: the line stays short */
+enum {
+    FINGERPRINT_SHOWN = 12, /* hex digits: the line stays short */
+    ROUNDS_MAX = 8          /* of choosing functions; what is left then stays */
+};
 
 /* ---- preparation ------------------------------------------------------------------- */
-
-/* The input is written as ints (or not at all), so its array is not read. */
-static bool is_fixed_input(const Node *n, uint32_t i) {
-    const char *at = n->op->fixed;
-    if (!at || !n->in[i]->known)
-        return false;
-    while (*at) {
-        size_t len = strcspn(at, " ");
-        if (op_input_index(n->op, (Str){at, len}) == (int)i)
-            return true;
-        at += len + (at[len] == ' ');
-    }
-    return false;
-}
-
-/* Somebody else's shape or elements are read from this value: it must have a name. */
-typedef struct Keep {
-    Gen *g;
-    const Value *reader;
-} Keep;
-
-static void keep_symbol(void *user, const Symbol *s) {
-    const Keep *k = user;
-    const Value *origin = value_final(s->value);
-    if (origin && origin != k->reader)
-        k->g->code[origin->id].keep = true;
-}
-
-static void keep_origins(Gen *g, const Value *v) {
-    Keep k = {g, v};
-    for (int i = 0; i < v->type.rank; i++)
-        dim_each_symbol(v->type.dims[i], keep_symbol, &k);
-    for (size_t i = 0; v->known && v->known->ints && i < v->known->n; i++)
-        dim_each_symbol(v->known->ints[i], keep_symbol, &k);
-}
-
-static void count_reads(void *user, Graph *graph) {
-    Gen *g = user;
-    for (size_t i = 0; i < graph->n_nodes; i++) {
-        const Node *n = graph->nodes[i];
-        for (uint32_t k = 0; k < n->n_in; k++) {
-            if (!n->in[k])
-                continue;
-            keep_origins(g, n->in[k]);
-            if (!is_fixed_input(n, k))
-                g->code[n->in[k]->id].reads++;
-        }
-        for (uint32_t k = 0; k < n->n_out; k++)
-            if (n->out[k])
-                keep_origins(g, n->out[k]);
-    }
-    for (size_t i = 0; i < graph->n_outputs; i++) {
-        g->code[graph->outputs[i]->id].reads++;
-        keep_origins(g, graph->outputs[i]);
-    }
-}
 
 /* The parameters of forward; those behind the inputs are there when it is random. */
 static Str *name_inputs(Gen *g, const Graph *graph) {
@@ -218,27 +165,6 @@ static void print_imports(Text *t, Str body) {
 
 /* ---- the parts of the file --------------------------------------------------------- */
 
-/* Functions are set off by empty lines; `first`: nothing of the block is above. */
-static void print_statements(Text *t, int level, const Stmts *list, bool first) {
-    bool after_function = first;
-    for (size_t i = 0; i < list->count; i++) {
-        const Stmt *s = &list->items[i];
-        if (!s->function) {
-            print_assign(t, level, s->targets, s->n_targets, s->expr);
-            after_function = false;
-            continue;
-        }
-        if (!after_function)
-            text_char(t, '\n');
-        print_def(t, level, s->function->name, s->function->params,
-                  s->function->n_params);
-        print_statements(t, level + 1, &s->function->body, true);
-        print_return(t, level + 1, s->function->result);
-        text_char(t, '\n');
-        after_function = true;
-    }
-}
-
 static const char *annotation(const Type *t) {
     bool list = t->kind == TYPE_SEQUENCE ||
                 (t->kind == TYPE_OPTIONAL && type_elem(t).kind == TYPE_SEQUENCE);
@@ -340,8 +266,9 @@ static void print_forward(Gen *g, Text *t, const Str *inputs) {
     }
     if (g->run_time.count)
         print_conversion(g, t, inputs, graph->n_inputs + 1);
-    print_statements(t, 1, &g->prelude, true);
-    print_statements(t, 1, &g->scope->body, !g->prelude.count && !g->run_time.count);
+    gen_print_statements(t, 1, &g->prelude, true);
+    gen_print_statements(t, 1, &g->scope->body,
+                         !g->prelude.count && !g->run_time.count);
     print_return(t, 1, result);
 }
 
@@ -430,41 +357,52 @@ static void print_helper(Text *t, const char *name) {
     text_char(t, '\n');
 }
 
+/* What load_params makes of the entries of the file. */
+static const Expr *loaded(Gen *g, bool changed) {
+    const Expr *x = ex_name(g->arena, STR("params"));
+    if (changed)
+        x = EX(g->arena, "from_state_dict($0, path, CHANGED)", x);
+    if (g->stacks.count)
+        x = EX(g->arena, "stacked($0)", x);
+    return g->options->params == OX_PARAMS_NESTED ? EX(g->arena, "nest($0)", x) : x;
+}
+
 /* The loader for this module's weights under the name load_params. */
 static void print_load_params(Gen *g, Text *t) {
     const char *name = loader_name(g);
     Str reader = codegen_helper(str_from(name));
     Str head = arena_printf(g->arena, "def %s(", name);
     Str tail = STR("    return params");
-    bool nested = g->options->params == OX_PARAMS_NESTED;
     if (!str_starts(reader, head) || !str_ends(reader, tail)) {
         diag_add(g->m->diags, OX0302, (Str){0}, (Str){0},
                  "the loader has another form than codegen expects");
         return;
     }
-    bool saves = g->options->weights == OX_SAFETENSORS && !has_rare_types(g);
-    bool changed = saves && print_changes(g, t);
+    bool nested = g->options->params == OX_PARAMS_NESTED;
+    bool plain = g->options->weights == OX_SAFETENSORS && !has_rare_types(g);
+    bool saves = plain && !g->stacks.count;
+    bool changed = plain && print_changes(g, t);
     if (nested)
         print_helper(t, "nest");
     if (nested && saves)
         print_helper(t, "flatten");
-    if (changed) {
+    if (changed)
         print_helper(t, "from_state_dict");
+    if (changed && saves)
         print_helper(t, "to_state_dict");
-    }
     text_lit(t, "\n\ndef load_params(");
     text_str(t, (Str){reader.p + head.n, reader.n - head.n - tail.n});
-    const char *result = changed ? "from_state_dict(params, path, CHANGED)" : "params";
-    text_printf(t, nested ? "    return nest(%s)\n" : "    return %s\n", result);
+    print_return(t, 1, loaded(g, changed));
     if (saves)
         print_save_params(g, t, changed);
 }
 
 static void print_parameters(Gen *g, Text *t) {
-    if (has_untrainable(g)) {
-        text_lit(t, "\n\n");
-        text_str(t, codegen_helper(STR("trainable")));
-        text_char(t, '\n');
+    if (has_untrainable(g))
+        print_helper(t, "trainable");
+    if (g->stacks.count) {
+        print_helper(t, "stack_layers");
+        gen_print_stacked(g, t);
     }
     if (g->options->no_load_params)
         return;
@@ -503,6 +441,7 @@ static void print_module(Gen *g, Text *t, const Str *inputs, const Str *outputs)
     if (g->m->graph->n_outputs != 1)
         print_outputs_class(&body, g->m->graph, outputs);
     print_helpers(g, &body);
+    gen_print_functions(g, &body);
     text_str(&body, text_view(&forward));
     print_parameters(g, &body);
     print_header(g, t);
@@ -522,6 +461,35 @@ static void check_interface(Model *m, Value *const *values, size_t n) {
                      values[i]->name.p, dtype_info(values[i]->type.dtype)->name);
 }
 
+/* Generates all code; false when functions were found not to pay. */
+static bool generate(Gen *g, Scope *top, Str **inputs) {
+    Model *m = g->m;
+    memset(g->code, 0, g->n_code * sizeof *g->code);
+    gen_functions(g);
+    *inputs = NULL;
+    if (g->arena->failed)
+        return true;
+    memset(g->code, 0, g->n_code * sizeof *g->code);
+    gen_count_reads(g, NULL);
+    *inputs = name_inputs(g, m->graph);
+    if (!*inputs)
+        return true;
+    g->scope = top;
+    gen_region(g, NULL);
+    gen_keys(g);
+    return diag_status(m->diags) != OX_OK || g->arena->failed ||
+           !gen_inline_functions(g);
+}
+
+static Gen new_gen(Model *m, const CodegenOptions *options, ValueCode *code,
+                   size_t n_code) {
+    Gen g = {
+        .m = m, .arena = m->arena, .options = options, .code = code, .n_code = n_code};
+    g.used_names.arena = g.symbols.arena = g.helpers.arena = m->arena;
+    g.param_keys.arena = g.global_names.arena = g.tensors.arena = m->arena;
+    return g;
+}
+
 void codegen_module(Model *m, const CodegenOptions *options, Module *module) {
     if (!m->graph->n_outputs) {
         diag_add(m->diags, OX0201, (Str){0}, STR("name some with --outputs"),
@@ -530,21 +498,20 @@ void codegen_module(Model *m, const CodegenOptions *options, Module *module) {
     }
     check_interface(m, m->graph->inputs, m->graph->n_inputs);
     check_interface(m, m->graph->outputs, m->graph->n_outputs);
-    Gen g = {.m = m, .arena = m->arena, .options = options};
-    g.used_names.arena = g.symbols.arena = g.helpers.arena = m->arena;
-    g.param_keys.arena = g.tensors.arena = m->arena;
-    g.code = ARENA_ARRAY(m->arena, m->value_count + 1, ValueCode);
-    if (!g.code)
+    size_t n_code = m->value_count + 1; /* generating makes more values, without code */
+    ValueCode *code = ARENA_ARRAY(m->arena, n_code, ValueCode);
+    if (!code)
         return;
-    graph_each(m->graph, count_reads, &g);
-    Str *inputs = name_inputs(&g, m->graph);
+    Scope top = {.graph = m->graph};
+    Str *inputs;
+    Gen g = new_gen(m, options, code, n_code);
+    for (int round = 0; !generate(&g, &top, &inputs) && round < ROUNDS_MAX; round++) {
+        g = new_gen(m, options, code, n_code);
+        top = (Scope){.graph = m->graph};
+    }
     Str *outputs = name_outputs(&g, m->graph);
     if (!inputs || (!outputs && m->graph->n_outputs))
         return;
-    Scope top = {.graph = m->graph};
-    g.scope = &top;
-    gen_nodes(&g, m->graph);
-    gen_keys(&g);
     if (g.options->params == OX_PARAMS_NESTED)
         check_nested_keys(&g);
     Text t = {.arena = m->arena};

@@ -65,7 +65,7 @@ void gen_reserve_name(Gen *g, Str name) {
 Str gen_unique_name(Gen *g, Str wanted) {
     reserve_taken(g);
     size_t *count = map_get(&g->used_names, wanted);
-    if (!count && !codegen_helper(wanted).n) {
+    if (!count && !map_get(&g->global_names, wanted) && !codegen_helper(wanted).n) {
         gen_reserve_name(g, wanted);
         return wanted;
     }
@@ -74,7 +74,7 @@ Str gen_unique_name(Gen *g, Str wanted) {
     Str name = wanted;
     while (count && !g->arena->failed) {
         name = arena_printf(g->arena, "%.*s_%zu", (int)wanted.n, wanted.p, ++*count);
-        if (!map_get(&g->used_names, name))
+        if (!map_get(&g->used_names, name) && !map_get(&g->global_names, name))
             break;
     }
     gen_reserve_name(g, name);
@@ -105,6 +105,15 @@ static Str without_number(Str name) {
     return numbered ? (Str){base.p, base.n - 1} : name;
 }
 
+/* The innermost module between a part and the function around; what the function itself
+ * is called would differ from one block to the next. */
+static Str module_in_function(const Gen *g, const Part *part) {
+    size_t around = g->function->kind->blocks[0]->part->path.n + 1;
+    if (part->path.n <= around)
+        return (Str){0};
+    return str_after_last((Str){part->path.p + around, part->path.n - around}, '.');
+}
+
 /* "/encoder/layer.0/query/MatMul_output_0" -> "query": the innermost module that has a
  * name of letters, else the operator. */
 static Str hint_from_path(Gen *g, const Value *v) {
@@ -112,6 +121,8 @@ static Str hint_from_path(Gen *g, const Value *v) {
     Str last = str_after_last(path, '/');
     path.n -= last.n + (path.n > last.n);
     Str module = str_after_last(path, '/');
+    if (g->function && v->def && v->def->part)
+        module = module_in_function(g, v->def->part);
     if (!has_letter(module) || str_is(module, "self"))
         return op;
     return without_number(lower(g->arena, gen_identifier(g->arena, module, "x")));
@@ -138,7 +149,9 @@ static Str hint_from_param(Gen *g, const Value *v) {
         !onnx_node_metadata_get(v->def->pb, STR("pkg.torch.onnx.name_scopes")).n)
         return (Str){0};
     const Value *param = param_read_by(v->def);
-    Str path = param ? param->name : (Str){0};
+    Str path = param ? param_key_of(param) : (Str){0};
+    if (param && g->function)
+        path = block_relative_key(g->function->kind->blocks[0]->part, param);
     Str leaf = str_after_last(path, '.');
     if (leaf.n == path.n)
         return (Str){0};

@@ -11,6 +11,8 @@
 #include "parser/onnx.h"
 
 struct OpDef;
+struct Part;
+struct Blocks;
 typedef struct Node Node;
 typedef struct Graph Graph;
 
@@ -83,6 +85,8 @@ typedef struct Value {
     Str remark;           /* about an output of the model for its docstring */
     int64_t bound;        /* the user's, of a size that data decide; 0: none */
     const ParamNote *note; /* of a parameter; NULL: nothing */
+    Str key; /* of a parameter that has a place but no name in the model, such as a
+                weight that the exporter transposed: its key in params; else empty */
 } Value;
 
 typedef struct Attr {
@@ -108,6 +112,8 @@ struct Node {
     Graph *graph;
     Str scope;            /* of the inlined function it came from; "" at top level */
     const Node *original; /* what it is a copy of; NULL: it is none */
+    struct Part *part;    /* the module it came from: see passes/parts.h */
+    uint32_t order;       /* position in graph->nodes; kept by the blocks pass only */
 };
 
 struct Graph {
@@ -143,6 +149,8 @@ typedef struct Model {
     Graph *graph;
     uint32_t value_count;
     uint32_t node_count;
+    bool unrolled;         /* repeated modules are written out: no blocks */
+    struct Blocks *blocks; /* repeated modules of `graph`; NULL: none */
     struct {
         Unsupported *items; /* each operator once, in order of first use */
         size_t count, cap;

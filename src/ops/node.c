@@ -18,6 +18,26 @@ Value *node_out(const Node *n, int i) {
     return i >= 0 && (uint32_t)i < n->n_out ? n->out[i] : NULL;
 }
 
+bool node_is_fixed(const Node *n, uint32_t i) {
+    const char *at = n->op ? n->op->fixed : NULL;
+    OpSlot slot;
+    if (!n->in[i] || !n->in[i]->known)
+        return false;
+    while (op_spec_next(&at, &slot))
+        if (op_input_index(n->op, slot.name) == (int)i)
+            return true;
+    return false;
+}
+
+Str op_input_name(const OpDef *op, uint32_t i) {
+    const char *at = op->in;
+    OpSlot slot = {0};
+    for (uint32_t k = 0; op_spec_next(&at, &slot) && k < i; k++)
+        if (slot.variadic)
+            break;
+    return slot.name;
+}
+
 DType in_dtype(const Node *n, int i) {
     const Value *v = node_in(n, i);
     return v ? v->type.dtype : DT_UNDEFINED;

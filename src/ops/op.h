@@ -175,6 +175,10 @@ Value *node_in(const Node *n, int i);
 /* The value of the input with this spec name. */
 Value *node_input(const Node *n, const char *name);
 Value *node_out(const Node *n, int i);
+/* Input i is written as ints, or not at all: its array is not read.  See OpDef.fixed. */
+bool node_is_fixed(const Node *n, uint32_t i);
+/* The name of input i in the ONNX specification; the last name for variadic ones. */
+Str op_input_name(const OpDef *op, uint32_t i);
 /* dtype of input i, DT_UNDEFINED when absent. */
 DType in_dtype(const Node *n, int i);
 /* Rank of input i, -1 when absent or unknown. */

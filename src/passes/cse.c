@@ -32,8 +32,7 @@ static bool same_tensor(const Tensor *a, const Tensor *b) {
                       same_bytes(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims));
 }
 
-/* Attributes that hold graphs, lists of tensors or types are taken as different. */
-static bool same_attr(const PbAttr *a, const PbAttr *b) {
+bool attr_same(const PbAttr *a, const PbAttr *b) {
     if (!str_eq(a->name, b->name) || a->type != b->type)
         return false;
     switch (a->type) {
@@ -66,7 +65,7 @@ static bool same_node(const Node *a, const Node *b) {
         if (value_final(a->in[i]) != value_final(b->in[i]))
             return false;
     for (uint32_t i = 0; i < a->n_attrs; i++)
-        if (!same_attr(a->attrs[i].pb, b->attrs[i].pb))
+        if (!attr_same(a->attrs[i].pb, b->attrs[i].pb))
             return false;
     for (uint32_t i = 0; i < a->n_out; i++)
         if (!a->out[i] != !b->out[i])

@@ -30,20 +30,6 @@ static void reach_dims(Dce *d, const Value *v) {
         dim_each_symbol(v->known->ints[i], reach_symbol, d);
 }
 
-/* Input i is printed as ints, so nothing needs to compute it. */
-static bool is_fixed(const Node *n, uint32_t i) {
-    if (!n->op || !n->op->fixed || !n->in[i]->known)
-        return false;
-    const char *at = n->op->fixed;
-    while (*at) {
-        size_t len = strcspn(at, " ");
-        if (op_input_index(n->op, (Str){at, len}) == (int)i)
-            return true;
-        at += len + (at[len] == ' ');
-    }
-    return false;
-}
-
 static void reach_graph(void *user, Graph *g) {
     for (size_t i = 0; i < g->n_outputs; i++)
         reach(user, g->outputs[i]);
@@ -54,7 +40,7 @@ static void reach_node(Dce *d, Node *n) {
         if (!n->in[i])
             continue;
         reach_dims(d, n->in[i]);
-        if (!is_fixed(n, i))
+        if (!node_is_fixed(n, i))
             reach(d, n->in[i]);
     }
     for (uint32_t i = 0; i < n->n_out; i++)

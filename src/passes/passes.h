@@ -17,6 +17,8 @@ void pass_simplify(Model *m);
 void pass_cse(Model *m);
 /* Nodes that nobody reads are dropped, and parameters with them. */
 void pass_dce(Model *m);
+/* Finds repeated modules: see blocks.h. */
+void pass_blocks(Model *m);
 
 /* Subgraphs that one operator computes become that operator. */
 void pass_fuse(Model *m);
@@ -28,5 +30,7 @@ void pass_weights(Model *m);
 void make_literal(Model *m, Graph *g, Value *v);
 /* Redirects every reader of a value that has an alias, over the whole model. */
 void replace_values(Model *m);
+/* Attributes that hold graphs, lists of tensors or types are taken as different. */
+bool attr_same(const PbAttr *a, const PbAttr *b);
 
 #endif

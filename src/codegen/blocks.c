@@ -1,0 +1,541 @@
+/* One function for each kind of repeated module, written from its first block.  Values of
+ * the block that are made outside are parameters while its body is generated; where it is
+ * called, its results are values of the code around. */
+#include "codegen/gen.h"
+
+#include <ctype.h>
+
+enum { DEFINITION_LINES = 4 }; /* what a function takes besides its body */
+
+/* ---- regions ------------------------------------------------------------------------ */
+
+/* The nodes of a block, or of the graph, as items: a node, or a block inside. */
+typedef struct Items {
+    const Graph *graph;
+    const Block *around;
+    uint32_t at, end;
+    Node *node;   /* the item is this node, */
+    Block *block; /* or this block */
+} Items;
+
+static Items items_of(const Gen *g, const Block *around) {
+    const Graph *graph = g->m->graph;
+    Items it = {.graph = graph, .around = around, .end = (uint32_t)graph->n_nodes};
+    if (around) {
+        it.at = around->first;
+        it.end = around->first + around->count;
+    }
+    return it;
+}
+
+static bool items_next(Items *it) {
+    if (it->at >= it->end)
+        return false;
+    it->node = it->graph->nodes[it->at];
+    it->block = it->node->part ? block_inside(it->node, it->around) : NULL;
+    it->at += it->block ? it->block->count : 1;
+    return true;
+}
+
+/* ---- reads -------------------------------------------------------------------------- */
+
+/* Somebody else's shape or elements are read from this value: it must have a name. */
+typedef struct Keep {
+    Gen *g;
+    const Value *reader;
+} Keep;
+
+static void keep_symbol(void *user, const Symbol *s) {
+    const Keep *k = user;
+    const Value *origin = value_final(s->value);
+    if (origin && origin != k->reader)
+        k->g->code[origin->id].keep = true;
+}
+
+void gen_keep_origins(Gen *g, const Value *v) {
+    Keep k = {g, v};
+    for (int i = 0; i < v->type.rank; i++)
+        dim_each_symbol(v->type.dims[i], keep_symbol, &k);
+    for (size_t i = 0; v->known && v->known->ints && i < v->known->n; i++)
+        dim_each_symbol(v->known->ints[i], keep_symbol, &k);
+}
+
+/* What is given for the first argument; NULL when it is no value of a node. */
+static const Value *main_value(const Block *b) {
+    const Function *f = b->kind->code;
+    const Value *v = f->n_args ? value_final(b->in[f->args[0]]) : NULL;
+    return v && v->kind == VALUE_NODE ? v : NULL;
+}
+
+static Str main_name(const Block *b) {
+    const Function *f = b->kind->code;
+    return f->scope.params[f->uses_params];
+}
+
+static void count_node(Gen *g, const Node *n) {
+    for (uint32_t k = 0; k < n->n_in; k++) {
+        if (!n->in[k])
+            continue;
+        gen_keep_origins(g, n->in[k]);
+        if (!node_is_fixed(n, k))
+            g->code[n->in[k]->id].reads++;
+    }
+    for (uint32_t k = 0; k < n->n_out; k++)
+        if (n->out[k])
+            gen_keep_origins(g, n->out[k]);
+}
+
+static void count_block(Gen *g, const Block *b) {
+    const Function *f = b->kind->code;
+    for (size_t i = 0; i < f->n_args; i++) {
+        const Value *v = value_final(b->in[f->args[i]]);
+        g->code[v->id].reads++;
+        gen_keep_origins(g, v);
+    }
+    for (size_t i = 0; i < f->sizes.count; i++)
+        if (f->sizes.items[i]->value)
+            g->code[value_final(f->sizes.items[i]->value)->id].keep = true;
+    for (size_t i = 0; i < b->n_out; i++)
+        gen_keep_origins(g, b->out[i]);
+}
+
+/* The values that b and the block before pass on get the name of the parameter: x. */
+static void want_names(Gen *g, const Block *before, const Block *b) {
+    const Value *x = main_value(before), *y = main_value(b);
+    bool passed = false;
+    for (size_t i = 0; x && y && i < before->n_out; i++)
+        passed |= value_final(before->out[i]) == y;
+    if (!passed)
+        return;
+    g->code[x->id].wanted = main_name(before);
+    g->code[y->id].wanted = main_name(b);
+}
+
+static void forget(Gen *g, Value *const *values, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (values[i])
+            g->code[values[i]->id] = (ValueCode){0};
+}
+
+static void count_subgraph(void *user, Graph *graph) {
+    Gen *g = user;
+    for (size_t i = 0; i < graph->n_nodes; i++)
+        count_node(g, graph->nodes[i]);
+    for (size_t i = 0; i < graph->n_outputs; i++) {
+        g->code[graph->outputs[i]->id].reads++;
+        gen_keep_origins(g, graph->outputs[i]);
+    }
+}
+
+static void count_subgraphs(Gen *g, const Node *n) {
+    for (uint32_t a = 0; a < n->n_attrs; a++)
+        for (size_t k = 0; k < n->attrs[a].graph_count; k++)
+            graph_each(n->attrs[a].graphs[k], count_subgraph, g);
+}
+
+void gen_count_reads(Gen *g, const Block *around) {
+    Value *const *results = around ? around->out : g->m->graph->outputs;
+    size_t n_results = around ? around->n_out : g->m->graph->n_outputs;
+    for (Items it = items_of(g, around); items_next(&it);)
+        forget(g, it.block ? it.block->out : it.node->out,
+               it.block ? it.block->n_out : it.node->n_out);
+    const Block *before = NULL;
+    for (Items it = items_of(g, around); items_next(&it);) {
+        if (it.block) {
+            count_block(g, it.block);
+            if (before)
+                want_names(g, before, it.block);
+            before = it.block;
+            continue;
+        }
+        count_node(g, it.node);
+        count_subgraphs(g, it.node);
+    }
+    for (size_t i = 0; i < n_results; i++) {
+        g->code[value_final(results[i])->id].reads++;
+        gen_keep_origins(g, results[i]);
+    }
+}
+
+/* ---- calls -------------------------------------------------------------------------- */
+
+/* x = layer(params, x): the result takes the name of an argument that is read no more. */
+static Str name_result(Gen *g, const Block *b, const Value *out) {
+    const ValueCode *c = &g->code[out->id];
+    bool wanted = c->wanted.n && c->reads == 1;
+    const Value *in = main_value(b);
+    const ValueCode *old = in ? &g->code[in->id] : NULL;
+    if (wanted && old && old->wanted.n && old->reads == 1 && !old->keep && old->expr &&
+        old->expr->kind == EX_NAME)
+        return old->expr->text;
+    return gen_unique_name(g, wanted ? c->wanted : gen_name_hint(g, out));
+}
+
+static void finish_call(Gen *g, const Block *b, const Expr *call) {
+    enum { WIDTH_MAX = 60 };
+    Str *names = ARENA_ARRAY(g->arena, b->n_out + 1, Str);
+    ValueCode *only = &g->code[b->out[0]->id];
+    gen_use_helpers(g, call);
+    if (!names)
+        return;
+    only->expr = call;
+    only->ops = 1;
+    if (b->n_out == 1 && only->reads == 1 && !only->keep && !only->wanted.n &&
+        gen_width(call, WIDTH_MAX) <= WIDTH_MAX) {
+        only->state = VS_PENDING;
+        return;
+    }
+    for (size_t i = 0; i < b->n_out; i++) {
+        ValueCode *c = &g->code[b->out[i]->id];
+        bool read = c->reads || c->keep;
+        names[i] = read ? name_result(g, b, b->out[i]) : STR("_");
+        c->state = VS_DONE;
+    }
+    for (size_t i = 0; i < b->n_out; i++)
+        g->code[b->out[i]->id].expr = ex_name(g->arena, names[i]);
+    gen_statement(g, &g->scope->body, names, b->n_out, call);
+}
+
+void gen_region(Gen *g, const Block *around) {
+    for (Items it = items_of(g, around); items_next(&it) && !g->arena->failed;) {
+        if (!it.block) {
+            gen_node(g, it.node);
+            continue;
+        }
+        const Block *last = gen_loop(g, it.block);
+        if (last) {
+            it.at = last->first + last->count;
+            continue;
+        }
+        gen_list_params(g, it.block);
+        gen_function_of(it.block)->calls++;
+        gen_function_of(it.block)->call_lines++;
+        finish_call(g, it.block,
+                    gen_call(g, it.block, gen_scope_of(g, it.block), NULL));
+    }
+}
+
+/* ---- sizes -------------------------------------------------------------------------- */
+
+static bool is_made_in(const Block *b, const Value *v) {
+    return v && v->def && v->def->part && v->def->order >= b->first &&
+           v->def->order < b->first + b->count;
+}
+
+/* batch = x.shape[0], once, at the top of the function */
+static const Expr *size_of_argument(Gen *g, const Symbol *s, const Value *v, int axis) {
+    const Expr *x = gen_value(g, (Value *)(uintptr_t)v, false);
+    const Expr *read = EX(g->arena, "$0.shape[$1]", x, ex_int(g->arena, axis));
+    if (!s->name.n)
+        return read;
+    Str name = gen_unique_name(g, gen_identifier(g->arena, s->name, "n"));
+    gen_statement(g, &g->function->prelude, &name, 1, read);
+    return ex_name(g->arena, name);
+}
+
+static const Expr *find_size(Gen *g, const Symbol *s) {
+    const Block *b = g->function->kind->blocks[0];
+    for (size_t i = 0; s->axis != SYMBOL_SELF && i < b->n_in; i++) {
+        const Value *v = value_final(b->in[i]);
+        for (int axis = 0; axis < v->type.rank; axis++)
+            if (dim_as_symbol(v->type.dims[axis]) == s && v->kind != VALUE_PARAM)
+                return size_of_argument(g, s, v, axis);
+    }
+    Str name = gen_unique_name(g, gen_identifier(g->arena, s->name, "size"));
+    (void)ARENA_PUSH(g->arena, &g->function->sizes, s);
+    return ex_name(g->arena, name);
+}
+
+const Expr *gen_function_symbol(Gen *g, const Symbol *s) {
+    Function *f = g->function;
+    if (is_made_in(f->kind->blocks[0], value_final(s->value)))
+        return NULL;
+    for (size_t i = 0; i < f->known.count; i++)
+        if (f->known.items[i] == s)
+            return f->names.items[i];
+    const Expr *x = find_size(g, s);
+    if (ARENA_PUSH(g->arena, &f->known, s))
+        (void)ARENA_PUSH(g->arena, &f->names, x);
+    return x;
+}
+
+/* ---- functions ---------------------------------------------------------------------- */
+
+/* Where a word begins in a class name: B and L in BertLayer, N in RMSNorm, but not T in
+ * DeiTLayer. */
+static bool begins_word(Str s, size_t i) {
+    bool upper = isupper((unsigned char)s.p[i]);
+    bool after_lower = i > 0 && islower((unsigned char)s.p[i - 1]);
+    bool next_upper = i + 1 < s.n && isupper((unsigned char)s.p[i + 1]);
+    bool next_lower = i + 1 < s.n && islower((unsigned char)s.p[i + 1]);
+    bool last_of_word = next_upper && i + 2 < s.n && islower((unsigned char)s.p[i + 2]);
+    return i > 0 && upper && (after_lower ? !last_of_word : next_lower);
+}
+
+static Str snake_case(Arena *a, Str s) {
+    Text t = {.arena = a};
+    for (size_t i = 0; i < s.n; i++) {
+        if (begins_word(s, i))
+            text_char(&t, '_');
+        text_char(&t, (char)tolower((unsigned char)s.p[i]));
+    }
+    return text_view(&t);
+}
+
+/* layer.0 -> layer */
+static Str place_name(const Part *p) {
+    Str last = str_after_last(p->path, '.');
+    bool numbered = last.n && isdigit((unsigned char)last.p[0]) && p->path.n > last.n;
+    return numbered ? str_after_last((Str){p->path.p, p->path.n - last.n - 1}, '.')
+                    : last;
+}
+
+/* What most blocks of the kind are called. */
+static Str usual_place(Gen *g, const BlockKind *kind) {
+    Map counts = {.arena = g->arena};
+    Str best = place_name(kind->blocks[0]->part);
+    size_t most = 0;
+    for (size_t i = 0; i < kind->count; i++) {
+        Str name = place_name(kind->blocks[i]->part);
+        size_t *n = map_get(&counts, name);
+        if (!n && !(n = ARENA_NEW(g->arena, size_t)))
+            return best;
+        map_set(&counts, name, n);
+        if (++*n > most) {
+            most = *n;
+            best = name;
+        }
+    }
+    return best;
+}
+
+static Str function_name(Gen *g, const BlockKind *kind) {
+    Str type = kind->blocks[0]->part->type;
+    Str name = type.n ? type : usual_place(g, kind);
+    return gen_identifier(g->arena, snake_case(g->arena, name), "block");
+}
+
+/* The input that the block before gives, else the first that is no parameter. */
+static size_t main_input(const Block *b) {
+    const Block *next = b->kind->count > 1 ? b->kind->blocks[1] : NULL;
+    for (size_t i = 0; next && i < b->n_in; i++)
+        for (size_t k = 0; k < b->n_out; k++)
+            if (value_final(next->in[i]) == value_final(b->out[k]))
+                return i;
+    for (size_t i = 0; i < b->n_in; i++)
+        if (value_final(b->in[i])->kind != VALUE_PARAM)
+            return i;
+    return 0;
+}
+
+/* The main input comes first. */
+static void order_inputs(Function *f, const Block *b) {
+    size_t first = main_input(b);
+    for (size_t i = 0; i < b->n_in; i++)
+        f->args[i == first ? 0 : i + (i < first)] = i;
+    f->n_args = b->n_in;
+}
+
+static Str parameter_name(Gen *g, const Value *v, bool is_main) {
+    if (is_main && v->kind != VALUE_PARAM)
+        return STR("x");
+    if (v->kind == VALUE_PARAM && v->generated_name)
+        return STR("constant");
+    if (v->kind == VALUE_PARAM)
+        return gen_identifier(g->arena, str_after_last(param_key_of(v), '.'), "w");
+    return gen_name_hint(g, v);
+}
+
+static void bind_inputs(Gen *g, Function *f, const Block *b, Str *names) {
+    for (size_t i = 0; i < f->n_args; i++) {
+        const Value *v = value_final(b->in[f->args[i]]);
+        names[i] = gen_unique_name(g, parameter_name(g, v, i == 0));
+        g->code[v->id] =
+            (ValueCode){.state = VS_DONE, .expr = ex_name(g->arena, names[i])};
+    }
+}
+
+/* Drops what the code does not read: inputs whose elements or sizes were known. */
+static void name_parameters(Gen *g, Function *f, const Block *b, const Str *names) {
+    size_t n = 0, kept = 0;
+    f->scope.params = ARENA_ARRAY(g->arena, f->n_args + f->sizes.count + 1, Str);
+    if (!f->scope.params)
+        return;
+    if (f->uses_params)
+        f->scope.params[n++] = STR("params");
+    for (size_t i = 0; i < f->n_args; i++) {
+        if (!g->code[value_final(b->in[f->args[i]])->id].touched)
+            continue;
+        f->args[kept++] = f->args[i];
+        f->scope.params[n++] = names[i];
+    }
+    f->n_args = kept;
+    for (size_t i = 0; i < f->known.count; i++)
+        for (size_t k = 0; k < f->sizes.count; k++)
+            if (f->known.items[i] == f->sizes.items[k])
+                f->scope.params[n++] = f->names.items[i]->text;
+    f->scope.n_params = n;
+}
+
+/* y = ...; return y */
+static const Expr *only_result(Gen *g, Value *v) {
+    const Expr *x = gen_value(g, v, true);
+    Stmts *body = &g->scope->body;
+    const Stmt *last = body->count ? &body->items[body->count - 1] : NULL;
+    const ValueCode *c = &g->code[value_final(v)->id];
+    bool same = last && !last->function && !last->index.n && last->n_targets == 1 &&
+                c->reads == 1 && !c->keep && x->kind == EX_NAME &&
+                str_eq(last->targets[0], x->text);
+    if (!same)
+        return x;
+    body->count--;
+    return last->expr;
+}
+
+static const Expr *results(Gen *g, const Block *b) {
+    if (b->n_out == 1)
+        return only_result(g, b->out[0]);
+    const Expr **items = ARENA_ARRAY(g->arena, b->n_out + 1, const Expr *);
+    for (size_t i = 0; items && i < b->n_out; i++)
+        items[i] = gen_value(g, b->out[i], false);
+    return ex_seq(g->arena, EX_TUPLE, items, items ? b->n_out : 0);
+}
+
+static void print_body(Gen *g, Function *f) {
+    Text t = {.arena = g->arena};
+    gen_print_statements(&t, 1, &f->prelude, true);
+    gen_print_statements(&t, 1, &f->scope.body, !f->prelude.count);
+    print_return(&t, 1, f->scope.result);
+    f->text = text_view(&t);
+    for (size_t i = 0; i < f->text.n; i++)
+        f->lines += f->text.p[i] == '\n';
+}
+
+static void generate_body(Gen *g, Function *f) {
+    const Block *b = f->kind->blocks[0];
+    Str *names = ARENA_ARRAY(g->arena, b->n_in + 1, Str);
+    f->args = ARENA_ARRAY(g->arena, b->n_in + 1, size_t);
+    if (!names || !f->args)
+        return;
+    f->scope.graph = g->m->graph;
+    gen_reserve_name(g, STR("params"));
+    gen_count_reads(g, b);
+    order_inputs(f, b);
+    bind_inputs(g, f, b, names);
+    gen_region(g, b);
+    f->scope.result = results(g, b);
+    gen_use_helpers(g, f->scope.result);
+    name_parameters(g, f, b, names);
+    print_body(g, f);
+}
+
+static bool prints_same(const Function *a, const Function *b) {
+    bool same = str_eq(a->text, b->text) && a->scope.n_params == b->scope.n_params;
+    for (size_t i = 0; same && i < a->scope.n_params; i++)
+        same = str_eq(a->scope.params[i], b->scope.params[i]);
+    return same;
+}
+
+static Function *find_twin(const Function *f) {
+    for (BlockKind *k = f->kind->family->kinds; k; k = k->next)
+        if (k->code && k->code != f && !k->code->twin && prints_same(k->code, f))
+            return k->code;
+    return NULL;
+}
+
+static void generate(Gen *g, BlockKind *kind) {
+    Function *f = g->arena->failed ? NULL : ARENA_NEW(g->arena, Function);
+    kind->code = f;
+    if (!f)
+        return;
+    f->kind = kind;
+    Gen around = *g; /* the state of the function around, which is none */
+    g->used_names = (Map){.arena = g->arena};
+    g->scope = &f->scope;
+    g->function = f;
+    generate_body(g, f);
+    g->used_names = around.used_names;
+    g->scope = around.scope;
+    g->function = NULL;
+    f->twin = find_twin(f);
+    if (f->twin)
+        return;
+    f->scope.name = gen_unique_name(g, function_name(g, kind));
+    map_set(&g->global_names, f->scope.name, f);
+    (void)ARENA_PUSH(g->arena, &g->functions, f);
+}
+
+/* Callees first; parts lie in each other PART_DEPTH_MAX deep at most. */
+static void generate_inside(Gen *g, const Block *around) {
+    for (Items it = items_of(g, around); items_next(&it) && !g->arena->failed;) {
+        if (!it.block || it.block->kind->code)
+            continue;
+        generate_inside(g, it.block->kind->blocks[0]);
+        generate(g, it.block->kind);
+    }
+}
+
+void gen_functions(Gen *g) {
+    const Blocks *blocks = g->m->blocks;
+    for (size_t i = 0; blocks && i < blocks->kinds.count; i++)
+        blocks->kinds.items[i]->code = NULL;
+    if (blocks)
+        generate_inside(g, NULL);
+}
+
+/* ---- what pays ---------------------------------------------------------------------- */
+
+/* Lines of the body with keys as long as they are outside of the function; what is too
+ * wide then takes three lines more. */
+static size_t lines_inline(const Function *f) {
+    size_t path = f->kind->blocks[0]->part->path.n + 1, lines = 0, width = 0;
+    Str key = STR("params[\"");
+    for (size_t i = 0; i < f->text.n; i++) {
+        Str rest = {f->text.p + i, f->text.n - i};
+        width += 1 + (str_starts(rest, key) ? path : 0);
+        if (f->text.p[i] != '\n')
+            continue;
+        lines += width > PRINT_WIDTH + 1 ? 4 : 1;
+        width = 0;
+    }
+    return lines;
+}
+
+static bool pays(const Function *f) {
+    return f->calls > 1 &&
+           f->calls * lines_inline(f) > f->call_lines + f->lines + DEFINITION_LINES;
+}
+
+bool gen_inline_functions(Gen *g) {
+    bool changed = false;
+    for (size_t i = 0; i < g->functions.count; i++) {
+        const Function *f = g->functions.items[i];
+        if (pays(f))
+            continue;
+        for (BlockKind *k = f->kind->family->kinds; k; k = k->next)
+            k->inlined |= k->code == f || (k->code && k->code->twin == f);
+        changed = true;
+    }
+    return changed;
+}
+
+/* ---- text --------------------------------------------------------------------------- */
+
+/* BertLayer, such as encoder.layer.0. */
+static void print_origin(Gen *g, Text *t, const Part *p) {
+    Text doc = {.arena = g->arena};
+    text_str(&doc, p->type);
+    text_printf(&doc, "%s%.*s.", p->type.n ? ", such as " : "Modules such as ",
+                (int)p->path.n, p->path.p);
+    print_docstring(t, 1, text_view(&doc));
+}
+
+void gen_print_functions(Gen *g, Text *t) {
+    for (size_t i = 0; i < g->functions.count; i++) {
+        const Function *f = g->functions.items[i];
+        text_lit(t, "\n\n");
+        print_def(t, 0, f->scope.name, f->scope.params, f->scope.n_params);
+        print_origin(g, t, f->kind->blocks[0]->part);
+        text_str(t, f->text);
+    }
+}

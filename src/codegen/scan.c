@@ -1,0 +1,148 @@
+/* A row of equal blocks as jax.lax.scan over stacked parameters: XLA sees one layer. */
+#include "codegen/rows.h"
+
+/* ---- when ---------------------------------------------------------------------------- */
+
+static bool same_shape(const Type *a, const Type *b) {
+    bool same = a->kind == TYPE_TENSOR && b->kind == TYPE_TENSOR &&
+                a->dtype == b->dtype && a->rank == b->rank && a->rank >= 0;
+    for (int i = 0; same && i < a->rank; i++)
+        same = dim_eq(a->dims[i], b->dims[i]);
+    return same;
+}
+
+/* All outputs are carried, and their types stay what they are. */
+static bool carries_all(const Row *row) {
+    const Block *b = row->first;
+    const Function *f = b->kind->code;
+    size_t carried = 0;
+    for (size_t i = 0; i < f->n_args; i++) {
+        if (row->carried[i] < 0)
+            continue;
+        carried++;
+        if (!same_shape(&value_final(b->in[f->args[i]])->type,
+                        &b->out[row->carried[i]]->type))
+            return false;
+    }
+    return carried == b->n_out;
+}
+
+/* Nothing else reads the parameters of b, which load_params will have stacked. */
+static bool owns_params(const Gen *g, const Block *b) {
+    for (uint32_t i = b->first; i < b->first + b->count; i++) {
+        const Node *n = g->m->graph->nodes[i];
+        for (uint32_t k = 0; k < n->n_in; k++) {
+            const Value *v = n->in[k];
+            if (!v || v->kind != VALUE_PARAM || !block_relative_key(b->part, v).n)
+                continue;
+            if (v->uses != 1)
+                return false;
+        }
+        if (n->data_sized)
+            return false;
+    }
+    return true;
+}
+
+bool row_can_scan(const Gen *g, const Row *row) {
+    if (g->options->layers != OX_LAYERS_SCAN || g->function || !row->numbered ||
+        !row->first->kind->code->uses_params || !carries_all(row))
+        return false;
+    for (const Block *b = row->first; b; b = row_next(g, row, b))
+        if (b->kind != row->first->kind || !owns_params(g, b))
+            return false;
+    return true;
+}
+
+/* ---- how ----------------------------------------------------------------------------- */
+
+static Str pattern(Gen *g, const Row *row) {
+    return arena_printf(g->arena, "%.*s*%.*s", (int)row->head.n, row->head.p,
+                        (int)row->tail.n, row->tail.p);
+}
+
+static const Expr *stacked_params(Gen *g, const Row *row) {
+    Stack stack = {row->head, row->tail, row->start, row->start + (int64_t)row->count};
+    const Expr *params = ex_name(g->arena, STR("params"));
+    (void)ARENA_PUSH(g->arena, &g->stacks, stack);
+    if (g->options->params == OX_PARAMS_NESTED)
+        return gen_subscript(g, params, pattern(g, row));
+    return EX(g->arena, "scope($0, $1)", params, ex_str(g->arena, pattern(g, row)));
+}
+
+static const Expr *carry(Gen *g, const Row *row, const Str *targets) {
+    size_t n = row->first->n_out;
+    const Expr **items = ARENA_ARRAY(g->arena, n, const Expr *);
+    for (size_t i = 0; items && i < n; i++)
+        items[i] = ex_name(g->arena, targets[i]);
+    return n == 1 && items ? items[0]
+                           : ex_seq(g->arena, EX_TUPLE, items, items ? n : 0);
+}
+
+/* def step(x, layer):
+ *     x = layer_function(layer, x, mask)
+ *     return x, None */
+static Scope *step_function(Gen *g, const Row *row, const Str *targets,
+                            const Expr *const *args) {
+    Scope *s = ARENA_NEW(g->arena, Scope);
+    Str *params = ARENA_ARRAY(g->arena, 2, Str);
+    if (!s || !params)
+        return NULL;
+    size_t n = row->first->n_out;
+    s->name = gen_unique_name(g, STR("step"));
+    params[0] = n == 1 ? targets[0] : gen_unique_name(g, STR("carry"));
+    params[1] = gen_unique_name(g, STR("layer"));
+    s->params = params;
+    s->n_params = 2;
+    if (n > 1)
+        gen_statement(g, &s->body, targets, n, ex_name(g->arena, params[0]));
+    gen_statement(g, &s->body, targets, n,
+                  gen_call(g, row->first, ex_name(g->arena, params[1]), args));
+    const Expr *pair[] = {carry(g, row, targets), ex_none()};
+    s->result = ex_seq(g->arena, EX_TUPLE, pair, 2);
+    return s;
+}
+
+void row_scan(Gen *g, const Row *row, const Str *targets, const Expr *const *args) {
+    Stmt step = {.function = step_function(g, row, targets, args)};
+    if (!step.function || !ARENA_PUSH(g->arena, &g->scope->body, step))
+        return;
+    const Expr *x = carry(g, row, targets);
+    const Expr *scan =
+        EX(g->arena, "jax.lax.scan($0, $1, $2)", ex_name(g->arena, step.function->name),
+           x, stacked_params(g, row));
+    size_t n = row->first->n_out;
+    Text names = {.arena = g->arena};
+    for (size_t i = 0; i < n; i++)
+        text_printf(&names, "%s%.*s",
+                    i       ? ", "
+                    : n > 1 ? "("
+                            : "",
+                    (int)targets[i].n, targets[i].p);
+    text_lit(&names, n > 1 ? ")" : "");
+    Str both[] = {text_view(&names), STR("_")};
+    gen_statement(g, &g->scope->body, both, 2, scan);
+}
+
+/* ---- load_params --------------------------------------------------------------------- */
+
+void gen_print_stacked(Gen *g, Text *t) {
+    text_lit(t, "\n\ndef stacked(params):\n"
+                "    \"\"\"Stack the parameters of repeated layers, as forward takes "
+                "them.\"\"\"\n");
+    Str target = STR("params");
+    for (size_t i = 0; i < g->stacks.count; i++) {
+        const Stack *s = &g->stacks.items[i];
+        Str key = arena_printf(g->arena, "%.*s*%.*s", (int)s->head.n, s->head.p,
+                               (int)s->tail.n, s->tail.p);
+        const Expr *range =
+            EX(g->arena, "range($($0, )$1)",
+               s->first ? ex_int(g->arena, s->first) : NULL, ex_int(g->arena, s->end));
+        const Expr *x = EX(g->arena, "stack_layers($0, $1, $2)",
+                           ex_name(g->arena, target), ex_str(g->arena, key), range);
+        if (i + 1 == g->stacks.count)
+            print_return(t, 1, x);
+        else
+            print_assign(t, 1, &target, 1, x);
+    }
+}

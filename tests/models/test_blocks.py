@@ -1,0 +1,281 @@
+"""Repeated modules of real models: as functions, as a scan, and written out.
+
+The models have few and narrow layers with random weights, so that an export takes
+seconds; nothing here depends on their size.
+"""
+
+import subprocess
+import sys
+import warnings
+
+import jax
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from models import pillars, zoo
+from models.zoo import torchvision_cpu
+
+LAYERS = ("functions", "scan", "unrolled")
+each_exporter = pytest.mark.parametrize("exporter", pillars.EXPORTERS)
+each_style = pytest.mark.parametrize("layers", LAYERS)
+
+
+def bert(layers):
+    """A BERT without its mask: (batch, 15) tokens to 4 logits."""
+    torchvision_cpu.repair()
+    from transformers import BertConfig, BertForSequenceClassification
+
+    return BertForSequenceClassification(
+        BertConfig(
+            vocab_size=100,
+            hidden_size=32,
+            num_hidden_layers=layers,
+            num_attention_heads=4,
+            intermediate_size=64,
+            max_position_embeddings=32,
+            num_labels=4,
+        )
+    )
+
+
+def llama(layers):
+    """A Llama with grouped queries and without a cache: (batch, 15) to next tokens."""
+    torchvision_cpu.repair()
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=100,
+            hidden_size=32,
+            num_hidden_layers=layers,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            intermediate_size=64,
+            max_position_embeddings=32,
+            use_cache=False,
+        )
+    )
+
+
+def small(name, factory, layers):
+    """A model of the zoo for this many layers."""
+    return zoo.ZooModel(
+        f"{name}{layers}",
+        name,
+        (1, 15),
+        "input_ids",
+        lambda: factory(layers),
+        vocabulary=100,
+    )
+
+
+BERT, LLAMA = small("bert", bert, 12), small("llama", llama, 12)
+
+
+@pytest.fixture(scope="module")
+def export(tmp_path_factory):
+    """A function that exports a model once."""
+    folder = tmp_path_factory.mktemp("exports")
+
+    def exported(model, exporter, dynamic=False):
+        key = f"{model.name}-{exporter}-{dynamic}"
+        path = folder / key / f"{model.architecture}.onnx"
+        if not path.exists():
+            path.parent.mkdir()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                zoo.EXPORTERS[exporter](model, path, dynamic)
+        return path
+
+    return exported
+
+
+def model_lines(lines):
+    """Those of the model: helpers, functions and forward, not how weights are read."""
+    ends = ("CHANGED = ", "def from_state_dict", "def load_params")
+    return lines[: next(i for i, line in enumerate(lines) if line.startswith(ends))]
+
+
+def compiled(path, folder, *options):
+    """The generated module and its lines."""
+    output = folder / "model_jax.py"
+    module = pillars.compile_file(path, output, *options)
+    return module, output.read_text().splitlines()
+
+
+def check_output(generated, model, batch=1):
+    """The output is what PyTorch computes."""
+    module, inputs = model.build(), model.inputs(batch)
+    expected = model.outputs(module, *inputs).numpy()
+    params = generated.load_params()
+    actual = np.asarray(generated.forward(params, *(x.numpy() for x in inputs)))
+    assert actual.shape == expected.shape
+    assert np.mean((actual - expected) ** 2) < pillars.MSE_LIMIT
+
+
+def count_equations(jaxpr):
+    """Equations of a jaxpr and of those inside: the size of what XLA is given."""
+    inner = [
+        sub
+        for eqn in jaxpr.eqns
+        for value in eqn.params.values()
+        for sub in jax.tree.leaves(value, is_leaf=lambda x: hasattr(x, "jaxpr"))
+        if hasattr(sub, "jaxpr") or hasattr(sub, "eqns")
+    ]
+    return len(jaxpr.eqns) + sum(
+        count_equations(getattr(sub, "jaxpr", sub)) for sub in inner
+    )
+
+
+@each_style
+@each_exporter
+def test_bert_equals_pytorch(exporter, layers, export, tmp_path):
+    path = export(BERT, exporter)
+    generated, _ = compiled(path, tmp_path, "--layers", layers)
+    check_output(generated, BERT)
+
+
+@each_style
+@pytest.mark.parametrize("exporter", ["bridge", "dynamo"])
+def test_llama_equals_pytorch(exporter, layers, export, tmp_path):
+    path = export(LLAMA, exporter)
+    generated, _ = compiled(path, tmp_path, "--layers", layers)
+    check_output(generated, LLAMA)
+
+
+@each_style
+@pytest.mark.parametrize("name", ["resnet18", "deit_small"])
+def test_vision_models_equal_pytorch(name, layers, tmp_path):
+    model = zoo.MODELS[name]
+    path = zoo.exported(model, "torchscript")
+    generated, _ = compiled(path, tmp_path, "--layers", layers)
+    check_output(generated, model)
+
+
+@each_exporter
+def test_bert_fits_in_100_lines(exporter, export, tmp_path):
+    _, lines = compiled(export(BERT, exporter), tmp_path)
+    assert len(model_lines(lines)) <= 100
+
+
+def test_one_file_serves_every_batch_size(export, tmp_path):
+    path = export(BERT, "bridge", dynamic=True)
+    for layers in LAYERS:
+        generated, _ = compiled(path, tmp_path, "--layers", layers)
+        for batch in (1, 3):
+            check_output(generated, BERT, batch)
+
+
+@pytest.mark.parametrize("layers", ["functions", "scan"])
+def test_depth_changes_the_count_only(layers, export, tmp_path):
+    deep = small("llama", llama, 48)
+    _, few = compiled(export(LLAMA, "bridge"), tmp_path, "--layers", layers)
+    _, many = compiled(export(deep, "bridge"), tmp_path, "--layers", layers)
+    assert few[0] != many[0]  # the fingerprint of the file
+    assert few[1:] == [line.replace("range(48)", "range(12)") for line in many[1:]]
+
+
+def test_a_scan_gives_xla_one_layer(export, tmp_path):
+    sizes = {}
+    for layers in (3, 12):
+        model = small("bert", bert, layers)
+        for style in LAYERS:
+            generated, _ = compiled(
+                export(model, "bridge"), tmp_path, "--layers", style
+            )
+            inputs = [x.numpy() for x in model.inputs()]
+            jaxpr = jax.make_jaxpr(generated.forward)(generated.load_params(), *inputs)
+            sizes[style, layers] = count_equations(jaxpr.jaxpr)
+    assert sizes["scan", 3] == sizes["scan", 12]
+    assert sizes["functions", 12] > 3 * sizes["functions", 3]
+
+
+@each_exporter
+@pytest.mark.parametrize("name", ["resnet18", "deit_small", "text_classifier"])
+def test_every_repeated_module_is_a_function(name, exporter, tmp_path):
+    model = zoo.MODELS[name]
+    _, lines = compiled(zoo.exported(model, exporter), tmp_path)
+    lines = model_lines(lines)
+    assert len(lines) < 150
+    code = "\n".join(lines)
+    assert "for i in range(" in code
+    assert "layer_0" not in code and "layers_0" not in code
+
+
+@each_style
+@pytest.mark.parametrize("params", ["flat", "nested"])
+def test_generated_files_are_clean(params, layers, export, tmp_path):
+    path = export(LLAMA, "bridge")
+    generated, lines = compiled(path, tmp_path, "--layers", layers, "--params", params)
+    check_output(generated, LLAMA)
+    again, repeated = compiled(path, tmp_path, "--layers", layers, "--params", params)
+    assert lines == repeated
+    for check in (["check"], ["format", "--check", "--diff"]):
+        output = str(tmp_path / "model_jax.py")
+        command = [sys.executable, "-m", "ruff", *check, "--isolated", output]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def without_scopes(path, folder):
+    """A copy of the model whose nodes and values do not say where they come from."""
+    model = onnx.load(path)
+    outputs = {value.name for value in model.graph.output}
+    made = (name for node in model.graph.node for name in node.output)
+    names = {name: f"t{i}" for i, name in enumerate(made) if name not in outputs}
+    for node in model.graph.node:
+        node.name = ""
+        del node.metadata_props[:]
+        for field in (node.input, node.output):
+            field[:] = [names.get(name, name) for name in field]
+    del model.graph.value_info[:]
+    onnx.save(model, folder / "anonymous.onnx")
+    return folder / "anonymous.onnx"
+
+
+@each_style
+@pytest.mark.parametrize("model", [BERT, LLAMA], ids=lambda model: model.architecture)
+def test_layers_are_found_without_scopes(model, layers, export, tmp_path):
+    path = without_scopes(export(model, "dynamo"), tmp_path)
+    generated, lines = compiled(path, tmp_path, "--layers", layers)
+    check_output(generated, model)
+    assert len(model_lines(lines)) < 150 or layers == "unrolled"
+
+
+@each_style
+def test_values_in_the_middle_can_be_outputs(layers, export, tmp_path):
+    """Hidden states of all layers, as outputs of the graph."""
+    import oxide_xla
+
+    path = export(BERT, "bridge")
+    nodes = oxide_xla.compile(path).inspect()["nodes"]
+    norms = [n["outputs"][0] for n in nodes if n["op"] == "LayerNormalization"]
+    compiled_model = oxide_xla.compile(path, outputs=norms, layers=layers)
+    module, (tokens,) = BERT.build(), BERT.inputs()
+    with torch.no_grad():
+        expected = module(tokens, output_hidden_states=True).hidden_states
+    actual = compiled_model.forward(compiled_model.params, tokens.numpy())
+    for state, array in zip(expected, actual[::2], strict=True):
+        assert np.mean((np.asarray(array) - state.numpy()) ** 2) < pillars.MSE_LIMIT
+
+
+@each_style
+def test_gradients_are_the_same(layers, export):
+    import oxide_xla
+
+    path = export(BERT, "bridge")
+    inputs = [x.numpy() for x in BERT.inputs()]
+
+    def gradient(style):
+        model = oxide_xla.compile(path, layers=style)
+        params = {k: v for k, v in model.params.items() if v.dtype.kind == "f"}
+        fixed = {k: v for k, v in model.params.items() if k not in params}
+        return jax.grad(lambda p: model.forward({**p, **fixed}, *inputs).sum())(params)
+
+    straight, other = gradient("unrolled"), gradient(layers)
+    key = "bert.encoder.layer.{}.attention.self.query.weight"
+    for i in range(12):
+        one = other[key.format("*")][i] if layers == "scan" else other[key.format(i)]
+        np.testing.assert_allclose(one, straight[key.format(i)], atol=1e-6)
