@@ -141,9 +141,23 @@ static bool is_list(const Part *p) {
     return p->children && p->own == 0;
 }
 
+static uint32_t node_count(const Part *p) {
+    return p->last - p->first;
+}
+
+/* A candidate around p holds the same nodes: p would be a function that is all of its
+ * caller, and of the same kind, so that it called itself. */
+static bool is_wrapped(const Finder *f, const Part *p) {
+    const Part *around = p->parent;
+    for (; around && node_count(around) == node_count(p); around = around->parent)
+        if (f->family[around->begin])
+            return true;
+    return false;
+}
+
 static bool may_be_block(const Finder *f, const Part *p) {
-    uint32_t n = p->last - p->first;
-    return p->depth && p->whole && n >= NODES_MIN && !is_list(p) &&
+    uint32_t n = node_count(p);
+    return p->depth && p->whole && n >= NODES_MIN && !is_list(p) && !is_wrapped(f, p) &&
            f->barred[p->at] == f->barred[p->at + n];
 }
 
@@ -276,7 +290,7 @@ static void add_block(Finder *f, BlockFamily *family, Part *p) {
     Block *b = ARENA_NEW(f->m->arena, Block);
     if (!kind || !b)
         return;
-    *b = (Block){.part = p, .kind = kind, .first = p->at, .count = p->last - p->first};
+    *b = (Block){.part = p, .kind = kind, .first = p->at, .count = node_count(p)};
     if (!kind->count)
         kind->escapes =
             ARENA_ARRAY(f->m->arena, count_outputs(f->m->graph, b) + 1, bool);

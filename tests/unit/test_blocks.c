@@ -60,6 +60,21 @@ static void equal_modules_are_blocks_of_one_kind(void **state) {
     assert_true(str_is(block_relative_key(b->part, value_of(m, "layer.1.w")), "w"));
 }
 
+/* Else the function of the outer one would call itself. */
+static void a_module_that_is_all_of_another_is_no_block(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f);
+    add_input(&g, "x", "2");
+    add_at(&g, "/layer.0/act/Neg", "Neg", "x", "a0");
+    add_at(&g, "/layer.0/act/Exp", "Exp", "a0", "b0");
+    add_at(&g, "/layer.1/act/Neg", "Neg", "b0", "a1");
+    add_at(&g, "/layer.1/act/Exp", "Exp", "a1", "b1");
+    add_output(&g, "b1");
+    const BlockKind *kind = only_kind(with_blocks(f, &g));
+    assert_int_equal(kind->count, 2);
+    assert_true(str_is(kind->blocks[0]->part->path, "layer.0"));
+}
+
 static void other_types_make_another_kind_of_the_family(void **state) {
     Fixture *f = *state;
     Text g = graph_text(f);
@@ -197,6 +212,7 @@ static void nothing_is_done_where_layers_are_written_out(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         IN_ARENA(equal_modules_are_blocks_of_one_kind),
+        IN_ARENA(a_module_that_is_all_of_another_is_no_block),
         IN_ARENA(other_types_make_another_kind_of_the_family),
         IN_ARENA(other_operators_or_wiring_are_not_equal),
         IN_ARENA(what_layers_share_moves_out_of_the_first),
