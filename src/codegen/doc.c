@@ -529,6 +529,8 @@ static void force_groups(Printer *p) {
 }
 
 void doc_print(Doc *d, Text *out, size_t indent, size_t width) {
+    if (doc_print_flat(d, out, indent, width))
+        return;
     Printer p = {.doc = d, .width = width};
     p.expanded = ARENA_ARRAY(d->arena, (size_t)d->groups + 1, bool);
     p.forced = ARENA_ARRAY(d->arena, d->count + 1, bool);

@@ -61,5 +61,7 @@ void doc_ref(Doc *d, size_t begin);
  * line starts at the column `indent`, without a newline at the end.  Formatted again,
  * the result stays as it is: a trailing comma keeps what it ends expanded. */
 void doc_print(Doc *d, Text *out, size_t indent, size_t width);
+/* Does the same where the document fits on one line; else false, and nothing is written. */
+bool doc_print_flat(const Doc *d, Text *out, size_t indent, size_t width);
 
 #endif

@@ -44,28 +44,23 @@ Str gen_identifier(Arena *a, Str text, const char *fallback) {
     return name.n ? name : str_from(fallback);
 }
 
-static void reserve(Gen *g, Str name) {
-    size_t *count = ARENA_NEW(g->arena, size_t);
-    if (count && !map_get(&g->used_names, name))
-        map_set(&g->used_names, name, count);
-}
-
-static void reserve_taken(Gen *g) {
-    if (g->used_names.count)
-        return;
-    for (size_t i = 0; i < OX_COUNT(taken); i++)
-        reserve(g, str_from(taken[i]));
+static bool is_taken(Str name) {
+    for (size_t i = 0; name.n && i < OX_COUNT(taken); i++)
+        if (taken[i][0] == name.p[0] && str_is(name, taken[i]))
+            return true;
+    return false;
 }
 
 void gen_reserve_name(Gen *g, Str name) {
-    reserve_taken(g);
-    reserve(g, name);
+    size_t *count = map_get(&g->used_names, name) ? NULL : ARENA_NEW(g->arena, size_t);
+    if (count)
+        map_set(&g->used_names, name, count);
 }
 
 Str gen_unique_name(Gen *g, Str wanted) {
-    reserve_taken(g);
     size_t *count = map_get(&g->used_names, wanted);
-    if (!count && !map_get(&g->global_names, wanted) && !codegen_helper(wanted).n) {
+    if (!count && !is_taken(wanted) && !map_get(&g->global_names, wanted) &&
+        !codegen_helper(wanted).n) {
         gen_reserve_name(g, wanted);
         return wanted;
     }

@@ -45,7 +45,7 @@ static const OpDef *newest(Str domain, Str op_type, int64_t opset) {
         const OpFamily *family = families[f];
         for (size_t i = 0; i < family->count; i++) {
             const OpDef *op = &family->ops[i];
-            if (op->since <= opset && names(op, domain, op_type) &&
+            if (names(op, domain, op_type) && op->since <= opset &&
                 (!best || op->since > best->since))
                 best = op;
         }

@@ -107,6 +107,13 @@ static size_t field_count(const Rule *r, const Field *f) {
     return 1;
 }
 
+static bool has_lists(const Message *m) {
+    for (size_t i = 0; i < m->count; i++)
+        if (element_size(&m->rules[i]))
+            return true;
+    return false;
+}
+
 static bool reserve_lists(Decoder *d, const Message *m, Str bytes, void *out) {
     size_t counts[RULES_MAX] = {0};
     Wire w = wire_open(bytes);
@@ -213,7 +220,8 @@ static bool fill(Decoder *d, const Message *m, const Rule *r, const Field *f,
 }
 
 bool decode_rules(Decoder *d, const Message *m, Str bytes, void *out) {
-    if (!reserve_lists(d, m, bytes, out))
+    bool counted = has_lists(m);
+    if (counted && !reserve_lists(d, m, bytes, out))
         return false;
     Wire w = wire_open(bytes);
     const char *from = w.at;
@@ -223,7 +231,7 @@ bool decode_rules(Decoder *d, const Message *m, Str bytes, void *out) {
         if (r && !fill(d, m, r, &f, from, w.at, (char *)out + r->at))
             return false;
     }
-    return true; /* errors came out while counting */
+    return counted || decode_check(d, m->name, &w); /* else counting found errors */
 }
 
 bool decode_message(Decoder *d, const Message *m, Str bytes, void *out) {

@@ -1,7 +1,7 @@
 /* Table-driven decoding of protobuf messages into structs: one row per field.  Private
  * to the parser; onnx.c holds the tables.
- * A message is read twice: once to check it and count, so that each list is allocated
- * once at its exact size, and once to fill. */
+ * A message with lists is read twice: once to check it and count, so that each list is
+ * allocated once at its exact size, and once to fill. */
 #ifndef OX_PARSER_DECODE_H
 #define OX_PARSER_DECODE_H
 

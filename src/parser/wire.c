@@ -18,7 +18,7 @@ static bool fail(Wire *w, WireError error) {
     return false;
 }
 
-static bool read_varint(Wire *w, uint64_t *value) {
+static bool read_long_varint(Wire *w, uint64_t *value) {
     uint64_t v = 0;
     for (unsigned shift = 0; shift < 70; shift += 7) {
         if (w->at == w->end)
@@ -33,6 +33,14 @@ static bool read_varint(Wire *w, uint64_t *value) {
     return fail(w, WIRE_BAD_VARINT);
 }
 
+/* Most take one byte. */
+static inline bool read_varint(Wire *w, uint64_t *value) {
+    if (w->at == w->end || (unsigned char)*w->at >= 0x80)
+        return read_long_varint(w, value);
+    *value = (unsigned char)*w->at++;
+    return true;
+}
+
 static bool read_fixed(Wire *w, unsigned size, uint64_t *value) {
     if ((size_t)(w->end - w->at) < size)
         return fail(w, WIRE_TRUNCATED);
@@ -44,7 +52,7 @@ static bool read_fixed(Wire *w, unsigned size, uint64_t *value) {
     return true;
 }
 
-static bool read_bytes(Wire *w, Str *bytes) {
+static inline bool read_bytes(Wire *w, Str *bytes) {
     uint64_t n;
     if (!read_varint(w, &n))
         return false;
@@ -56,7 +64,7 @@ static bool read_bytes(Wire *w, Str *bytes) {
 }
 
 /* A tag: field number and wire type.  Protobuf reads it as 32 bits. */
-static bool read_tag(Wire *w, uint32_t *number, unsigned *type) {
+static inline bool read_tag(Wire *w, uint32_t *number, unsigned *type) {
     uint64_t tag;
     if (!read_varint(w, &tag))
         return false;
@@ -65,7 +73,7 @@ static bool read_tag(Wire *w, uint32_t *number, unsigned *type) {
     return (tag <= UINT32_MAX && *number != 0) || fail(w, WIRE_BAD_TAG);
 }
 
-static bool read_value(Wire *w, unsigned type, Field *f) {
+static inline bool read_value(Wire *w, unsigned type, Field *f) {
     switch (type) {
     case WIRE_VARINT:
         return read_varint(w, &f->varint);

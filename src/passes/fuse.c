@@ -495,10 +495,10 @@ static const Expr *pattern_of(Fuse *f, Row *row) {
 }
 
 static bool try_row(Fuse *f, Row *row, Node *n) {
-    FusionMatch t = {.m = f->m, .root = n};
     const Fusion *fusion = row->fusion;
     if (fusion->late != f->late || !could_be(fusion, n))
         return false;
+    FusionMatch t = {.m = f->m, .root = n};
     const Expr *pattern = pattern_of(f, row);
     if (f->m->arena->failed || !match(&t, pattern, n->out[0]) || !is_closed(&t) ||
         !(fusion->fits ? fusion->fits : has_type_of_x)(&t))

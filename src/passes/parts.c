@@ -6,7 +6,7 @@ typedef struct Finder {
     Parts *parts;
     Arena *scratch;
     Map cache;  /* what a node says, but for itself -> its part */
-    Map places; /* "number of the parent/path" -> part */
+    Map places; /* number of the parent, path -> part */
     uint32_t made;
 } Finder;
 
@@ -31,16 +31,27 @@ static Part *new_part(Finder *f, Part *parent, Str path, Str type) {
     return p;
 }
 
+/* A key for places; empty when memory is refused. */
+static Str place_of(Finder *f, const Part *parent, Str path) {
+    size_t head = sizeof parent->begin;
+    char *key = arena_array(f->scratch, head + path.n, 1);
+    if (!key)
+        return (Str){0};
+    memcpy(key, &parent->begin, head);
+    memcpy(key + head, path.p, path.n);
+    return (Str){key, head + path.n};
+}
+
 static Part *enter(Finder *f, Part *parent, Str path, Str type) {
     if (!path.n || parent->depth == PART_DEPTH_MAX || str_eq(path, parent->path))
         return parent;
-    Str place = arena_printf(f->scratch, "%u/%.*s", parent->begin, (int)path.n, path.p);
+    Str place = place_of(f, parent, path);
     Part *p = map_get(&f->places, place);
-    if (!p) {
+    if (!p && place.n) {
         p = new_part(f, parent, path, type);
         map_set(&f->places, place, p);
     }
-    return p;
+    return p ? p : parent;
 }
 
 /* ---- metadata: "['', 'model', 'model.layers.0', 'silu']" --------------------------- */
