@@ -426,19 +426,16 @@ static void generate_body(Gen *g, Function *f) {
     f->scope.result = results(g, b);
     gen_use_helpers(g, f->scope.result);
     name_parameters(g, f, b, names);
-    print_body(g, f);
 }
 
-static bool prints_same(const Function *a, const Function *b) {
-    bool same = str_eq(a->text, b->text) && a->scope.n_params == b->scope.n_params;
-    for (size_t i = 0; same && i < a->scope.n_params; i++)
-        same = str_eq(a->scope.params[i], b->scope.params[i]);
-    return same;
+static bool same_code(const Function *a, const Function *b) {
+    return gen_same_statements(&a->prelude, &b->prelude) &&
+           gen_same_code(&a->scope, &b->scope);
 }
 
 static Function *find_twin(const Function *f) {
     for (BlockKind *k = f->kind->family->kinds; k; k = k->next)
-        if (k->code && k->code != f && !k->code->twin && prints_same(k->code, f))
+        if (k->code && k->code != f && !k->code->twin && same_code(k->code, f))
             return k->code;
     return NULL;
 }
@@ -457,9 +454,10 @@ static void generate(Gen *g, BlockKind *kind) {
     g->used_names = around.used_names;
     g->scope = around.scope;
     g->function = NULL;
-    f->twin = find_twin(f);
-    if (f->twin)
+    f->twin = g->arena->failed ? NULL : find_twin(f);
+    if (f->twin || g->arena->failed)
         return;
+    print_body(g, f);
     f->scope.name = gen_unique_name(g, function_name(g, kind));
     map_set(&g->global_names, f->scope.name, f);
     (void)ARENA_PUSH(g->arena, &g->functions, f);

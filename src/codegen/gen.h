@@ -231,6 +231,9 @@ Str gen_relative_path(const Gen *g, const Block *b);
 
 /* `first`: nothing of the function is above. */
 void gen_print_statements(Text *t, int level, const Stmts *list, bool first);
+/* The same text, whatever the types: statements, and whole functions but for their names. */
+bool gen_same_statements(const Stmts *a, const Stmts *b);
+bool gen_same_code(const Scope *a, const Scope *b);
 
 /* ---- emit.c -------------------------------------------------------------------------- */
 
