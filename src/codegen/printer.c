@@ -9,15 +9,13 @@ typedef struct Scratch {
     Doc doc;
 } Scratch;
 
-static void scratch_begin(Scratch *s, const Arena *like) {
-    arena_init(&s->arena, &like->hook);
+static void scratch_begin(Scratch *s, Arena *owner) {
+    arena_scratch_begin(&s->arena, owner);
     s->doc = (Doc){.arena = &s->arena};
 }
 
-/* Refused memory becomes that of the arena the text is in. */
 static void scratch_end(Scratch *s, Arena *owner) {
-    owner->failed = owner->failed || s->arena.failed;
-    arena_free(&s->arena);
+    arena_scratch_end(&s->arena, owner);
 }
 
 static void print_doc(Text *t, Scratch *s, int level) {

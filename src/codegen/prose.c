@@ -115,7 +115,7 @@ static void print_indent(Text *t, int level) {
 
 void print_comment(Text *t, int level, Str text) {
     Arena scratch;
-    arena_init(&scratch, &t->arena->hook);
+    arena_scratch_begin(&scratch, t->arena);
     Str rest = tame(&scratch, text, false);
     size_t width = PRINT_WIDTH - 2 - (size_t)(level * PRINT_INDENT);
     while (rest.n) {
@@ -127,8 +127,7 @@ void print_comment(Text *t, int level, Str text) {
         text_str(t, line);
         text_char(t, '\n');
     }
-    t->arena->failed = t->arena->failed || scratch.failed;
-    arena_free(&scratch);
+    arena_scratch_end(&scratch, t->arena);
 }
 
 /* Without the spaces and newlines around it. */
@@ -160,7 +159,7 @@ static size_t common_indent(Str text, size_t width) {
 
 void print_docstring(Text *t, int level, Str text) {
     Arena scratch;
-    arena_init(&scratch, &t->arena->hook);
+    arena_scratch_begin(&scratch, t->arena);
     Str rest = trim(tame(&scratch, text, true));
     size_t width = PRINT_WIDTH - (size_t)(level * PRINT_INDENT);
     print_indent(t, level);
@@ -181,6 +180,5 @@ void print_docstring(Text *t, int level, Str text) {
         print_indent(t, level);
     }
     text_lit(t, "\"\"\"\n");
-    t->arena->failed = t->arena->failed || scratch.failed;
-    arena_free(&scratch);
+    arena_scratch_end(&scratch, t->arena);
 }

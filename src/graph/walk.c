@@ -156,11 +156,11 @@ static void verify_graph(Verify *v, const Graph *g) {
 
 bool graph_verify(Model *m, const char **why) {
     Arena scratch;
-    arena_init(&scratch, &m->arena->hook);
+    arena_scratch_begin(&scratch, m->arena);
     Verify v = {.m = m, .made = arena_alloc(&scratch, m->value_count + 1)};
     if (v.made)
         verify_graph(&v, m->graph);
-    arena_free(&scratch);
+    arena_scratch_end(&scratch, m->arena);
     *why = v.why;
     return v.why == NULL;
 }

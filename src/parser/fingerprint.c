@@ -57,7 +57,7 @@ static void hash_between(Sha256 *h, Str bytes, const Spans *spans) {
 
 Str model_fingerprint(Arena *arena, const PbModel *model, Str bytes) {
     Arena scratch;
-    arena_init(&scratch, &arena->hook);
+    arena_scratch_begin(&scratch, arena);
     Spans spans = {0};
     find_spans(&scratch, &model->graph, bytes, &spans);
     if (spans.unsorted)
@@ -65,8 +65,7 @@ Str model_fingerprint(Arena *arena, const PbModel *model, Str bytes) {
     Sha256 h;
     sha256_init(&h);
     hash_between(&h, bytes, &spans);
-    arena->failed |= scratch.failed;
-    arena_free(&scratch);
+    arena_scratch_end(&scratch, arena);
     uint8_t digest[SHA256_SIZE];
     sha256_finish(&h, digest);
     char hex[FINGERPRINT_DIGITS];

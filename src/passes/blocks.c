@@ -369,7 +369,7 @@ void pass_blocks(Model *m) {
     Finder f = {.m = m, .blocks = ARENA_NEW(m->arena, Blocks)};
     if (!f.blocks)
         return;
-    arena_init(&f.scratch, &m->arena->hook);
+    arena_scratch_begin(&f.scratch, m->arena);
     f.families.arena = &f.scratch;
     f.blocks->arena = m->arena;
     f.parts = &f.blocks->parts;
@@ -378,6 +378,5 @@ void pass_blocks(Model *m) {
         parts_guess(m, f.parts);
     if (f.parts->root && f.parts->items && f.parts->count > 1)
         find_blocks(&f);
-    m->arena->failed |= f.scratch.failed;
-    arena_free(&f.scratch);
+    arena_scratch_end(&f.scratch, m->arena);
 }

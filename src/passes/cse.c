@@ -122,10 +122,9 @@ static void cse_graph(void *user, Graph *g) {
 
 void pass_cse(Model *m) {
     Arena scratch;
-    arena_init(&scratch, &m->arena->hook);
+    arena_scratch_begin(&scratch, m->arena);
     Cse c = {&scratch};
     graph_each(m->graph, cse_graph, &c);
     replace_values(m);
-    m->arena->failed |= scratch.failed;
-    arena_free(&scratch);
+    arena_scratch_end(&scratch, m->arena);
 }

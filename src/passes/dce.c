@@ -71,7 +71,7 @@ static void sweep(void *user, Graph *g) {
 
 void pass_dce(Model *m) {
     Arena scratch;
-    arena_init(&scratch, &m->arena->hook);
+    arena_scratch_begin(&scratch, m->arena);
     Dce d = {.m = m,
              .live = arena_alloc(&scratch, m->value_count + 1),
              .queue = ARENA_ARRAY(&scratch, m->value_count + 1, Value *)};
@@ -86,6 +86,5 @@ void pass_dce(Model *m) {
         graph_each(m->graph, sweep, &d);
         graph_count_uses(m);
     }
-    m->arena->failed |= scratch.failed;
-    arena_free(&scratch);
+    arena_scratch_end(&scratch, m->arena);
 }

@@ -130,7 +130,7 @@ static void gather_all(Gather *g, const Parts *p) {
 
 void parts_gather(Model *m, Parts *p) {
     Arena scratch;
-    arena_init(&scratch, &m->arena->hook);
+    arena_scratch_begin(&scratch, m->arena);
     size_t n = m->graph->n_nodes;
     Gather g = {.graph = m->graph,
                 .stamps = ARENA_ARRAY(&scratch, m->value_count + 1, uint32_t),
@@ -142,6 +142,5 @@ void parts_gather(Model *m, Parts *p) {
         sort_by_part(p);
         gather_all(&g, p);
     }
-    m->arena->failed |= scratch.failed;
-    arena_free(&scratch);
+    arena_scratch_end(&scratch, m->arena);
 }

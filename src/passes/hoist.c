@@ -135,7 +135,7 @@ static void move_nodes(Hoist *h) {
 
 void parts_hoist(Model *m, Parts *p) {
     Arena scratch;
-    arena_init(&scratch, &m->arena->hook);
+    arena_scratch_begin(&scratch, m->arena);
     Hoist h = {.parts = p,
                .readers = ARENA_ARRAY(&scratch, m->value_count + 1, Part *),
                .limit = ARENA_ARRAY(&scratch, m->graph->n_nodes + 1, uint32_t),
@@ -145,6 +145,5 @@ void parts_hoist(Model *m, Parts *p) {
         find_limits(&h);
         move_nodes(&h);
     }
-    m->arena->failed |= scratch.failed;
-    arena_free(&scratch);
+    arena_scratch_end(&scratch, m->arena);
 }

@@ -167,7 +167,7 @@ void parts_number(Parts *parts, size_t n) {
 
 void parts_find(Model *m, Parts *parts) {
     Arena scratch;
-    arena_init(&scratch, &m->arena->hook);
+    arena_scratch_begin(&scratch, m->arena);
     Finder f = {.m = m, .parts = parts, .scratch = &scratch};
     f.cache.arena = f.places.arena = &scratch;
     *parts = (Parts){.arena = m->arena, .graph = m->graph, .none = true};
@@ -179,8 +179,7 @@ void parts_find(Model *m, Parts *parts) {
         parts->none &= n->part == NULL;
     }
     parts_number(parts, f.made + 1);
-    m->arena->failed |= scratch.failed;
-    arena_free(&scratch);
+    arena_scratch_end(&scratch, m->arena);
 }
 
 Part *part_common(Part *a, Part *b) {

@@ -207,7 +207,7 @@ static void find_parts(Repeat *r) {
 
 void parts_guess(Model *m, Parts *parts) {
     Arena scratch;
-    arena_init(&scratch, &m->arena->hook);
+    arena_scratch_begin(&scratch, m->arena);
     size_t n = m->graph->n_nodes;
     Repeat r = {.m = m,
                 .scratch = &scratch,
@@ -227,6 +227,5 @@ void parts_guess(Model *m, Parts *parts) {
                 m->graph->nodes[i]->part = parts->root;
         parts_number(parts, r.made + 1);
     }
-    m->arena->failed |= scratch.failed;
-    arena_free(&scratch);
+    arena_scratch_end(&scratch, m->arena);
 }

@@ -56,14 +56,20 @@ void arena_init(Arena *a, const OxAllocator *hook) {
     *a = (Arena){.hook = hook ? *hook : (OxAllocator){malloc_resize, NULL}};
 }
 
+static void free_chunk(const Arena *a, ArenaChunk *c) {
+    size_t size = c->size;
+    UNPOISON(c, size);
+    a->hook.resize(a->hook.user, c, size, 0);
+}
+
 void arena_free(Arena *a) {
     for (ArenaChunk *c = a->chunks; c;) {
         ArenaChunk *next = c->next;
-        size_t size = c->size;
-        UNPOISON(c, size);
-        a->hook.resize(a->hook.user, c, size, 0);
+        free_chunk(a, c);
         c = next;
     }
+    if (a->spare)
+        free_chunk(a, a->spare);
     *a = (Arena){.hook = a->hook};
 }
 
@@ -164,6 +170,40 @@ static char *take_new_chunk(Arena *a, size_t room) {
     a->end = chunk_start(c) + size;
     return chunk_start(c);
 }
+
+/* ---- scratch ----------------------------------------------------------------------- */
+
+enum { SPARE_MAX = 256 << 10 }; /* what is larger goes back at once */
+
+void arena_scratch_begin(Arena *scratch, Arena *owner) {
+    arena_init(scratch, &owner->hook);
+    ArenaChunk *c = scratch->chunks = owner->spare;
+    owner->spare = NULL;
+    if (!c)
+        return;
+    scratch->total = c->size;
+    scratch->at = chunk_start(c);
+    scratch->end = (char *)c + c->size;
+}
+
+/* Its newest chunk stays: mostly the largest, and one whose used part is known. */
+void arena_scratch_end(Arena *scratch, Arena *owner) {
+    owner->failed |= scratch->failed;
+    ArenaChunk *c = scratch->chunks;
+    if (c && !owner->spare && c->size <= SPARE_MAX && scratch->at) {
+        char *start = chunk_start(c);
+        size_t used = (size_t)(scratch->at - start);
+        scratch->chunks = c->next;
+        c->next = NULL;
+        UNPOISON(start, used);
+        memset(start, 0, used);
+        POISON(start, c->size - sizeof *c);
+        owner->spare = c;
+    }
+    arena_free(scratch);
+}
+
+/* ---- allocation -------------------------------------------------------------------- */
 
 void *arena_alloc(Arena *a, size_t n) {
     size_t room;

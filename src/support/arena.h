@@ -1,5 +1,5 @@
 /* Region allocator.  Everything that belongs to one model lives in one arena and dies
- * with it; a pass makes a scratch arena of its own.
+ * with it; a pass works in a scratch arena.
  *
  * Out of memory is sticky: arena_alloc returns NULL and `failed` stays set.  Code that
  * stores through the result checks for NULL; the driver checks `failed` after each
@@ -16,12 +16,19 @@ typedef struct Arena {
     ArenaChunk *chunks; /* newest first */
     char *at, *end;     /* free part of the newest chunk */
     size_t total;       /* bytes taken from the hook */
+    ArenaChunk *spare;  /* zeroed: the first chunk of the next scratch arena */
     bool failed;        /* an allocation was refused */
 } Arena;
 
 /* `hook` NULL means malloc. */
 void arena_init(Arena *a, const OxAllocator *hook);
 void arena_free(Arena *a);
+
+/* For work in passing, by whoever writes to `owner`: most such arenas are small, and take
+ * the chunk that the one before left. */
+void arena_scratch_begin(Arena *scratch, Arena *owner);
+/* Frees it.  Memory that was refused counts as refused to the owner. */
+void arena_scratch_end(Arena *scratch, Arena *owner);
 
 /* Zeroed, aligned for any type.  NULL when refused or when n is 0. */
 void *arena_alloc(Arena *a, size_t n);
