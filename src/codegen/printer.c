@@ -36,18 +36,6 @@ void print_flat(Text *t, const Expr *x) {
     scratch_end(&s, t->arena);
 }
 
-size_t print_width(const Expr *x, size_t limit) {
-    if (ex_size(x, limit + 1) > limit) /* every node takes a column */
-        return limit + 1;
-    Arena arena;
-    arena_init(&arena, NULL);
-    Text t = {.arena = &arena};
-    print_flat(&t, x);
-    size_t width = arena.failed || t.n > limit ? limit + 1 : t.n;
-    arena_free(&arena);
-    return width;
-}
-
 /* ---- statements ------------------------------------------------------------------- */
 
 void print_assign(Text *t, int level, const Str *targets, size_t n, const Expr *x) {

@@ -7,8 +7,6 @@
 
 enum { PRINT_WIDTH = 88, PRINT_INDENT = 4 };
 
-/* Columns of x on one line, or limit + 1 when it needs more than `limit`. */
-size_t print_width(const Expr *x, size_t limit);
 /* x on one line. */
 void print_flat(Text *t, const Expr *x);
 

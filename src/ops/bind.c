@@ -3,7 +3,7 @@
  * have are collected, all of them, for one report. */
 #include "ops/op.h"
 
-enum { BIND_CACHE = 64 };
+enum { BIND_CACHE = 64, BIND_PROBES = 4 };
 
 typedef struct Bind {
     Model *m;
@@ -29,9 +29,13 @@ static void note_unsupported(Model *m, const Node *n) {
 }
 
 static const OpDef *find(Bind *b, const Node *n) {
-    const Node **slot = &b->cached[str_hash(n->op_type) % BIND_CACHE];
-    if (*slot && same_operator(*slot, n))
-        return (*slot)->op;
+    size_t at = str_hash(n->op_type) % BIND_CACHE;
+    const Node **slot = &b->cached[at];
+    for (size_t i = 0; i < BIND_PROBES && *slot; i++) {
+        if (same_operator(*slot, n))
+            return (*slot)->op;
+        slot = &b->cached[(at + i + 1) % BIND_CACHE];
+    }
     bool internal = str_is(n->domain, OP_INTERNAL);
     const OpDef *op = internal ? NULL : op_find(n->domain, n->op_type, n->opset);
     if (op)

@@ -341,14 +341,6 @@ bool ex_is_atom(const Expr *x) {
            x->kind == EX_STR;
 }
 
-size_t ex_size(const Expr *x, size_t limit) {
-    size_t size = 1;
-    for (uint32_t i = 0; i < x->n && size < limit; i++)
-        if (x->kids[i])
-            size += ex_size(x->kids[i], limit - size);
-    return size < limit ? size : limit;
-}
-
 void ex_each_name(const Expr *x, void (*visit)(void *user, Str name), void *user) {
     if (x->kind == EX_NAME && !str_is(x->text, "..."))
         visit(user, x->text);

@@ -135,8 +135,6 @@ ExprRank ex_binary_rank(Str op);
 bool ex_same(const Expr *x, const Expr *y);
 /* A name, number, string or constant: free to repeat. */
 bool ex_is_atom(const Expr *x);
-/* Number of nodes, up to `limit`. */
-size_t ex_size(const Expr *x, size_t limit);
 /* Calls visit on every name in the tree (dotted names whole). */
 void ex_each_name(const Expr *x, void (*visit)(void *user, Str name), void *user);
 

@@ -113,10 +113,11 @@ static bool skip_group(Wire *w, uint32_t number) {
 bool wire_next(Wire *w, Field *f) {
     while (w->error == WIRE_OK && w->at < w->end) {
         unsigned type;
-        *f = (Field){0};
         if (!read_tag(w, &f->number, &type))
             return false;
         f->type = (WireType)type;
+        f->varint = 0;
+        f->bytes = (Str){0};
         if (type != WIRE_GROUP)
             return read_value(w, type, f);
         if (!skip_group(w, f->number))

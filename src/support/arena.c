@@ -5,6 +5,9 @@
 #if defined(__linux__)
 #define _DEFAULT_SOURCE /* madvise */
 #include <sys/mman.h>
+#ifndef MADV_POPULATE_WRITE /* Linux 5.14; headers may be older */
+#define MADV_POPULATE_WRITE 23
+#endif
 #endif
 
 #include "support/arena.h"
@@ -34,7 +37,7 @@ enum { GAP = 0 };
 /* A chunk is as large as all before it together, within these limits: few chunks for
  * large models, little waste at the end of the last. */
 #ifndef ARENA_CHUNK_MIN /* a test wants every allocation to reach the hook */
-#define ARENA_CHUNK_MIN (2 << 10)
+#define ARENA_CHUNK_MIN (64 << 10)
 #define ARENA_CHUNK_MAX (64 << 20)
 #endif
 enum { CHUNK_MIN = ARENA_CHUNK_MIN, CHUNK_MAX = ARENA_CHUNK_MAX };
@@ -328,7 +331,12 @@ void text_lit(Text *t, const char *s) {
 }
 
 void text_char(Text *t, char c) {
-    text_str(t, (Str){&c, 1});
+    char *p = text_room(t, 1);
+    if (!p)
+        return;
+    p[0] = c;
+    p[1] = '\0';
+    t->n++;
 }
 
 void text_printf(Text *t, const char *fmt, ...) {

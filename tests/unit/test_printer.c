@@ -41,8 +41,6 @@ static void flat(const char *text, const char *want) {
     const Expr *x = parse(&a, text);
     print_flat(&t, x);
     assert_string_equal(text_view(&t).p, want);
-    assert_int_equal(print_width(x, 80), strlen(want));
-    assert_int_equal(print_width(x, strlen(want) - 1), strlen(want));
     arena_free(&a);
 }
 
@@ -379,7 +377,6 @@ static void deep_trees(void **state) {
     Text t = {.arena = &a};
     print_return(&t, 1, x);
     assert_false(a.failed);
-    assert_int_equal(print_width(x, 10), 11);
     arena_free(&a);
 }
 
