@@ -13,9 +13,9 @@ static void nothing(Model *m) {
 }
 
 static const Pass passes[] = {
-    {"import", nothing},       {"infer", infer_model}, {"branches", pass_branches},
-    {"params", pass_params},   {"fold", pass_fold},    {"simplify", pass_simplify},
-    {"cse", pass_cse},         {"dce", pass_dce},      {"fuse", pass_fuse},
+    {"import", nothing},       {"infer", infer_model},  {"branches", pass_branches},
+    {"params", pass_params},   {"fold", pass_fold},     {"simplify", pass_simplify},
+    {"cse", pass_cse},         {"dce", pass_dce},       {"fuse", pass_fuse},
     {"weights", pass_weights}, {"blocks", pass_blocks},
 };
 

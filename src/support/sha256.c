@@ -119,7 +119,17 @@ static bool has_hardware(void) {
 
 /* ---- streaming --------------------------------------------------------------------- */
 
+/* Asking takes as long as hashing this much without the instructions. */
+enum { ASK_FROM = 1024 };
+
+void sha256_ask(Sha256 *h) {
+    h->asked = true;
+    h->hardware = has_hardware();
+}
+
 static void compress(Sha256 *h, const uint8_t *block) {
+    if (!h->asked && h->length >= ASK_FROM)
+        sha256_ask(h);
     if (h->hardware)
         compress_hardware(h->state, block);
     else
@@ -127,8 +137,7 @@ static void compress(Sha256 *h, const uint8_t *block) {
 }
 
 void sha256_init(Sha256 *h) {
-    *h = (Sha256){.hardware = has_hardware(),
-                  .state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f,
+    *h = (Sha256){.state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f,
                             0x9b05688c, 0x1f83d9ab, 0x5be0cd19}};
 }
 

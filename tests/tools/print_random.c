@@ -354,7 +354,6 @@ static void random_statement(Random *r, Text *t, Mode mode) {
         targets[i] = random_word(r);
     const Expr *x = random_expr(r, 1 + (int)draw(r, 5));
     if (mode == FLAT) {
-        text_printf(t, "%zu ", print_width(x, 200));
         print_flat(t, x);
         text_char(t, '\n');
     } else if (mode == FULL) {

@@ -222,8 +222,6 @@ static void test_walks(void **state) {
     int names = 0;
     ex_each_name(x, count_name, &names);
     assert_int_equal(names, 3);
-    assert_int_equal(ex_size(x, 100), 9);
-    assert_int_equal(ex_size(x, 4), 4);
     assert_true(ex_is_atom(ex_none()) && !ex_is_atom(x));
     assert_true(ex_same(parse(a, "$x.a.b"), parse(a, "x.a.b")));
     const Expr *grown = ex_with_arg(a, parse(a, "f(1, k=2)"), parse(a, "3"));
@@ -266,7 +264,8 @@ static bool parses_within(int chunks, size_t used) {
                                 "f(*$list, 'a', b=$x.y[1:, ...] + {1: (2,)}[1])"
                                 "$( if $y else lambda z: -1.5)",
                                 &scope, &error);
-    ex_size(x, 1000);
+    int names = 0;
+    ex_each_name(x, count_name, &names); /* whatever is there can be walked */
     bool whole = !a.failed;
     arena_free(&a);
     return whole;
