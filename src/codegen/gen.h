@@ -107,6 +107,7 @@ typedef struct Gen {
     size_t n_code;   /* entries of it */
     Map used_names; /* identifiers of the function -> how often each base was asked for */
     Map global_names; /* of the functions for blocks */
+    Map roles;        /* id of a value -> what a fused operator calls it: "mask" */
     Map symbols;      /* named dimension -> EX_NAME of its variable */
     Map helpers;      /* those in use: name -> text */
     struct {
@@ -151,7 +152,9 @@ typedef struct Gen {
 Str gen_unique_name(Gen *g, Str wanted);
 /* Marks a name that the module itself uses (params, jax, forward). */
 void gen_reserve_name(Gen *g, Str name);
-/* The identifier that a value's ONNX name suggests: not unique yet. */
+/* What fused operators call their inputs names the values that they read. */
+void gen_find_roles(Gen *g);
+/* The identifier that a value's ONNX name, or its role, suggests: not unique yet. */
 Str gen_name_hint(Gen *g, const Value *v);
 /* An identifier from arbitrary text; fallback when nothing of it can be kept. */
 Str gen_identifier(Arena *a, Str text, const char *fallback);

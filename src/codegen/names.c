@@ -155,10 +155,38 @@ static Str hint_from_param(Gen *g, const Value *v) {
     return has_letter(module) ? gen_identifier(g->arena, module, "x") : (Str){0};
 }
 
+static Str id_key(const Value *v) {
+    return (Str){(const char *)&v->id, sizeof v->id};
+}
+
+static void note_role(Gen *g, const Node *n, uint32_t k) {
+    const Value *v = value_final(n->in[k]);
+    Str role = op_input_name(n->op, k);
+    if (!v || v->kind != VALUE_NODE || role.n < 2 || map_get(&g->roles, id_key(v)))
+        return;
+    Str *copy = ARENA_NEW(g->arena, Str);
+    if (copy) {
+        *copy = role;
+        map_set(&g->roles, id_key(v), copy);
+    }
+}
+
+void gen_find_roles(Gen *g) {
+    const Graph *graph = g->m->graph;
+    for (size_t i = 0; i < graph->n_nodes; i++) {
+        const Node *n = graph->nodes[i];
+        for (uint32_t k = 0; str_is(n->domain, OP_INTERNAL) && k < n->n_in; k++)
+            note_role(g, n, k);
+    }
+}
+
 Str gen_name_hint(Gen *g, const Value *v) {
     Str owner = hint_from_param(g, v);
     if (owner.n)
         return lower(g->arena, owner);
+    const Str *role = map_get(&g->roles, id_key(v));
+    if (role)
+        return *role;
     if (v->name.n && memchr(v->name.p, '/', v->name.n))
         return hint_from_path(g, v);
     bool plain = has_letter(v->name) && !str_starts(v->name, STR("val_")) &&

@@ -180,6 +180,22 @@ static void eval_slice(Model *m, Node *n) {
     eval_strided(m, n, 0, 0, &walk);
 }
 
+/* Forwards by ones, and as long as what it is of: all of it. */
+static Value *same_slice(const Node *n) {
+    Ints steps;
+    bool forwards = is_absent(n, "steps");
+    if (!forwards && get_ints(n, "steps", &steps)) {
+        forwards = true;
+        for (size_t i = 0; i < steps.n; i++)
+            forwards &= steps.v[i] == 1;
+    }
+    const Type *x = &n->in[0]->type, *y = &n->out[0]->type;
+    bool whole = forwards && x->kind == TYPE_TENSOR && x->rank >= 0 && x->rank == y->rank;
+    for (int i = 0; whole && i < x->rank; i++)
+        whole = dim_eq(x->dims[i], y->dims[i]);
+    return whole ? n->in[0] : NULL;
+}
+
 /* ---- code ------------------------------------------------------------------------ */
 
 /* start:stop:step with what Python leaves out left out; NULL for the whole axis. */
@@ -229,7 +245,8 @@ static void emit_slice(Emit *e) {
 
 /* clang-format off */
 #define SLICE                                                                          \
-    .facts = OP_MOVES, .infer = infer_slice, .eval = eval_slice, .emit = emit_slice
+    .facts = OP_MOVES, .infer = infer_slice, .eval = eval_slice, .same = same_slice,   \
+    .emit = emit_slice
 static const OpDef ops[] = {
     {.name = "Slice", .since = 1, .until = 9, .in = "data", .out = "output",
      .attrs = {INTS_REQ("starts"), INTS_REQ("ends"), INTS_OPT("axes")}, SLICE},

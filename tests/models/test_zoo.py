@@ -3,6 +3,8 @@
 A few run in `make test`; `make test-models` runs all.
 """
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -11,6 +13,7 @@ from models import compare, exports, param_names
 from models.architectures import all_architectures
 
 ENTRIES = all_architectures()
+README = Path(__file__).resolve().parents[2] / "README.md"
 # What PyTorch exports that is not valid ONNX, and what the compiler says of it.
 REFUSED = {
     # The optimizer folds BatchNorm in float32 and leaves the input in bfloat16.
@@ -67,6 +70,12 @@ def test_the_bridge_keeps_every_name(entry):
     assert not names.unknown
     assert not names.lost
     assert not names.changed
+
+
+def test_the_readme_shows_a_layer_of_llama():
+    source = oxide_xla.compile(exports.exported(ENTRIES["llama"], "bridge").path).source
+    (layer,) = [part for part in source.split("\n\n\n") if "def llama_decoder" in part]
+    assert layer in README.read_text()
 
 
 @each_entry

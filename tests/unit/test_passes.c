@@ -45,6 +45,29 @@ static void folding_leaves_parameters_alone(void **state) {
     assert_int_equal(m->graph->n_nodes, 1);
 }
 
+/* x[:, 0:n] and x[:2] of two rows are x; x[::-1] and x[1:] are not. */
+static void slices_of_everything_are_bypassed(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f);
+    add_input(&g, "x", "2,n");
+    add_ints(&g, "zero", (int64_t[]){0}, 1);
+    add_ints(&g, "one", (int64_t[]){1}, 1);
+    add_ints(&g, "two", (int64_t[]){2}, 1);
+    add_ints(&g, "last", (int64_t[]){-1}, 1);
+    add_ints(&g, "front", (int64_t[]){-INT64_MAX}, 1);
+    add_ints(&g, "end", (int64_t[]){INT64_MAX}, 1);
+    add_node(&g, "Slice", "x,zero,end,one", "a", NULL);
+    add_node(&g, "Slice", "a,zero,two,zero,one", "b", NULL);
+    add_node(&g, "Slice", "b,last,front,one,last", "c", NULL);
+    add_node(&g, "Slice", "c,one,end,zero", "y", NULL);
+    add_output(&g, "y");
+    Model *m = inferred(f, &g);
+    pass_simplify(m);
+    assert_valid(m);
+    assert_int_equal(m->graph->n_nodes, 2);
+    assert_ptr_equal(m->graph->nodes[0]->in[0], m->graph->inputs[0]);
+}
+
 static void identities_are_bypassed(void **state) {
     Fixture *f = *state;
     Text g = graph_text(f);
@@ -148,6 +171,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         IN_ARENA(folding_computes_literals),
         IN_ARENA(folding_leaves_parameters_alone),
+        IN_ARENA(slices_of_everything_are_bypassed),
         IN_ARENA(identities_are_bypassed),
         IN_ARENA(equal_nodes_are_merged),
         IN_ARENA(random_nodes_are_not_merged),
