@@ -109,17 +109,26 @@ static Str module_in_function(const Gen *g, const Part *part) {
     return str_after_last((Str){part->path.p + around, part->path.n - around}, '.');
 }
 
+/* matmul; operators of our own say what they give. */
+static Str hint_from_op(Gen *g, const Node *n) {
+    OpSlot slot;
+    const char *at = n && n->op && str_is(n->domain, OP_INTERNAL) ? n->op->out : NULL;
+    if (at && op_spec_next(&at, &slot))
+        return slot.name;
+    return n ? lower(g->arena, gen_identifier(g->arena, n->op_type, "x")) : STR("x");
+}
+
 /* "/encoder/layer.0/query/MatMul_output_0" -> "query": the innermost module that has a
  * name of letters, else the operator. */
 static Str hint_from_path(Gen *g, const Value *v) {
-    Str path = v->name, op = lower(g->arena, v->def ? v->def->op_type : STR("x"));
+    Str path = v->name;
     Str last = str_after_last(path, '/');
     path.n -= last.n + (path.n > last.n);
     Str module = str_after_last(path, '/');
     if (g->function && v->def && v->def->part)
         module = module_in_function(g, v->def->part);
     if (!has_letter(module) || str_is(module, "self"))
-        return op;
+        return hint_from_op(g, v->def);
     return without_number(lower(g->arena, gen_identifier(g->arena, module, "x")));
 }
 
@@ -193,6 +202,5 @@ Str gen_name_hint(Gen *g, const Value *v) {
                  !memchr(v->name.p, ':', v->name.n);
     if (plain)
         return without_number(gen_identifier(g->arena, v->name, "x"));
-    return v->def ? lower(g->arena, gen_identifier(g->arena, v->def->op_type, "x"))
-                  : gen_identifier(g->arena, v->name, "x");
+    return v->def ? hint_from_op(g, v->def) : gen_identifier(g->arena, v->name, "x");
 }
