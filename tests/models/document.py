@@ -18,11 +18,12 @@ Printed by `make models-doc`, from the tables in `tests/models/zoo_*.py`: small
 configurations with random weights. *Error* is the mean squared difference from PyTorch
 eager over the variance of PyTorch's output, the worst of all outputs and of two sets of
 input sizes; below 1e-10 is equal (1e-5 for float16, 1e-3 for bfloat16). *Open*: the
-dimensions that one file serves at any size. *Lines*: of the generated file. *Names*:
-parameters that carry the name of an entry of the `state_dict`.
+dimensions that one file serves at any size. *Lines*: of the generated file, and
+*Unrolled*: of the one that `--layers unrolled` gives. *Names*: parameters that carry
+the name of an entry of the `state_dict`.
 
-| Architecture | Exporter | Error | Open | Lines | Names |
-|---|---|---|---|---|---|"""
+| Architecture | Exporter | Error | Open | Lines | Unrolled | Names |
+|---|---|---|---|---|---|---|"""
 
 
 def open_dimensions(export: exports.Export, result: compare.Comparison) -> str:
@@ -40,24 +41,29 @@ def named(entry: Architecture, export: exports.Export) -> str:
     return "all" if found == len(keys) else f"{found} of {len(keys)}"
 
 
+def unrolled_lines(export: exports.Export) -> int:
+    """The length of the file without functions for repeated modules."""
+    return len(oxide_xla.compile(export.path, layers="unrolled").source.splitlines())
+
+
 def rows(entry: Architecture) -> Iterable[str]:
     """One line for each exporter."""
     for exporter in exports.EXPORTERS:
         export = exports.exported(entry, exporter)
         start = f"| {entry.name} | {exporter} |"
         if export.path is None:
-            yield f"{start} PyTorch cannot export it | | | |"
+            yield f"{start} PyTorch cannot export it | | | | |"
             continue
         try:
             result = compare.compare(entry, exporter)
         except AssertionError as refused:
             message = exports.one_line(str(refused).splitlines()[0])
-            yield f"{start} refused: {message} | | | |"
+            yield f"{start} refused: {message} | | | | |"
             continue
         sizes = [result.error] if result.frozen else [result.error, result.second or 0]
         yield (
             f"{start} {max(sizes):.1e} | {open_dimensions(export, result)} "
-            f"| {result.lines} | {named(entry, export)} |"
+            f"| {result.lines} | {unrolled_lines(export)} | {named(entry, export)} |"
         )
 
 
