@@ -157,6 +157,14 @@ def test_the_library_exports_its_own_names_only():
     )
 
 
+def test_file_names_are_plain():
+    """A stray redirection makes files whose names are lines of a table."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("no checkout")
+    tracked = run("git", "ls-files", "-z").split("\0")
+    assert [name for name in tracked if not re.fullmatch(r"[\w./-]*", name)] == []
+
+
 def test_c_is_formatted():
     program = shutil.which("clang-format")
     if not program or "version 14." not in run(program, "--version"):
