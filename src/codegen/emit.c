@@ -188,6 +188,27 @@ static bool is_contracted_literal(const Node *n, const Value *v, int i) {
            v->type.rank > 0 && dtype_is_float(v->type.dtype);
 }
 
+static int largest_rank(const Node *n) {
+    int rank = -1;
+    for (int i = 0; i < (int)n->n_in; i++)
+        if (in_rank(n, i) > rank)
+            rank = in_rank(n, i);
+    return rank;
+}
+
+/* x[None, None]: what broadcasting would do in silence, so that the file works under
+ * jax_numpy_rank_promotion=raise.  JAX lets scalars pass. */
+static const Expr *lifted(Emit *e, const Expr *x, const Type *type, int rank) {
+    enum { LIFT_MAX = 8 };
+    int more = rank - type->rank;
+    if (type->kind != TYPE_TENSOR || type->rank < 1 || more < 1 || more > LIFT_MAX)
+        return x;
+    const Expr *items[LIFT_MAX];
+    for (int i = 0; i < more; i++)
+        items[i] = ex_none();
+    return ex_index(e->g->arena, x, items, (size_t)more);
+}
+
 const Expr *emit_in(Emit *e, int i) {
     Value *v = node_in(e->node, i);
     if (!v)
@@ -206,9 +227,16 @@ const Expr *emit_in(Emit *e, int i) {
         e->ops += c->ops;
     }
     const Expr *x = gen_value(e->g, v, splice);
-    return is_contracted_literal(e->node, v, i)
-               ? EX(e->g->arena, "jax.lax.optimization_barrier($0)", x)
+    if (is_contracted_literal(e->node, v, i))
+        return EX(e->g->arena, "jax.lax.optimization_barrier($0)", x);
+    return e->node->op->facts & OP_BROADCAST
+               ? lifted(e, x, &v->type, largest_rank(e->node))
                : x;
+}
+
+const Expr *emit_in_lifted(Emit *e, int i, int rank) {
+    const Value *v = node_in(e->node, i);
+    return v ? lifted(e, emit_in(e, i), &v->type, rank) : NULL;
 }
 
 const Expr *emit_in_named(Emit *e, int i) {

@@ -102,7 +102,7 @@ const Expr *gemm_expr(Emit *e) {
     const Expr *y = scaled(e, "alpha", ex_binary(arena, "@", a, b));
     bool add = node_in(emit_node(e), 2) && attr_float(emit_node(e), "beta") != 0;
     if (add)
-        y = ex_binary(arena, "+", y, scaled(e, "beta", emit_in(e, 2)));
+        y = ex_binary(arena, "+", y, scaled(e, "beta", emit_in_lifted(e, 2, 2)));
     return y;
 }
 

@@ -284,6 +284,9 @@ Node *emit_node(Emit *e);
 /* Input i as an array expression: a name, or a whole expression where it is used once.
  * NULL when absent. */
 const Expr *emit_in(Emit *e, int i);
+/* The same with axes of size 1 in front, `rank` axes in all, so that JAX need not promote
+ * its rank; a scalar stays as it is.  Inputs of OP_BROADCAST come so anyway. */
+const Expr *emit_in_lifted(Emit *e, int i, int rank);
 /* The same, but always a name or another atom: for arguments that are used twice. */
 const Expr *emit_in_named(Emit *e, int i);
 /* Input i as an operand of a broadcasting operator: a Python scalar where that keeps

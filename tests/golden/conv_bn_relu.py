@@ -36,13 +36,13 @@ def conv(x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
         rhs_dilation=per_axis(dilation, n),
         feature_group_count=groups,
     )
-    return y if b is None else y + b.reshape(-1, *[1] * n)
+    return y if b is None else y + b.reshape(1, -1, *[1] * n)
 
 
 def batch_norm(x, scale, bias, mean, var, eps=1e-05):
     """Normalizes channels of x (N, C, ...) by their running mean and variance (C,)."""
     factor = scale * jax.lax.rsqrt(var + eps)
-    shape = (-1, *[1] * (x.ndim - 2))
+    shape = (1, -1, *[1] * (x.ndim - 2))
     return (x - mean.reshape(shape)) * factor.reshape(shape) + bias.reshape(shape)
 
 

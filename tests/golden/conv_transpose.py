@@ -71,7 +71,7 @@ def conv_transpose(x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
         rhs_dilation=dilation,
         feature_group_count=groups,
     )
-    return y if b is None else y + b.reshape(-1, *[1] * n)
+    return y if b is None else y + b.reshape(1, -1, *[1] * n)
 
 
 @jax.jit

@@ -22,7 +22,7 @@ def forward(params, x):
     seq = x.shape[1]
     halves = x.reshape(batch, seq // 2, 2, -1)
     back = halves.transpose(0, 2, 1, 3).reshape(batch, 2 * (seq // 2), 4)
-    masked = jnp.where(jnp.arange(seq)[:, None] < seq // 2, back, 0.0)
+    masked = jnp.where((jnp.arange(seq)[:, None] < seq // 2)[None], back, 0.0)
     return masked + jnp.broadcast_to(params["bias"], (batch, 2 * (seq // 2), 4))
 
 

@@ -18,11 +18,11 @@ import numpy as np
 
 @jax.jit
 def forward(params, x):
-    up = x @ params["up.weight"].T + params["up.bias"]
+    up = x @ params["up.weight"].T + params["up.bias"][None]
     shifted = jax.lax.erf(up / params["sqrt2"]) + params["one"]
     y = (
         0.5 * (up * shifted * params["half"] @ params["down.weight"].T)
-        + params["down.bias"]
+        + params["down.bias"][None]
     )
     return y
 

@@ -31,18 +31,46 @@ class Outputs(NamedTuple):
 
 @jax.jit
 def forward(params, a_import_os, def_1):
-    params_1 = a_import_os + params["w.1"] + params["w_1"] + params["w-1"]
+    params_1 = (
+        a_import_os + params["w.1"][None] + params["w_1"][None] + params["w-1"][None]
+    )
     new_line_and_tab = (
-        params_1 + params["lambda"] + params["p'];import os#"] + params['q"]\\']
+        params_1
+        + params["lambda"][None]
+        + params["p'];import os#"][None]
+        + params['q"]\\'][None]
     )
-    gr_e = new_line_and_tab + params["../../etc/passwd"] + params["w.1"] + params["w_1"]
-    fi = gr_e + params["w-1"] + params["lambda"] + params["p'];import os#"]
+    gr_e = (
+        new_line_and_tab
+        + params["../../etc/passwd"][None]
+        + params["w.1"][None]
+        + params["w_1"][None]
+    )
+    fi = (
+        gr_e
+        + params["w-1"][None]
+        + params["lambda"][None]
+        + params["p'];import os#"][None]
+    )
     import_os_system_true = (
-        fi + params['q"]\\'] + params["../../etc/passwd"] + params["w.1"]
+        fi
+        + params['q"]\\'][None]
+        + params["../../etc/passwd"][None]
+        + params["w.1"][None]
     )
-    a = import_os_system_true + params["w_1"] + params["w-1"] + params["lambda"]
-    None_1 = a + params["p'];import os#"] + params['q"]\\'] + params["../../etc/passwd"]
-    forward_1 = (None_1 + params["w.1"]) * def_1
+    a = (
+        import_os_system_true
+        + params["w_1"][None]
+        + params["w-1"][None]
+        + params["lambda"][None]
+    )
+    None_1 = (
+        a
+        + params["p'];import os#"][None]
+        + params['q"]\\'][None]
+        + params["../../etc/passwd"][None]
+    )
+    forward_1 = (None_1 + params["w.1"][None]) * def_1
     return_1 = forward_1 + a_import_os
     return Outputs(return_1, forward_1)
 

@@ -22,8 +22,8 @@ def layer_norm(x, weight, bias=None, axis=-1, eps=1e-05):
     z = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     z = z - jnp.mean(z, axes, keepdims=True)
     z = z * jax.lax.rsqrt(jnp.mean(z * z, axes, keepdims=True) + eps)
-    y = z.astype(x.dtype) * weight
-    return y if bias is None else y + bias
+    y = z.astype(x.dtype) * jnp.broadcast_to(weight, x.shape)
+    return y if bias is None else y + jnp.broadcast_to(bias, x.shape)
 
 
 @jax.jit
@@ -31,8 +31,8 @@ def forward(params, x):
     normed = layer_norm(x, params["ln.weight"], params["ln.bias"])
     centred = normed - jnp.mean(normed, axis=-1, keepdims=True)
     safe = jnp.mean(centred ** params["two"], axis=-1, keepdims=True) + params["eps"]
-    weighted = centred / jnp.sqrt(safe) * params["ln2.weight"]
-    return weighted + params["ln2.bias"]
+    weighted = centred / jnp.sqrt(safe) * params["ln2.weight"][None, None]
+    return weighted + params["ln2.bias"][None, None]
 
 
 def load_params(path=None, dtype=None):

@@ -18,7 +18,7 @@ import numpy as np
 
 @jax.jit
 def forward(params, input):
-    return jax.nn.relu(input @ params["layer0.weight"] + params["layer0.bias"])
+    return jax.nn.relu(input @ params["layer0.weight"] + params["layer0.bias"][None])
 
 
 def load_params(path=None, dtype=None):

@@ -22,8 +22,8 @@ def layer_norm(x, weight, bias=None, axis=-1, eps=1e-05):
     z = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     z = z - jnp.mean(z, axes, keepdims=True)
     z = z * jax.lax.rsqrt(jnp.mean(z * z, axes, keepdims=True) + eps)
-    y = z.astype(x.dtype) * weight
-    return y if bias is None else y + bias
+    y = z.astype(x.dtype) * jnp.broadcast_to(weight, x.shape)
+    return y if bias is None else y + jnp.broadcast_to(bias, x.shape)
 
 
 def scope(params, prefix):
@@ -34,8 +34,10 @@ def scope(params, prefix):
 
 def layer(params, x, add):
     """Modules such as encoder.layer.0."""
-    act = jax.nn.gelu(x @ params["up.weight"] + params["up.bias"], approximate=False)
-    add_1 = act @ params["down.weight"] + add + x
+    act = jax.nn.gelu(
+        x @ params["up.weight"] + params["up.bias"][None], approximate=False
+    )
+    add_1 = act @ params["down.weight"] + add[None] + x
     return layer_norm(add_1, params["norm.weight"], params["norm.bias"])
 
 

@@ -18,8 +18,11 @@ import numpy as np
 
 @jax.jit
 def forward(params, input):
-    relu0 = jax.nn.relu(input @ params["layer0.weight"] + params["layer0.bias"])
-    return jax.nn.softmax(relu0 @ params["layer1.weight"] + params["layer1.bias"])
+    relu0 = jax.nn.relu(input @ params["layer0.weight"] + params["layer0.bias"][None])
+    output = jax.nn.softmax(
+        relu0 @ params["layer1.weight"] + params["layer1.bias"][None]
+    )
+    return output
 
 
 def load_params(path=None, dtype=None):

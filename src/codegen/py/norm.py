@@ -9,7 +9,7 @@ import jax.numpy as jnp
 def batch_norm(x, scale, bias, mean, var, eps=1e-05):
     """Normalizes channels of x (N, C, ...) by their running mean and variance (C,)."""
     factor = scale * jax.lax.rsqrt(var + eps)
-    shape = (-1, *[1] * (x.ndim - 2))
+    shape = (1, -1, *[1] * (x.ndim - 2))
     return (x - mean.reshape(shape)) * factor.reshape(shape) + bias.reshape(shape)
 
 
@@ -34,8 +34,8 @@ def layer_norm(x, weight, bias=None, axis=-1, eps=1e-05):
     z = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     z = z - jnp.mean(z, axes, keepdims=True)
     z = z * jax.lax.rsqrt(jnp.mean(z * z, axes, keepdims=True) + eps)
-    y = z.astype(x.dtype) * weight
-    return y if bias is None else y + bias
+    y = z.astype(x.dtype) * jnp.broadcast_to(weight, x.shape)
+    return y if bias is None else y + jnp.broadcast_to(bias, x.shape)
 
 
 def layer_norm_stats(x, axis=-1, eps=1e-05):
@@ -55,7 +55,9 @@ def inverse_rms(x, axis=-1, eps=1e-05):
 
 def rms_norm(x, weight, axis=-1, eps=1e-05):
     """Divides x by its root mean square over the axes from axis to the last."""
-    return (x * inverse_rms(x, axis, eps)).astype(x.dtype) * weight
+    scale = inverse_rms(x, axis, eps)
+    y = (x.astype(scale.dtype) * scale).astype(x.dtype)
+    return y * jnp.broadcast_to(weight, x.shape)
 
 
 def group_norm(x, groups, scale, bias, eps=1e-05):
@@ -64,7 +66,7 @@ def group_norm(x, groups, scale, bias, eps=1e-05):
     z = z.reshape(x.shape[0], groups, -1)
     z = z - jnp.mean(z, -1, keepdims=True)
     z = z * jax.lax.rsqrt(jnp.mean(z * z, -1, keepdims=True) + eps)
-    shape = (-1, *[1] * (x.ndim - 2))
+    shape = (1, -1, *[1] * (x.ndim - 2))
     y = z.astype(x.dtype).reshape(x.shape)
     return y * scale.reshape(shape) + bias.reshape(shape)
 

@@ -69,7 +69,9 @@ def rnn(
 
     def layer(d, x, w, r, b):
         f = activations[d]
-        inputs = x @ w.T if b is None else x @ w.T + sum(jnp.split(b, 2))
+        inputs = x @ w.T
+        if b is not None:
+            inputs = inputs + sum(jnp.split(b[None, None], 2, -1))
 
         def step(state, x):
             return (f(jnp.clip(x + state[0] @ r.T, low, clip)),)
@@ -100,21 +102,22 @@ def gru(
 
     def layer(d, x, w, r, b):
         f, g = activations[2 * d : 2 * d + 2]
-        wb, rb = (0, jnp.zeros(len(r), x.dtype)) if b is None else jnp.split(b, 2)
+        b = jnp.zeros((1, 2 * len(r)), x.dtype) if b is None else b[None]
+        wb, rb = jnp.split(b, 2, -1)
         n = 2 * r.shape[-1]
 
         def step(state, x):
             (h,) = state
-            gates = f(jnp.clip(x[:, :n] + h @ r[:n].T + rb[:n], low, clip))
+            gates = f(jnp.clip(x[:, :n] + h @ r[:n].T + rb[:, :n], low, clip))
             z, reset = jnp.split(gates, 2, axis=-1)
             if linear_before_reset:
-                new = reset * (h @ r[n:].T + rb[n:])
+                new = reset * (h @ r[n:].T + rb[:, n:])
             else:
-                new = (reset * h) @ r[n:].T + rb[n:]
+                new = (reset * h) @ r[n:].T + rb[:, n:]
             new = g(jnp.clip(x[:, n:] + new, low, clip))
             return ((1 - z) * new + z * h,)
 
-        return step, x @ w.T + wb
+        return step, x @ w.T + wb[None]
 
     return recurrent(layer, x, (w, r, b), (h,), direction, lengths, batch_first)
 
@@ -143,8 +146,10 @@ def lstm(
 
     def layer(d, x, w, r, b, p):
         f, g, k = activations[3 * d : 3 * d + 3]
-        inputs = x @ w.T if b is None else x @ w.T + sum(jnp.split(b, 2))
-        p_i, p_o, p_f = (0, 0, 0) if p is None else jnp.split(p, 3)
+        inputs = x @ w.T
+        if b is not None:
+            inputs = inputs + sum(jnp.split(b[None, None], 2, -1))
+        p_i, p_o, p_f = (0, 0, 0) if p is None else jnp.split(p[None], 3, -1)
 
         def gate(x):
             return f(jnp.clip(x, low, clip))

@@ -42,9 +42,9 @@ def stft(x, step, window=None, length=None, onesided=True):
     if length is None:
         length = x.shape[1] if window is None else window.shape[0]
     starts = jnp.arange(0, x.shape[1] - length + 1, step)
-    frames = x[:, starts[:, None] + jnp.arange(length)]
+    frames = x[:, starts[:, None] + jnp.arange(length)[None]]
     if window is not None:
-        frames = frames * window[:, None]
+        frames = frames * window[None, None, :, None]
     return dft(frames, onesided=onesided)
 
 
