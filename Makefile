@@ -37,7 +37,8 @@ test-python: build debug $(VENV)/test.stamp ## Python tests
 	@$(RUN) -m pytest -n 2
 
 test-models: build $(VENV)/test.stamp ## all of the model zoo against PyTorch
-	@$(RUN) -m pytest -n 2 -m "models or not models" tests/models/test_zoo.py
+	@$(RUN) -m pytest -n 2 -m "models or not models" \
+		tests/models/test_zoo.py tests/models/test_gradients.py tests/models/test_transforms.py
 
 .PHONY: debug
 debug asan fuzz: %: build/%/build.ninja
