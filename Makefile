@@ -7,7 +7,7 @@
         clean help
 
 PYTHON ?= python3
-FUZZ_SECONDS ?= 20
+FUZZ_SECONDS ?= 60
 VENV := .venv
 RUN := $(VENV)/bin/python
 STAMPS := build/stamps
@@ -30,7 +30,7 @@ test-unit: debug ## C unit tests
 test-asan: asan ## C unit tests under AddressSanitizer and UBSan
 	@ctest --preset asan --parallel 2
 
-test-fuzz: fuzz ## libFuzzer targets for FUZZ_SECONDS (20)
+test-fuzz: fuzz ## libFuzzer targets for FUZZ_SECONDS (60)
 	@tools/run_fuzz.sh $(FUZZ_SECONDS)
 
 test-python: build debug $(VENV)/test.stamp ## Python tests

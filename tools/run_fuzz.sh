@@ -5,7 +5,7 @@
 # so that a longer run goes through what a shorter one did; FUZZ_SEED=0 draws another.
 set -eu
 
-seconds=${1:-20}
+seconds=${1:-60}
 out=build/fuzz
 passed=0
 failed=0
