@@ -36,9 +36,9 @@ test-fuzz: fuzz ## libFuzzer targets for FUZZ_SECONDS (60)
 test-python: build debug $(VENV)/test.stamp ## Python tests
 	@$(RUN) -m pytest -n 2
 
-test-models: build $(VENV)/test.stamp ## all of the model zoo against PyTorch
-	@$(RUN) -m pytest -n 2 -m "models or not models" \
-		tests/models/test_zoo.py tests/models/test_gradients.py tests/models/test_transforms.py
+test-models: build $(VENV)/test.stamp ## the whole model zoo: outputs, gradients, transforms
+	@$(RUN) -m pytest -n 2 -m "models or not models" tests/models/test_zoo.py \
+		tests/models/test_gradients.py tests/models/test_transforms.py
 
 .PHONY: debug
 debug asan fuzz: %: build/%/build.ninja

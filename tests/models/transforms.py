@@ -69,18 +69,18 @@ def flat(result) -> tuple:
     return result if isinstance(result, tuple) else (result,)
 
 
-def weighted(result, seen=None) -> jax.Array:
+def weighted(result, seen=None, seed: int = 2) -> jax.Array:
     """The sum of all float outputs, each element with a weight of its own."""
     outputs = [y for y in flat(result) if is_float(y)]
-    return sum(jnp.sum(y * w) for y, w in zip(outputs, weights(outputs, seen)))
+    return sum(jnp.sum(y * w) for y, w in zip(outputs, weights(outputs, seen, seed)))
 
 
-def weights(outputs, seen=None) -> Iterator[np.ndarray]:
+def weights(outputs, seen=None, seed: int = 2) -> Iterator[np.ndarray]:
     """Fixed random weights for arrays or tensors of these shapes.
 
     `seen` (batch, positions) is zero where outputs do not count.
     """
-    rng = np.random.default_rng(2)
+    rng = np.random.default_rng(seed)
     for y in outputs:
         w = rng.standard_normal(tuple(y.shape)).astype(np.float32)
         yield w if seen is None else w * seen[..., None].astype(np.float32)
