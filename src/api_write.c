@@ -41,6 +41,7 @@ OxStatus ox_write_module(OxCompiler *c, const char *source_path,
 /* A file on its way, and what goes into it. */
 typedef struct Output {
     const char *path;
+    uint64_t size; /* when complete */
     OutFile file;
 } Output;
 
@@ -73,9 +74,27 @@ static void send_weights(OxCompiler *c, const WeightPlan *plan, OutFile *out) {
     }
 }
 
+static bool is_full(int error) {
+#ifdef EDQUOT
+    if (error == EDQUOT)
+        return true;
+#endif
+    return error == ENOSPC || error == EFBIG;
+}
+
+/* What to do where the disk, a quota or the file system sets the limit. */
+static Str room_hint(Arena *a, const Output *o) {
+    if (!is_full(o->file.error))
+        return STR("");
+    return arena_printf(a,
+                        "the file takes %.1f MB: make room, or choose another folder "
+                        "with --output; --weights none writes the module alone",
+                        (double)o->size / 1e6);
+}
+
 static OxStatus cannot_write(OxCompiler *c, const Output *o) {
-    diag_add(&c->diags, OX0002, STR(""), STR(""), "\"%s\" cannot be written: %s",
-             o->path, strerror(o->file.error));
+    diag_add(&c->diags, OX0002, STR(""), room_hint(&c->arena, o),
+             "\"%s\" cannot be written: %s", o->path, strerror(o->file.error));
     return o->file.error == ENOMEM ? OX_ERR_MEMORY : OX_ERR_IO;
 }
 
@@ -118,12 +137,14 @@ static OxStatus write_files(OxCompiler *c, const char *source, const char *weigh
     if (weights) {
         Output *o = &outputs[n++];
         o->path = weights;
+        o->size = plan.total;
         out_open(&o->file, weights);
         send_weights(c, &plan, &o->file);
     }
     if (source) {
         Output *o = &outputs[n++];
         o->path = source;
+        o->size = c->module.source.n;
         out_open(&o->file, source);
         out_write(&o->file, c->module.source.p, c->module.source.n);
     }

@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -64,6 +65,14 @@ static int run_external(const char *name, char **argv) {
     return usage_error("", "oxide_xla-%s cannot be run: %s", name, strerror(error));
 }
 
+/* Past a limit on file sizes a write shall fail, as on a full disk, and not end the
+ * program: someone has to remove the unfinished file. */
+static void report_file_limits(void) {
+#ifdef SIGXFSZ
+    signal(SIGXFSZ, SIG_IGN);
+#endif
+}
+
 int main(int argc, char **argv) {
     const char *name = argc > 1 ? argv[1] : NULL;
     if (!name) {
@@ -77,7 +86,9 @@ int main(int argc, char **argv) {
     if (strcmp(name, "--version") == 0)
         name = "version";
     for (size_t i = 0; i < OX_COUNT(commands); i++)
-        if (strcmp(commands[i]->name, name) == 0)
+        if (strcmp(commands[i]->name, name) == 0) {
+            report_file_limits();
             return run_command(commands[i], argc - 2, argv + 2);
+        }
     return run_external(name, argv + 1);
 }
