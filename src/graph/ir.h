@@ -79,11 +79,13 @@ typedef struct Value {
     uint32_t id;          /* dense: 0 .. model->value_count - 1 */
     bool generated_name;  /* constant of the exporter rather than a named parameter */
     bool is_origin;       /* some anonymous symbol reads its shape */
-    struct Value *alias;  /* a pass has replaced this value by that one; symbols may
+    bool is_assumed;     /* the file declares a part of its shape that no rule computes:
+                             good for names, not to prove that two shapes are equal */
+    struct Value *alias; /* a pass has replaced this value by that one; symbols may
                              still name this one: see value_final */
-    const Type *declared; /* what value_info or the output says; NULL: nothing */
-    Str remark;           /* about an output of the model for its docstring */
-    int64_t bound;        /* the user's, of a size that data decide; 0: none */
+    const Type *declared;  /* what value_info or the output says; NULL: nothing */
+    Str remark;            /* about an output of the model for its docstring */
+    int64_t bound;         /* the user's, of a size that data decide; 0: none */
     const ParamNote *note; /* of a parameter; NULL: nothing */
     Str key; /* of a parameter that has a place but no name in the model, such as a
                 weight that the exporter transposed: its key in params; else empty */

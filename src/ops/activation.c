@@ -218,7 +218,9 @@ static const OpDef ops[] = {
     {.name = "Shrink", .since = 9, .in = "input", .out = "output",
      .attrs = {FLOAT("bias", 0.0), FLOAT("lambd", 0.5)}, .facts = OP_ELEMENTWISE,
      .infer = infer_same, .emit = emit_shrink},
-    {.name = "PRelu", .since = 1, .in = "X slope", .out = "Y",
+    {.name = "PRelu", .since = 1, .until = 6, .in = "X slope", .out = "Y",
+     .infer = infer_same_types, .emit = emit_prelu},
+    {.name = "PRelu", .since = 7, .in = "X slope", .out = "Y", .facts = OP_BROADCAST,
      .infer = infer_same_types, .emit = emit_prelu},
 
     {.name = "BiasSoftmax", MICROSOFT, .in = "data bias", .out = "output",

@@ -190,8 +190,8 @@ static Value *same_slice(const Node *n) {
             forwards &= steps.v[i] == 1;
     }
     const Type *x = &n->in[0]->type, *y = &n->out[0]->type;
-    bool whole =
-        forwards && x->kind == TYPE_TENSOR && x->rank >= 0 && x->rank == y->rank;
+    bool whole = forwards && !n->out[0]->is_assumed && x->kind == TYPE_TENSOR &&
+                 x->rank >= 0 && x->rank == y->rank;
     for (int i = 0; whole && i < x->rank; i++)
         whole = dim_eq(x->dims[i], y->dims[i]);
     return whole ? n->in[0] : NULL;

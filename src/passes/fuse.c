@@ -512,7 +512,8 @@ static void fuse_graph(void *user, Graph *g) {
     f->nodes = (NodeList){0};
     for (size_t i = 0; i < g->n_nodes; i++) {
         Node *n = g->nodes[i];
-        bool candidate = n->op_type.n && node_out(n, 0) && n->op;
+        const Value *y = node_out(n, 0);
+        bool candidate = n->op_type.n && n->op && y && !y->is_assumed;
         for (size_t r = 0; candidate && r < f->n_rows; r++)
             if (try_row(f, &f->rows[r], n))
                 break;

@@ -10,9 +10,11 @@ static bool is_number(const Known *k, int number) {
                      : dim_is(k->ints[0], number);
 }
 
-static bool same_type(const Type *a, const Type *b) {
-    if (a->kind != TYPE_TENSOR || b->kind != TYPE_TENSOR || a->dtype != b->dtype ||
-        a->dtype == DT_UNDEFINED || a->rank != b->rank || a->rank < 0)
+static bool same_type(const Value *x, const Value *y) {
+    const Type *a = &x->type, *b = &y->type;
+    if (y->is_assumed || a->kind != TYPE_TENSOR || b->kind != TYPE_TENSOR ||
+        a->dtype != b->dtype || a->dtype == DT_UNDEFINED || a->rank != b->rank ||
+        a->rank < 0)
         return false;
     for (int i = 0; i < a->rank; i++)
         if (!dim_eq(a->dims[i], b->dims[i]))
@@ -27,8 +29,7 @@ static Value *unit_partner(const Node *n) {
         return NULL;
     int last = n->op->facts & OP_COMMUTATIVE ? 0 : 1;
     for (int other = 1; other >= last; other--)
-        if (is_number(n->in[other]->splat, one) &&
-            same_type(&n->in[!other]->type, &n->out[0]->type))
+        if (is_number(n->in[other]->splat, one) && same_type(n->in[!other], n->out[0]))
             return n->in[!other];
     return NULL;
 }
@@ -43,7 +44,7 @@ static Value *bypassed(const Node *n) {
     Value *same = n->op->same ? n->op->same(n) : NULL;
     if (same)
         return same;
-    if (n->op->facts & OP_KEEPS && same_type(&n->in[0]->type, &n->out[0]->type))
+    if (n->op->facts & OP_KEEPS && same_type(n->in[0], n->out[0]))
         return n->in[0];
     return n->op->facts & OP_IDENTITY ? n->in[0] : unit_partner(n);
 }

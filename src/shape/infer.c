@@ -18,11 +18,13 @@ static bool can_read(const Value *v, Dim declared) {
 }
 
 /* The declared integer or named dimension replaces a symbol that stands for "unknown". */
-static void refine_dim(Dim *d, Dim declared, const Value *v, int axis) {
+static void refine_dim(Dim *d, Dim declared, Value *v, int axis) {
     const Symbol *s = dim_as_symbol(*d);
     bool unknown = s && !s->name.n && s->value == v && s->axis == axis;
-    if (unknown && (dim_is_int(declared) || can_read(v, declared)))
-        *d = declared;
+    if (!unknown || !(dim_is_int(declared) || can_read(v, declared)))
+        return;
+    *d = declared;
+    v->is_assumed = true;
 }
 
 static void warn_declared(Model *m, const Node *n, const Value *v) {
@@ -64,6 +66,7 @@ static void use_declared(Model *m, const Node *n, Value *v) {
         v->type.dtype = d->dtype;
     if (v->type.kind != d->kind || (v->type.rank < 0 && d->rank >= 0)) {
         v->type = type_moved(m, d, v);
+        v->is_assumed = true;
         return;
     }
     if (v->type.rank <= 0 || d->rank != v->type.rank)
@@ -98,6 +101,7 @@ void infer_node(Model *m, Node *n) {
             continue;
         n->out[i]->type = (Type){.rank = -1};
         n->out[i]->known = n->out[i]->splat = n->out[i]->partly = NULL;
+        n->out[i]->is_assumed = false;
     }
     n->bound = 0;
     n->data_sized = false;

@@ -5,6 +5,8 @@ import pytest
 from harness import check_model, check_node, compile_fails
 from onnx import TensorProto, helper, numpy_helper
 
+import oxide_xla
+
 
 def rand(*shape, seed=0, dtype=np.float32):
     return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
@@ -72,6 +74,21 @@ def test_slice_backwards_from_before_the_front():
 def test_slice_at_run_time(steps):
     inputs = [X, ints(0), ints(3), ints(-1), steps]
     check_node("Slice", inputs, opset=13, infer=False)
+
+
+def test_a_declared_shape_does_not_prove_that_a_slice_is_whole():
+    """Exporters give the axes of outputs the names that the user gave them."""
+    names = ["x", "starts", "ends"]
+    types = [(TensorProto.FLOAT, ["n"]), *[(TensorProto.INT64, [1])] * 2]
+    inputs = [helper.make_tensor_value_info(n, *t) for n, t in zip(names, types)]
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n"])
+    node = helper.make_node("Slice", names, ["y"])
+    graph = helper.make_graph([node], "g", inputs, [output])
+    opsets = [helper.make_opsetid("", 17)]
+    compiled = oxide_xla.compile(helper.make_model(graph, opset_imports=opsets))
+    x = rand(5)
+    y = compiled.forward(compiled.params, x, ints(1), ints(3))
+    np.testing.assert_array_equal(y, x[1:3])
 
 
 def test_slices_of_slices_are_one_subscript():
