@@ -97,8 +97,9 @@ def one_hot(indices, depth, axis=-1, dtype=float):
 
 def trilu(x, k, upper=True):
     """jnp.triu or jnp.tril with a diagonal that is an array."""
-    rows, columns = jnp.indices(x.shape[-2:], sparse=True)
-    keep = columns - rows >= k if upper else columns - rows <= k
+    rows, columns = (jnp.arange(n) for n in x.shape[-2:])
+    offset = columns[None] - rows[:, None]
+    keep = jnp.broadcast_to(offset >= k if upper else offset <= k, x.shape)
     return jnp.where(keep, x, jnp.zeros_like(x))
 
 
