@@ -447,6 +447,7 @@ static void generate(Gen *g, BlockKind *kind) {
         return;
     f->kind = kind;
     Gen around = *g; /* the state of the function around, which is none */
+    size_t reasons = g->run_time.count;
     g->used_names = (Map){.arena = g->arena};
     g->scope = &f->scope;
     g->function = f;
@@ -454,6 +455,7 @@ static void generate(Gen *g, BlockKind *kind) {
     g->used_names = around.used_names;
     g->scope = around.scope;
     g->function = NULL;
+    f->run_time = f->run_time || g->run_time.count > reasons;
     f->twin = g->arena->failed ? NULL : find_twin(f);
     if (f->twin || g->arena->failed)
         return;

@@ -55,5 +55,7 @@ const Expr *gen_call(Gen *g, const Block *b, const Expr *scope,
         items[n++] = gen_symbol(g, own->sizes.items[i]);
     if (g->function && f->uses_params)
         g->function->uses_params = true;
+    if (g->function && own->run_time)
+        g->function->run_time = true;
     return ex_call(g->arena, ex_name(g->arena, f->scope.name), items, n);
 }

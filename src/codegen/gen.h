@@ -74,6 +74,7 @@ typedef struct Function {
     } names;
     Stmts prelude;         /* batch = x.shape[0] */
     bool uses_params;      /* takes params as its first argument */
+    bool run_time;         /* needs numbers that are only there when forward runs */
     Str text;              /* parameters and body, as printed */
     size_t lines;          /* of the body */
     size_t calls;          /* in the file, were each loop written out */

@@ -1,15 +1,9 @@
 /* A row of equal blocks as jax.lax.scan over stacked parameters: XLA sees one layer. */
 #include "codegen/rows.h"
 
-/* ---- when ---------------------------------------------------------------------------- */
+#include "ops/nested.h"
 
-static bool same_shape(const Type *a, const Type *b) {
-    bool same = a->kind == TYPE_TENSOR && b->kind == TYPE_TENSOR &&
-                a->dtype == b->dtype && a->rank == b->rank && a->rank >= 0;
-    for (int i = 0; same && i < a->rank; i++)
-        same = dim_eq(a->dims[i], b->dims[i]);
-    return same;
-}
+/* ---- when ---------------------------------------------------------------------------- */
 
 /* All outputs are carried, and their types stay what they are. */
 static bool carries_all(const Row *row) {
@@ -20,8 +14,8 @@ static bool carries_all(const Row *row) {
         if (row->carried[i] < 0)
             continue;
         carried++;
-        if (!same_shape(&value_final(b->in[f->args[i]])->type,
-                        &b->out[row->carried[i]]->type))
+        if (!type_same(&value_final(b->in[f->args[i]])->type,
+                       &b->out[row->carried[i]]->type))
             return false;
     }
     return carried == b->n_out;
@@ -44,9 +38,32 @@ static bool owns_params(const Gen *g, const Block *b) {
     return true;
 }
 
+static Str pattern_of(Arena *a, Str head, Str tail) {
+    return arena_printf(a, "%.*s*%.*s", (int)head.n, head.p, (int)tail.n, tail.p);
+}
+
+/* The entries of b are entries of a. */
+static bool is_below(Str a, Str b) {
+    return str_starts(b, a) && (b.n == a.n || b.p[a.n] == '.');
+}
+
+/* Parameters are stacked under the pattern already: those of the blocks before a
+ * different one in a list of modules. */
+static bool is_taken(const Gen *g, const Row *row) {
+    Str own = pattern_of(g->arena, row->head, row->tail);
+    for (size_t i = 0; i < g->stacks.count; i++) {
+        const Stack *s = &g->stacks.items[i];
+        Str other = pattern_of(g->arena, s->head, s->tail);
+        if (is_below(own, other) || is_below(other, own))
+            return true;
+    }
+    return false;
+}
+
 bool row_can_scan(const Gen *g, const Row *row) {
+    const Function *f = row->first->kind->code;
     if (g->options->layers != OX_LAYERS_SCAN || g->function || !row->numbered ||
-        !row->first->kind->code->uses_params || !carries_all(row))
+        !f->uses_params || f->run_time || !carries_all(row) || is_taken(g, row))
         return false;
     for (const Block *b = row->first; b; b = row_next(g, row, b))
         if (b->kind != row->first->kind || !owns_params(g, b))
@@ -56,18 +73,14 @@ bool row_can_scan(const Gen *g, const Row *row) {
 
 /* ---- how ----------------------------------------------------------------------------- */
 
-static Str pattern(Gen *g, const Row *row) {
-    return arena_printf(g->arena, "%.*s*%.*s", (int)row->head.n, row->head.p,
-                        (int)row->tail.n, row->tail.p);
-}
-
 static const Expr *stacked_params(Gen *g, const Row *row) {
     Stack stack = {row->head, row->tail, row->start, row->start + (int64_t)row->count};
     const Expr *params = ex_name(g->arena, STR("params"));
     (void)ARENA_PUSH(g->arena, &g->stacks, stack);
     if (g->options->params == OX_PARAMS_NESTED)
-        return gen_subscript(g, params, pattern(g, row));
-    return EX(g->arena, "scope($0, $1)", params, ex_str(g->arena, pattern(g, row)));
+        return gen_subscript(g, params, pattern_of(g->arena, row->head, row->tail));
+    return EX(g->arena, "scope($0, $1)", params,
+              ex_str(g->arena, pattern_of(g->arena, row->head, row->tail)));
 }
 
 static const Expr *carry(Gen *g, const Row *row, const Str *targets) {
@@ -133,8 +146,7 @@ void gen_print_stacked(Gen *g, Text *t) {
     Str target = STR("params");
     for (size_t i = 0; i < g->stacks.count; i++) {
         const Stack *s = &g->stacks.items[i];
-        Str key = arena_printf(g->arena, "%.*s*%.*s", (int)s->head.n, s->head.p,
-                               (int)s->tail.n, s->tail.p);
+        Str key = pattern_of(g->arena, s->head, s->tail);
         const Expr *range =
             EX(g->arena, "range($($0, )$1)",
                s->first ? ex_int(g->arena, s->first) : NULL, ex_int(g->arena, s->end));

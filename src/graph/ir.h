@@ -207,6 +207,8 @@ Dim value_symbol(Model *m, Value *v, int axis);
 Str node_where(Model *m, const Node *n);
 void type_print(Text *t, const Type *type);
 bool type_is_static(const Type *t); /* ranked, all dimensions integers */
+/* Tensors of one shape, as far as is known: ranked, the dimensions equal. */
+bool type_same_shape(const Type *a, const Type *b);
 /* Number of elements as a Dim; 1 for rank 0.  Ranked types only. */
 Dim type_count(Dims *ds, const Type *t);
 

@@ -123,6 +123,15 @@ bool type_is_static(const Type *t) {
     return t->rank >= 0;
 }
 
+bool type_same_shape(const Type *a, const Type *b) {
+    if (a->kind != TYPE_TENSOR || b->kind != TYPE_TENSOR || a->rank != b->rank)
+        return false;
+    for (int i = 0; i < a->rank; i++)
+        if (!dim_eq(a->dims[i], b->dims[i]))
+            return false;
+    return a->rank >= 0;
+}
+
 Dim type_count(Dims *ds, const Type *t) {
     Dim count = dim_int(1);
     for (int i = 0; i < t->rank; i++)

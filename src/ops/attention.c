@@ -434,7 +434,7 @@ static const OpDef ops[] = {
                INT("rotary_embedding_dim", 0)},
      .infer = infer_rotary, .emit = emit_rotary},
     {.name = "DotProductAttention", .domain = OP_INTERNAL, .since = 1,
-     .in = "query key value bias? mask?", .out = "attention",
+     .in = "query key value bias? mask?", .out = "attended",
      .attrs = {FLOAT_REQ("scale")},
      .infer = infer_same, .emit = emit_dot_product_attention},
     {.name = "RotateHalf", .domain = OP_INTERNAL, .since = 1, .in = "x cos sin",

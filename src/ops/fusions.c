@@ -8,18 +8,9 @@
 
 /* ---- conditions -------------------------------------------------------------------- */
 
-static bool same_shape(const Type *a, const Type *b) {
-    if (a->rank < 0 || a->rank != b->rank)
-        return false;
-    for (int i = 0; i < a->rank; i++)
-        if (!dim_eq(a->dims[i], b->dims[i]))
-            return false;
-    return true;
-}
-
 static bool is_like_x(const FusionMatch *t) {
     const Type *x = &fusion_value(t, "x")->type, *y = &t->root->out[0]->type;
-    return x->dtype == y->dtype && same_shape(x, y);
+    return x->dtype == y->dtype && type_same_shape(x, y);
 }
 
 /* Attributes are float32: epsilon would be rounded. */
@@ -107,8 +98,8 @@ static bool is_attention(const FusionMatch *t) {
                 *kt = fusion_value(t, "kt"), *v = fusion_value(t, "v"),
                 *flat = fusion_value(t, "flat");
     const Type *y = &t->root->out[0]->type;
-    if (q->type.dtype != DT_FLOAT || q->type.rank != 4 || !same_shape(&q->type, y) ||
-        kt->type.rank != 4 || v->type.rank != 4)
+    if (q->type.dtype != DT_FLOAT || q->type.rank != 4 ||
+        !type_same_shape(&q->type, y) || kt->type.rank != 4 || v->type.rank != 4)
         return false;
     /* kt: (b, h, d, s) of (b, g, s, d) or of (b, s, g, d) */
     const Type *keys = &fusion_value(t, k ? "k" : "rows")->type;

@@ -118,13 +118,7 @@ bool sizes_are_valid(Model *m, const Node *n, const Shape *s) {
 
 bool is_unchanged(const Node *n, int out) {
     const Value *x = node_in(n, 0), *y = node_out(n, out);
-    if (!x || !y || x->type.kind != TYPE_TENSOR || x->type.rank < 0 ||
-        x->type.rank != y->type.rank)
-        return false;
-    for (int i = 0; i < x->type.rank; i++)
-        if (!dim_eq(x->type.dims[i], y->type.dims[i]))
-            return false;
-    return true;
+    return x && y && type_same_shape(&x->type, &y->type);
 }
 
 typedef struct OwnSearch {

@@ -130,10 +130,7 @@ bool type_same(const Type *a, const Type *b) {
         bool both = a->elem && b->elem;
         return both && type_same(a->elem, b->elem);
     }
-    for (int i = 0; i < a->rank; i++)
-        if (!dim_eq(a->dims[i], b->dims[i]))
-            return false;
-    return a->rank >= 0;
+    return type_same_shape(a, b);
 }
 
 Type type_elem(const Type *t) {

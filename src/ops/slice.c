@@ -189,11 +189,8 @@ static Value *same_slice(const Node *n) {
         for (size_t i = 0; i < steps.n; i++)
             forwards &= steps.v[i] == 1;
     }
-    const Type *x = &n->in[0]->type, *y = &n->out[0]->type;
-    bool whole = forwards && !n->out[0]->is_assumed && x->kind == TYPE_TENSOR &&
-                 x->rank >= 0 && x->rank == y->rank;
-    for (int i = 0; whole && i < x->rank; i++)
-        whole = dim_eq(x->dims[i], y->dims[i]);
+    const Value *x = n->in[0], *y = n->out[0];
+    bool whole = forwards && !y->is_assumed && type_same_shape(&x->type, &y->type);
     return whole ? n->in[0] : NULL;
 }
 

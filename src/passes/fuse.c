@@ -325,14 +325,8 @@ static bool is_closed(FusionMatch *t) {
 }
 
 static bool has_type_of_x(const FusionMatch *t) {
-    const Value *x = fusion_value(t, "x");
-    const Type *a = x ? &x->type : NULL, *b = &t->root->out[0]->type;
-    if (!a || a->rank < 0 || a->rank != b->rank || a->dtype != b->dtype)
-        return false;
-    for (int i = 0; i < a->rank; i++)
-        if (!dim_eq(a->dims[i], b->dims[i]))
-            return false;
-    return true;
+    const Value *x = fusion_value(t, "x"), *y = t->root->out[0];
+    return x && x->type.dtype == y->type.dtype && type_same_shape(&x->type, &y->type);
 }
 
 /* ---- replacement ------------------------------------------------------------------- */

@@ -11,15 +11,8 @@ static bool is_number(const Known *k, int number) {
 }
 
 static bool same_type(const Value *x, const Value *y) {
-    const Type *a = &x->type, *b = &y->type;
-    if (y->is_assumed || a->kind != TYPE_TENSOR || b->kind != TYPE_TENSOR ||
-        a->dtype != b->dtype || a->dtype == DT_UNDEFINED || a->rank != b->rank ||
-        a->rank < 0)
-        return false;
-    for (int i = 0; i < a->rank; i++)
-        if (!dim_eq(a->dims[i], b->dims[i]))
-            return false;
-    return true;
+    return !y->is_assumed && x->type.dtype == y->type.dtype &&
+           x->type.dtype != DT_UNDEFINED && type_same_shape(&x->type, &y->type);
 }
 
 /* The input that a binary node returns, because the other is its unit; NULL otherwise. */

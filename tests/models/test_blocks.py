@@ -4,6 +4,7 @@ The models have few and narrow layers with random weights, so that an export tak
 seconds; nothing here depends on their size.
 """
 
+import functools
 import subprocess
 import sys
 import warnings
@@ -13,7 +14,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import TensorProto, helper, numpy_helper
 
+import oxide_xla
 from models import pillars, zoo
 from models.zoo import torchvision_cpu
 
@@ -155,6 +158,79 @@ def test_vision_models_equal_pytorch(name, layers, tmp_path):
     check_output(generated, model)
 
 
+class Step(torch.nn.Module):
+    """One of a list of equal shapes and different activations."""
+
+    def __init__(self, activation):
+        super().__init__()
+        self.linear, self.activation = torch.nn.Linear(8, 8), activation
+
+    def forward(self, x):
+        return x + self.activation(self.linear(x))
+
+
+class TwoKinds(torch.nn.Module):
+    """Rows of two kinds whose parameters have the same shapes under one list."""
+
+    def __init__(self):
+        super().__init__()
+        kinds = [torch.tanh] * 3 + [torch.sin] * 3
+        self.features = torch.nn.ModuleList(map(Step, kinds))
+
+    def forward(self, x):
+        for step in self.features:
+            x = step(x)
+        return x
+
+
+@each_style
+@pytest.mark.parametrize("params", ["flat", "nested"])
+def test_two_rows_in_one_list_keep_their_own_parameters(params, layers):
+    torch.manual_seed(0)
+    module, x = TwoKinds(), torch.randn(2, 8)
+    model = oxide_xla.from_torch(module, (x,), layers=layers, params=params)
+    assert ("lax.scan(" in model.source) == (layers == "scan")
+    with torch.no_grad():
+        expected = module(x).numpy()
+    actual = model.forward(model.params, x.numpy())
+    np.testing.assert_allclose(actual, expected, atol=1e-6)
+
+
+@each_style
+def test_layers_that_need_numbers_at_run_time_are_not_traced(layers):
+    """A scan would trace them: forward is not jitted, and so the loop stays one."""
+    rng = np.random.default_rng(0)
+    arrays = {f"layer.{i}.w": rng.standard_normal((4, 4)) for i in range(3)}
+    arrays = {key: w.astype(np.float32) for key, w in arrays.items()}
+    nodes, last = [], "x"
+    for i in range(3):
+        for op, inputs, output in (
+            ("MatMul", [last, f"layer.{i}.w"], f"a{i}"),
+            ("Mul", [f"a{i}", "none"], f"b{i}"),
+            ("Cast", [f"b{i}"], f"c{i}"),
+            ("Slice", [f"c{i}", "start", "end"], f"d{i}"),  # [[0, 0]]
+            ("Reshape", [f"d{i}", "pair"], f"e{i}"),
+            ("Reshape", [f"a{i}", f"e{i}"], f"f{i}"),  # 0 keeps a size
+            ("Reshape", [f"f{i}", "square"], f"g{i}"),
+            ("Tanh", [f"g{i}"], f"h{i}"),
+        ):
+            extra = {"to": TensorProto.INT64} if op == "Cast" else {}
+            name = f"/layer.{i}/{op}_{output}"
+            nodes.append(helper.make_node(op, inputs, [output], name=name, **extra))
+        last = f"h{i}"
+    x, y = (helper.make_tensor_value_info(n, 1, [2, 4]) for n in ("x", last))
+    constants = {"square": [2, 4], "pair": [2], "start": [0, 0], "end": [1, 2]}
+    tensors = {k: np.array(v, np.int64) for k, v in constants.items()}
+    tensors |= {**arrays, "none": np.zeros((), np.float32)}
+    initializers = [numpy_helper.from_array(w, k) for k, w in tensors.items()]
+    graph = helper.make_graph(nodes, "layers", [x], [y], initializers)
+    model = oxide_xla.compile(helper.make_model(graph), layers=layers)
+    x = rng.standard_normal((2, 4)).astype(np.float32)
+    actual = model.forward(model.params, x)
+    expected = functools.reduce(lambda y, w: np.tanh(y @ w), arrays.values(), x)
+    np.testing.assert_allclose(actual, expected, atol=1e-6)
+
+
 @each_exporter
 def test_bert_fits_in_100_lines(exporter, export, tmp_path):
     path = export(small("bert", bert, TWELVE), exporter)
@@ -249,8 +325,6 @@ def test_layers_are_found_without_scopes(model, layers, export, tmp_path):
 @each_style
 def test_values_in_the_middle_can_be_outputs(layers, export, tmp_path):
     """Hidden states of all layers, as outputs of the graph."""
-    import oxide_xla
-
     path = export(BERT, "bridge")
     nodes = oxide_xla.compile(path).inspect()["nodes"]
     norms = [n["outputs"][0] for n in nodes if n["op"] == "LayerNormalization"]
@@ -265,8 +339,6 @@ def test_values_in_the_middle_can_be_outputs(layers, export, tmp_path):
 
 @pytest.mark.parametrize("layers", ["functions", "scan"])
 def test_gradients_are_those_of_straight_code(layers, export):
-    import oxide_xla
-
     path = export(BERT, "bridge")
     inputs = [x.numpy() for x in BERT.inputs()]
 
