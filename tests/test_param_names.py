@@ -1,5 +1,8 @@
 """Names of parameters that exporters renamed: recovered from the scopes of nodes."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
@@ -122,3 +125,50 @@ def test_what_cannot_be_converted_is_an_error(tmp_path):
         to_state_dict({"a": W}, {"a": "computed by the exporter"})
     with pytest.raises(ValueError, match="no longer"):
         to_state_dict({"v": W.T + 1, "a": W}, {"v": "transposed a"})
+
+
+def chain(paths):
+    """Square matrices one after another, each of a linear layer at one of the paths."""
+    w = np.eye(2, dtype=np.float32)
+    nodes, tensors = [], []
+    for i, path in enumerate(paths):
+        weight, name = f"onnx::MatMul_{i}", f"/{path.replace('.', '/')}/MatMul"
+        inputs = [f"x{i}" if i else "x", weight]
+        nodes.append(helper.make_node("MatMul", inputs, [f"x{i + 1}"], name=name))
+        tensors.append(numpy_helper.from_array(w * (i + 1), weight))
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 2])
+    y = helper.make_tensor_value_info(f"x{len(paths)}", TensorProto.FLOAT, None)
+    graph = helper.make_graph(nodes, "g", [x], [y], tensors)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
+
+
+LONG = "a_module_with_a_name_that_takes_much_of_a_line"
+
+
+@pytest.mark.parametrize(
+    ("paths", "rows"),
+    [
+        ([f"layers.{i}.{x}" for i in range(9) for x in "qkv"], 5),
+        ([f"layers.{i}.{x}" for i in range(2, 7) for x in (LONG, LONG + "_2")], 8),
+        ([f"{i}.fc" for i in range(20)], 1),
+        ([f"layers.{i}" for i in range(3)], 1),
+        ([f"layers.{i}.fc" for i in (0, 1, 2, 4, 5)], 7),  # one is missing
+        ([f"layers.{i}.fc" for i in (2, 1, 0)], 5),  # called in another order
+        ([f"a.{i}.fc" for i in range(4)] + [f"b.{i}.fc" for i in range(6)] + ["c"], 3),
+        ([f"s.{i}.b.{k}.fc" for i in range(2) for k in range(5 * i + 1)], 2),
+        ([f"{LONG}_and_more_of_it.{i}.{LONG}" for i in range(4)], 6),
+        (["encoder", "decoder"], 1),
+    ],
+)
+def test_layers_share_a_row_of_the_table(paths, rows, tmp_path):
+    model = oxide_xla.compile(chain(paths))
+    expected = {f"{path}.weight": "transposed" for path in paths}
+    assert expected == model.module.CHANGED
+    _, _, table = model.source.partition("\n# How parameters differ")
+    table = table.partition("\n\n\n")[0].splitlines()[1:]
+    assert len(table) == rows, "\n".join(table)
+    (tmp_path / "model_jax.py").write_text(model.source)
+    for check in ("check", "format --diff"):
+        command = [sys.executable, "-m", "ruff", *check.split(), "--isolated"]
+        done = subprocess.run([*command, tmp_path], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr

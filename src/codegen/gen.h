@@ -159,6 +159,10 @@ void gen_find_roles(Gen *g);
 Str gen_name_hint(Gen *g, const Value *v);
 /* An identifier from arbitrary text; fallback when nothing of it can be kept. */
 Str gen_identifier(Arena *a, Str text, const char *fallback);
+/* The number at s[i] and where it ends; -1 when there is none, or another text means it. */
+int64_t gen_number_at(Str s, size_t i, size_t *end);
+/* Text that stands for itself in an f-string. */
+bool gen_is_plain(Str s);
 
 /* ---- width.c ------------------------------------------------------------------------- */
 
@@ -215,6 +219,12 @@ const Block *gen_loop(Gen *g, const Block *b);
 
 /* The function that stacks what scans read. */
 void gen_print_stacked(Gen *g, Text *t);
+
+/* ---- changes.c ----------------------------------------------------------------------- */
+
+/* CHANGED = {"fc.weight": "transposed", ...}: what load_params must know of files that
+ * PyTorch wrote.  false when there is nothing. */
+bool gen_print_changes(Gen *g, Text *t);
 
 /* ---- calls.c ------------------------------------------------------------------------- */
 

@@ -4,30 +4,7 @@
 
 #include <ctype.h>
 
-enum { DIGITS_MAX = 9 };
-
 /* ---- paths -------------------------------------------------------------------------- */
-
-static bool is_digit(Str s, size_t i) {
-    return i < s.n && isdigit((unsigned char)s.p[i]);
-}
-
-/* The number at s[i]; -1 when there is none. */
-static int64_t number_at(Str s, size_t i, size_t *end) {
-    int64_t x = 0;
-    for (*end = i; is_digit(s, *end) && *end < i + DIGITS_MAX; ++*end)
-        x = x * 10 + s.p[*end] - '0';
-    bool odd = *end == i || is_digit(s, *end) || (s.p[i] == '0' && *end > i + 1);
-    return odd ? -1 : x;
-}
-
-/* Text that stands for itself in an f-string. */
-static bool is_plain(Str s) {
-    for (size_t i = 0; i < s.n; i++)
-        if (!isalnum((unsigned char)s.p[i]) && !strchr("._-", s.p[i]))
-            return false;
-    return true;
-}
 
 /* The number is all between two dots, so that it is a key of nested params. */
 static bool is_item(const Row *row) {
@@ -44,13 +21,13 @@ static bool split_paths(Str a, Str b, Row *row) {
     size_t i = 0, end_a, end_b;
     while (i < a.n && i < b.n && a.p[i] == b.p[i])
         i++;
-    while (i > 0 && is_digit(a, i - 1))
+    while (i > 0 && isdigit((unsigned char)a.p[i - 1]))
         i--;
-    int64_t x = number_at(a, i, &end_a), y = number_at(b, i, &end_b);
+    int64_t x = gen_number_at(a, i, &end_a), y = gen_number_at(b, i, &end_b);
     row->head = (Str){a.p, i};
     row->tail = (Str){a.p + end_a, a.n - end_a};
     row->start = x;
-    return x >= 0 && y == x + 1 && is_plain(row->head) && is_plain(row->tail) &&
+    return x >= 0 && y == x + 1 && gen_is_plain(row->head) && gen_is_plain(row->tail) &&
            str_eq(row->tail, (Str){b.p + end_b, b.n - end_b});
 }
 

@@ -304,38 +304,6 @@ static const char *loader_name(const Gen *g) {
     return has_rare_types(g) ? "load_params_packed" : "load_params";
 }
 
-typedef struct Pairs {
-    const Expr **items;
-    size_t count, cap;
-} Pairs;
-
-static void add_pair(Gen *g, Pairs *pairs, Str key, Str value) {
-    const Expr *k = ex_str(g->arena, key), *v = ex_str(g->arena, value);
-    (void)ARENA_PUSH(g->arena, pairs, k);
-    (void)ARENA_PUSH(g->arena, pairs, v);
-}
-
-/* CHANGED = {"fc.weight": "transposed", ...}: what load_params must know of files that
- * PyTorch wrote.  false when there is nothing. */
-static bool print_changes(Gen *g, Text *t) {
-    Pairs pairs = {0};
-    for (size_t i = 0; i < g->params.count; i++) {
-        const ModuleParam *p = &g->params.items[i];
-        if (p->note && p->note->change)
-            add_pair(g, &pairs, p->key, str_from(p->note->change));
-        for (const ParamAlias *a = p->note ? p->note->aliases : NULL; a; a = a->next)
-            add_pair(g, &pairs, a->name,
-                     arena_printf(g->arena, "equals %.*s", (int)p->key.n, p->key.p));
-    }
-    if (!pairs.count)
-        return false;
-    Str name = STR("CHANGED");
-    text_lit(t, "\n\n");
-    print_comment(t, 0, STR("How parameters differ from PyTorch's state_dict."));
-    print_assign(t, 0, &name, 1, ex_seq(g->arena, EX_DICT, pairs.items, pairs.count));
-    return true;
-}
-
 /* save_params, which writes what load_params reads. */
 static void print_save_params(Gen *g, Text *t, bool changed) {
     bool nested = g->options->params == OX_PARAMS_NESTED;
@@ -381,7 +349,7 @@ static void print_load_params(Gen *g, Text *t) {
     bool nested = g->options->params == OX_PARAMS_NESTED;
     bool plain = g->options->weights == OX_SAFETENSORS && !has_rare_types(g);
     bool saves = plain && !g->stacks.count;
-    bool changed = plain && print_changes(g, t);
+    bool changed = plain && gen_print_changes(g, t);
     if (nested)
         print_helper(t, "nest");
     if (nested && saves)

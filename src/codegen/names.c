@@ -4,7 +4,7 @@
 
 #include <ctype.h>
 
-enum { NAME_MAX_LENGTH = 40 };
+enum { NAME_MAX_LENGTH = 40, DIGITS_MAX = 9 };
 
 /* Keywords, and builtins that the generated code or its reader relies on. */
 static const char *const taken[] = {
@@ -203,4 +203,26 @@ Str gen_name_hint(Gen *g, const Value *v) {
     if (plain)
         return without_number(gen_identifier(g->arena, v->name, "x"));
     return v->def ? hint_from_op(g, v->def) : gen_identifier(g->arena, v->name, "x");
+}
+
+/* ---- numbers in names ---------------------------------------------------------------- */
+
+static bool is_digit(Str s, size_t i) {
+    return i < s.n && isdigit((unsigned char)s.p[i]);
+}
+
+int64_t gen_number_at(Str s, size_t i, size_t *end) {
+    int64_t x = 0;
+    for (*end = i; is_digit(s, *end) && *end < i + DIGITS_MAX; ++*end)
+        x = x * 10 + s.p[*end] - '0';
+    bool odd = *end == i || is_digit(s, *end) || (s.p[i] == '0' && *end > i + 1);
+    return odd ? -1 : x;
+}
+
+bool gen_is_plain(Str s) {
+    for (size_t i = 0; i < s.n; i++)
+        if (!isalnum((unsigned char)s.p[i]) && s.p[i] != '.' && s.p[i] != '_' &&
+            s.p[i] != '-')
+            return false;
+    return true;
 }
