@@ -222,25 +222,46 @@ static bool is_made_in(const Block *b, const Value *v) {
            v->def->order < b->first + b->count;
 }
 
+/* x.shape[0] of the argument that has the size, the symbol s or else d; NULL when none
+ * has. */
+static const Expr *size_of_argument(Gen *g, const Symbol *s, Dim d) {
+    const Block *b = g->function->kind->blocks[0];
+    for (size_t i = 0; i < b->n_in; i++) {
+        Value *v = value_final(b->in[i]);
+        for (int axis = 0; axis < v->type.rank; axis++)
+            if (v->kind != VALUE_PARAM && (s ? dim_as_symbol(v->type.dims[axis]) == s
+                                             : dim_eq(v->type.dims[axis], d)))
+                return EX(g->arena, "$0.shape[$1]", gen_value(g, v, false),
+                          ex_int(g->arena, axis));
+    }
+    return NULL;
+}
+
 /* batch = x.shape[0], once, at the top of the function */
-static const Expr *size_of_argument(Gen *g, const Symbol *s, const Value *v, int axis) {
-    const Expr *x = gen_value(g, (Value *)(uintptr_t)v, false);
-    const Expr *read = EX(g->arena, "$0.shape[$1]", x, ex_int(g->arena, axis));
-    if (!s->name.n)
-        return read;
-    Str name = gen_unique_name(g, gen_identifier(g->arena, s->name, "n"));
+static const Expr *name_size(Gen *g, Str wanted, const Expr *read) {
+    Str name = gen_unique_name(g, gen_identifier(g->arena, wanted, "n"));
     gen_statement(g, &g->function->prelude, &name, 1, read);
     return ex_name(g->arena, name);
 }
 
+const Expr *gen_function_dim(Gen *g, Dim d) {
+    Function *f = g->function;
+    if (!f || dim_is_int(d) || dim_as_symbol(d))
+        return NULL;
+    for (size_t i = 0; i < f->dims.count; i++)
+        if (dim_eq(f->dims.items[i].dim, d))
+            return f->dims.items[i].name;
+    const Expr *read = size_of_argument(g, NULL, d);
+    KnownDim known = {d, read ? name_size(g, STR("size"), read) : NULL};
+    (void)ARENA_PUSH(g->arena, &f->dims, known);
+    return known.name;
+}
+
 static const Expr *find_size(Gen *g, const Symbol *s) {
-    const Block *b = g->function->kind->blocks[0];
-    for (size_t i = 0; s->axis != SYMBOL_SELF && i < b->n_in; i++) {
-        const Value *v = value_final(b->in[i]);
-        for (int axis = 0; axis < v->type.rank; axis++)
-            if (dim_as_symbol(v->type.dims[axis]) == s && v->kind != VALUE_PARAM)
-                return size_of_argument(g, s, v, axis);
-    }
+    bool own = s->axis == SYMBOL_SELF;
+    const Expr *read = own ? NULL : size_of_argument(g, s, dim_int(0));
+    if (read)
+        return s->name.n ? name_size(g, s->name, read) : read;
     Str name = gen_unique_name(g, gen_identifier(g->arena, s->name, "size"));
     (void)ARENA_PUSH(g->arena, &g->function->sizes, s);
     return ex_name(g->arena, name);

@@ -278,9 +278,9 @@ bool gen_print_changes(Gen *g, Text *t) {
     for (size_t i = 0; i < c.count; i++)
         if (c.items[i].family)
             group(&c, c.items[i].family);
-    weigh(&c);
     if (!c.count || g->arena->failed)
         return false;
+    weigh(&c);
     text_lit(t, "\n\n");
     print_comment(t, 0, STR("How parameters differ from PyTorch's state_dict."));
     print_changes(&c, t);

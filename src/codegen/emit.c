@@ -2,6 +2,7 @@
  * spliced into that reader's expression when the line stays short; otherwise it gets a
  * name first.  This file also implements the services that operators call (ops/op.h). */
 #include "codegen/gen.h"
+#include "ops/layout.h"
 #include "ops/nested.h"
 
 enum {
@@ -203,10 +204,10 @@ static const Expr *lifted(Emit *e, const Expr *x, const Type *type, int rank) {
     int more = rank - type->rank;
     if (type->kind != TYPE_TENSOR || type->rank < 1 || more < 1 || more > LIFT_MAX)
         return x;
-    const Expr *items[LIFT_MAX];
+    const Expr *items[OX_MAX_RANK] = {NULL};
     for (int i = 0; i < more; i++)
         items[i] = ex_none();
-    return ex_index(e->g->arena, x, items, (size_t)more);
+    return ex_subscript(e->g->arena, x, items, rank);
 }
 
 const Expr *emit_in(Emit *e, int i) {

@@ -54,6 +54,12 @@ typedef struct Scope {
     Str counter;       /* variable of the loops over blocks; empty: none yet */
 } Scope;
 
+/* A dimension, and the variable that holds it. */
+typedef struct KnownDim {
+    Dim dim;
+    const Expr *name;
+} KnownDim;
+
 /* The function that stands for the blocks of one kind. */
 typedef struct Function {
     const BlockKind *kind;
@@ -64,6 +70,10 @@ typedef struct Function {
         const Symbol **items; /* sizes that no argument shows, behind the arguments */
         size_t count, cap;
     } sizes;
+    struct {
+        KnownDim *items; /* sums and quotients that an argument shows */
+        size_t count, cap;
+    } dims;
     struct {
         const Symbol **items; /* sizes that have code in the function ... */
         size_t count, cap;
@@ -207,6 +217,8 @@ void gen_count_reads(Gen *g, const Block *block);
 void gen_region(Gen *g, const Block *block);
 /* The symbol in the function that is being generated; NULL: it is made in there. */
 const Expr *gen_function_symbol(Gen *g, const Symbol *s);
+/* The variable of the function that holds d, where an argument has that size; or NULL. */
+const Expr *gen_function_dim(Gen *g, Dim d);
 void gen_print_functions(Gen *g, Text *t);
 
 /* ---- loops.c ------------------------------------------------------------------------- */

@@ -1,5 +1,6 @@
 /* Literals and dimensions: what is known at compile time, as Python. */
 #include "codegen/gen.h"
+#include "ops/layout.h"
 
 #include <math.h>
 
@@ -80,14 +81,28 @@ static bool counts_up(const Known *k, int64_t *first) {
     return true;
 }
 
-/* jnp.arange(15).reshape(1, 15) */
+/* The axis that holds all elements; -1 when they form a table. */
+static int only_axis(const Value *v) {
+    for (int i = 0; i < v->type.rank; i++)
+        if (dim_is(v->type.dims[i], (int64_t)v->known->n))
+            return i;
+    return -1;
+}
+
+/* jnp.arange(15)[None], jnp.arange(6).reshape(2, 3) */
 static const Expr *counted(Gen *g, const Value *v, int64_t first, const Expr *shape) {
     Arena *a = g->arena;
     int64_t end = first + (int64_t)v->known->n;
     const Expr *dtype = v->type.dtype == DT_INT64 ? NULL : gen_dtype(g, v->type.dtype);
     const Expr *x = EX(a, "jnp.arange($($0, )$1$(, dtype=$2))",
                        first ? ex_int(a, first) : NULL, ex_int(a, end), dtype);
-    return v->type.rank == 1 ? x : EX(a, "$0.reshape(*$1)", x, shape);
+    int axis = only_axis(v), rank = v->type.rank;
+    if (axis < 0)
+        return EX(a, "$0.reshape(*$1)", x, shape);
+    const Expr *items[OX_MAX_RANK];
+    for (int i = 0; i < rank; i++)
+        items[i] = i == axis ? NULL : ex_none();
+    return ex_subscript(a, x, items, rank);
 }
 
 const Expr *gen_literal(Gen *g, const Value *v) {
@@ -199,7 +214,8 @@ static const Expr *dim_at(Gen *g, Dim d, int depth) {
 }
 
 const Expr *gen_dim(Gen *g, Dim d) {
-    return dim_at(g, d, 0);
+    const Expr *given = gen_function_dim(g, d);
+    return given ? given : dim_at(g, d, 0);
 }
 
 const Expr *gen_dims(Gen *g, const Dim *dims, size_t n) {

@@ -84,6 +84,21 @@ bool dim_eq(Dim a, Dim b) {
     return compare_dims(a, b) == 0;
 }
 
+/* The constant is the last term. */
+bool dim_differ_by(Dim a, int sign, Dim b, int64_t *difference) {
+    Terms ta, tb;
+    view_terms(&ta, a);
+    view_terms(&tb, b);
+    int64_t ca = ta.n && !ta.at[ta.n - 1].n ? ta.at[--ta.n].coef : 0;
+    int64_t cb = tb.n && !tb.at[tb.n - 1].n ? tb.at[--tb.n].coef : 0;
+    bool same = ta.n == tb.n && cb > INT64_MIN &&
+                !__builtin_sub_overflow(ca, sign * cb, difference);
+    for (uint32_t i = 0; same && i < ta.n; i++)
+        same = tb.at[i].coef > INT64_MIN && ta.at[i].coef == sign * tb.at[i].coef &&
+               compare_monomials(&ta.at[i], &tb.at[i]) == 0;
+    return same;
+}
+
 /* ---- sums -------------------------------------------------------------------------
  */
 
@@ -425,7 +440,7 @@ static bool nested_quotient(Dims *ds, Dim r, int64_t *k, Dim *x) {
 /* Whether 0 <= r < b for all values of the symbols. */
 static bool is_remainder(Dims *ds, Dim r, Dim b) {
     int64_t low;
-    return dim_lower_bound(r, &low) && low >= 0 && dim_known_less(ds, r, b) == 1;
+    return dim_lower_bound(ds, r, &low) && low >= 0 && dim_known_less(ds, r, b) == 1;
 }
 
 static Dim floordiv_int(Dims *ds, Dim a, int64_t k) {
@@ -626,8 +641,8 @@ int dim_known_eq(Dims *ds, Dim a, Dim b) {
     if (dim_is_int(d))
         return d.c == 0;
     int64_t low, high;
-    if ((dim_lower_bound(d, &low) && low > 0) ||
-        (dim_upper_bound(d, &high) && high < 0))
+    if ((dim_lower_bound(ds, d, &low) && low > 0) ||
+        (dim_upper_bound(ds, d, &high) && high < 0))
         return 0;
     /* 2*n + 1 is never 0 */
     int64_t g = common_factor(d, 0);
@@ -640,9 +655,9 @@ int dim_known_less(Dims *ds, Dim a, Dim b) {
     if (!difference(ds, b, a, &d))
         return -1;
     int64_t low, high;
-    if (dim_lower_bound(d, &low) && low > 0)
+    if (dim_lower_bound(ds, d, &low) && low > 0)
         return 1;
-    return dim_upper_bound(d, &high) && high <= 0 ? 0 : -1;
+    return dim_upper_bound(ds, d, &high) && high <= 0 ? 0 : -1;
 }
 
 bool dims_take_overflow(Dims *ds) {

@@ -59,6 +59,9 @@ typedef struct Poly {
     Monomial terms[];
 } Poly;
 
+/* Polynomials that are >= 0 where the model means anything; more are not needed. */
+enum { DIM_FACTS_MAX = 64 };
+
 /* Where symbols and polynomials live.  Results past a size limit (64 terms, 16 atoms a
  * term, nesting 16, 1000 nodes, or a coefficient that overflows) set `overflow`, and the
  * caller makes a fresh symbol instead: see dims_take_overflow. */
@@ -66,6 +69,9 @@ typedef struct Dims {
     Arena *arena;
     uint32_t symbols; /* number made so far */
     bool overflow;    /* sticky until dims_take_overflow */
+    bool unsure; /* a rule wanted to know the sign of a polynomial, and could not */
+    Dim facts[DIM_FACTS_MAX]; /* see dim_assume */
+    uint32_t n_facts;
 } Dims;
 
 static inline Dim dim_int(int64_t c) {
@@ -85,6 +91,8 @@ Dim dim_symbol(Dims *ds, Str name, struct Value *value, int axis);
 const Symbol *dim_as_symbol(Dim d);
 
 bool dim_eq(Dim a, Dim b);
+/* a - sign * b, for a sign of 1 or -1, when it is an integer; else false. */
+bool dim_differ_by(Dim a, int sign, Dim b, int64_t *difference);
 Dim dim_add(Dims *ds, Dim a, Dim b);
 Dim dim_sub(Dims *ds, Dim a, Dim b);
 Dim dim_mul(Dims *ds, Dim a, Dim b);
@@ -100,9 +108,11 @@ Dim dim_ceildiv(Dims *ds, Dim a, Dim b);
 /* a/b when b divides a exactly for all values of the symbols; false otherwise. */
 bool dim_divide(Dims *ds, Dim a, Dim b, Dim *quotient);
 
-/* Bounds from symbols >= 0: false when none follows. */
-bool dim_lower_bound(Dim d, int64_t *bound);
-bool dim_upper_bound(Dim d, int64_t *bound);
+/* From here on d is taken to be >= 0: other sizes are no input of the model. */
+void dim_assume(Dims *ds, Dim d);
+/* Bounds from symbols >= 0 and from what is assumed: false when none follows. */
+bool dim_lower_bound(Dims *ds, Dim d, int64_t *bound);
+bool dim_upper_bound(Dims *ds, Dim d, int64_t *bound);
 /* Decided comparisons: 1 true, 0 false, -1 depends on the symbols. */
 int dim_known_eq(Dims *ds, Dim a, Dim b);
 int dim_known_less(Dims *ds, Dim a, Dim b);

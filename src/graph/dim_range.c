@@ -1,5 +1,5 @@
 /* Bounds of symbolic dimensions by interval arithmetic: symbols are >= 0 and have no
- * upper bound, and a divisor is never 0.  Each use of a symbol counts as independent,
+ * upper bound, a divisor is never 0, and what is assumed holds.  Each use of a symbol counts as independent,
  * so the bounds are safe but not always tight. */
 #include "graph/dim.h"
 
@@ -16,7 +16,7 @@ static int64_t floor_of(int64_t a, int64_t b) {
 
 static const Range everything = {false, false, 0, 0};
 
-static Range dim_range(Dim d);
+static Range dim_range(Dims *ds, Dim d);
 
 static Range range_add(Range a, Range b) {
     Range r = {0};
@@ -86,10 +86,10 @@ static Range range_max(Range a, Range b) {
     return r;
 }
 
-static Range atom_range(const Atom *atom) {
+static Range atom_range(Dims *ds, const Atom *atom) {
     if (atom->kind == ATOM_SYMBOL)
         return (Range){.has_low = true};
-    Range a = dim_range(atom->a), b = dim_range(atom->b);
+    Range a = dim_range(ds, atom->a), b = dim_range(ds, atom->b);
     if (atom->kind == ATOM_MIN)
         return range_min(a, b);
     if (atom->kind == ATOM_MAX)
@@ -103,7 +103,22 @@ static Range atom_range(const Atom *atom) {
     return atom->kind == ATOM_MOD ? range_mod(a, b) : range_floordiv(a, b);
 }
 
-static Range dim_range(Dim d) {
+/* d is a fact plus c: at least c; or c minus a fact: at most c. */
+static void use_facts(Dims *ds, Dim d, Range *r) {
+    int64_t c;
+    for (uint32_t i = 0; i < ds->n_facts; i++) {
+        if (dim_differ_by(d, 1, ds->facts[i], &c) && (!r->has_low || r->low < c)) {
+            r->has_low = true;
+            r->low = c;
+        }
+        if (dim_differ_by(d, -1, ds->facts[i], &c) && (!r->has_high || r->high > c)) {
+            r->has_high = true;
+            r->high = c;
+        }
+    }
+}
+
+static Range dim_range(Dims *ds, Dim d) {
     if (dim_is_int(d))
         return (Range){true, true, d.c, d.c};
     Range total = {true, true, 0, 0};
@@ -111,20 +126,31 @@ static Range dim_range(Dim d) {
         const Monomial *m = &d.poly->terms[i];
         Range r = {true, true, 1, 1};
         for (uint32_t k = 0; k < m->n; k++)
-            r = k ? range_mul(r, atom_range(m->atoms[k])) : atom_range(m->atoms[k]);
+            r = k ? range_mul(r, atom_range(ds, m->atoms[k]))
+                  : atom_range(ds, m->atoms[k]);
         total = range_add(total, range_scale(r, m->coef));
     }
+    use_facts(ds, d, &total);
     return total;
 }
 
-bool dim_lower_bound(Dim d, int64_t *bound) {
-    Range r = dim_range(d);
+bool dim_lower_bound(Dims *ds, Dim d, int64_t *bound) {
+    Range r = dim_range(ds, d);
     *bound = r.low;
     return r.has_low;
 }
 
-bool dim_upper_bound(Dim d, int64_t *bound) {
-    Range r = dim_range(d);
+bool dim_upper_bound(Dims *ds, Dim d, int64_t *bound) {
+    Range r = dim_range(ds, d);
     *bound = r.high;
     return r.has_high;
+}
+
+void dim_assume(Dims *ds, Dim d) {
+    int64_t low;
+    if (ds->overflow || ds->n_facts == DIM_FACTS_MAX ||
+        (dim_lower_bound(ds, d, &low) && low >= 0) ||
+        (dim_upper_bound(ds, d, &low) && low < 0))
+        return;
+    ds->facts[ds->n_facts++] = d;
 }

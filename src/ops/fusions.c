@@ -29,13 +29,10 @@ static bool is_single(const FusionMatch *t) {
     return is_like_x(t) && fusion_value(t, "x")->type.dtype == DT_FLOAT;
 }
 
-/* Groups of consecutive channels in rows of their own, and one weight for each channel.
- * rows: (n, groups, rest) of x: (n, channels, ...). */
-static bool is_group_norm(const FusionMatch *t) {
-    const Type *x = &fusion_value(t, "x")->type, *rows = &fusion_value(t, "rows")->type;
-    if (!is_norm(t) || x->rank < 3 || rows->rank != 3 || !dim_is_int(x->dims[1]) ||
-        !dim_is_int(rows->dims[1]) || x->dims[1].c < 2 || rows->dims[1].c < 1 ||
-        x->dims[1].c % rows->dims[1].c != 0 || !dim_eq(x->dims[0], rows->dims[0]))
+/* One weight for each channel of x: (n, channels, ...), along the right axis. */
+static bool is_channel_norm(const FusionMatch *t) {
+    const Type *x = &fusion_value(t, "x")->type;
+    if (!is_norm(t) || x->rank < 3 || !dim_is_int(x->dims[1]) || x->dims[1].c < 2)
         return false;
     static const char *const names[] = {"scale", "shift"};
     for (size_t i = 0; i < OX_COUNT(names); i++) {
@@ -47,6 +44,14 @@ static bool is_group_norm(const FusionMatch *t) {
                 return false;
     }
     return true;
+}
+
+/* Groups of consecutive channels in rows of their own: (n, groups, rest). */
+static bool is_group_norm(const FusionMatch *t) {
+    const Type *x = &fusion_value(t, "x")->type, *rows = &fusion_value(t, "rows")->type;
+    return is_channel_norm(t) && rows->rank == 3 && dim_is_int(rows->dims[1]) &&
+           rows->dims[1].c > 0 && x->dims[1].c % rows->dims[1].c == 0 &&
+           dim_eq(x->dims[0], rows->dims[0]);
 }
 
 /* ---- attention --------------------------------------------------------------------- */
@@ -206,6 +211,10 @@ static const Fusion fusions[] = {
 
     {"Add(Mul(x, cos), Mul(" TURNED ", sin))", "RotateHalf(x, cos, sin)", is_rotary, false},
     {"Add(Mul(" LAYER_NORM ", w), b)", "LayerNormalization(x, w, b, epsilon=eps)", is_norm, false},
+    {"Add(Mul(InstanceNormalization(x, 1, 0, epsilon=eps), " CHANNELS("scale", "w") "), "
+     CHANNELS("shift", "b") ")",
+     "InstanceNormalization(x, w | Squeeze(scale), b | Squeeze(shift), epsilon=eps)",
+     is_channel_norm, false},
     {"Add(Mul(" RESHAPE("InstanceNormalization(" ROWS ", 1, 0, epsilon=eps)") ", "
      CHANNELS("scale", "w") "), " CHANNELS("shift", "b") ")",
      "GroupNormalization(x, w | Squeeze(scale), b | Squeeze(shift), num_groups=rows[1], epsilon=eps)",

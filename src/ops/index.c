@@ -81,22 +81,61 @@ static const Expr *index_run(Arena *a, const Known *k, Dim size) {
                     NULL);
 }
 
-/* What stands in the subscript on the gathered axis. */
-static const Expr *emit_gather_index(Emit *e, Dim size) {
+/* The axis of a value that can have a size other than 1; -1 when there are several. */
+static int only_axis(const Type *t) {
+    int only = t->rank > 0 ? t->rank - 1 : -1, found = 0;
+    for (int i = 0; i < t->rank; i++) {
+        if (dim_is(t->dims[i], 1))
+            continue;
+        only = i;
+        found++;
+    }
+    return found > 1 ? -1 : only;
+}
+
+/* The n of jnp.arange(n) where it is a size, which is not negative; NULL for others. */
+static const Expr *arange_stop(const Expr *x) {
+    bool counts = x->kind == EX_CALL && x->kids[0]->kind == EX_NAME &&
+                  str_is(x->kids[0]->text, "jnp.arange") && x->n >= 2 &&
+                  (x->n == 2 || x->kids[2]->kind == EX_KEYWORD);
+    return counts && (x->kids[1]->kind == EX_INT || x->kids[1]->kind == EX_NAME)
+               ? x->kids[1]
+               : NULL;
+}
+
+/* What stands in the subscript for the gathered axis; the number of items.  Indices that
+ * count up are a slice with axes of size 1 around it. */
+static int emit_gather_index(Emit *e, Dim size, const Expr **items) {
+    Arena *a = emit_arena(e);
     const Node *n = emit_node(e);
     const Known *k = in_known(n, 1);
-    if (k && k->ints && in_rank(n, 1) == 0)
-        return emit_dim(e, k->ints[0]);
-    const Expr *run =
-        k && k->ints && in_rank(n, 1) == 1 ? index_run(emit_arena(e), k, size) : NULL;
-    return run ? run : emit_in(e, 1);
+    int rank = in_rank(n, 1), axis = only_axis(&n->in[1]->type);
+    const Expr *run = NULL;
+    if (k && k->ints && rank == 0) {
+        items[0] = emit_dim(e, k->ints[0]);
+        return 1;
+    }
+    if (k && k->ints && axis >= 0)
+        run = index_run(a, k, size);
+    if (!run) {
+        items[0] = emit_in(e, 1);
+        const Expr *base = axis >= 0 ? ex_without_axes(items[0], rank) : items[0];
+        const Expr *stop = axis >= 0 ? arange_stop(base) : NULL;
+        if (!stop)
+            return 1;
+        run = ex_slice(a, NULL, stop, NULL);
+    }
+    for (int i = 0; i < rank; i++)
+        items[i] = ex_none();
+    items[axis] = run;
+    return rank;
 }
 
 static void emit_gather(Emit *e) {
     Arena *a = emit_arena(e);
     const Node *n = emit_node(e);
     int axis, rank = in_rank(n, 0);
-    const Expr *items[OX_MAX_RANK] = {NULL};
+    const Expr *items[2 * OX_MAX_RANK] = {NULL};
     if (rank < 0) {
         emit_out(e, 0,
                  EX(a, "jnp.take($0, $1, axis=$2)", emit_in(e, 0), emit_in(e, 1),
@@ -105,8 +144,8 @@ static void emit_gather(Emit *e) {
     }
     if (!fix_axis(emit_model(e), n, attr_int(n, "axis"), rank, &axis))
         return;
-    items[axis] = emit_gather_index(e, in_dim(n, 0, axis));
-    emit_out(e, 0, ex_subscript(a, emit_in(e, 0), items, rank));
+    int added = emit_gather_index(e, in_dim(n, 0, axis), items + axis);
+    emit_out(e, 0, ex_subscript(a, emit_in(e, 0), items, rank - 1 + added));
 }
 
 /* ---- GatherElements -------------------------------------------------------------- */

@@ -165,44 +165,72 @@ static bool is_name(const Expr *x, const char *text) {
     return x->kind == EX_NAME && str_is(x->text, text);
 }
 
-/* The items of x[...] by axis when they are slices, so that x has `rank` axes as its
- * object has; false for other expressions. */
-static bool slices_of(const Expr *x, const Expr **items, int rank) {
-    int n = x->kind == EX_INDEX ? (int)x->n - 1 : 0, skipped = 0;
-    if (n < 1 || n > rank)
+static bool is_none(const Expr *x) {
+    return x && is_name(x, "None");
+}
+
+/* The items of x[...] when they cut and add axes only, one for each of x's `rank` axes:
+ * NULL where an axis is whole.  false for other expressions. */
+static bool items_of(const Expr *x, const Expr **items, int rank) {
+    int n = x->kind == EX_INDEX ? (int)x->n - 1 : 0, at = 0;
+    if (n < 1 || n > rank + 1)
         return false;
     for (int i = 0; i < rank; i++)
         items[i] = NULL;
     for (int i = 0; i < n; i++) {
         const Expr *item = x->kids[i + 1];
-        if (is_name(item, "..."))
-            skipped = rank - n;
-        else if (item->kind == EX_SLICE)
-            items[i + skipped] =
-                item->kids[0] || item->kids[1] || item->kids[2] ? item : NULL;
-        else
+        if (is_name(item, "...")) {
+            at += rank + 1 - n;
+            continue;
+        }
+        if (at >= rank || (item->kind != EX_SLICE && !is_none(item)))
             return false;
+        bool whole =
+            !is_none(item) && !item->kids[0] && !item->kids[1] && !item->kids[2];
+        items[at++] = whole ? NULL : item;
     }
     return true;
 }
 
-/* x[:, 1:][..., 2:] is x[:, 1:, 2:]: takes over the slices of x if no axis has two. */
-static const Expr *merge_slices(const Expr *x, const Expr **items, int count) {
-    const Expr *old[OX_MAX_RANK];
-    if (!slices_of(x, old, count))
+const Expr *ex_without_axes(const Expr *x, int rank) {
+    const Expr *items[OX_MAX_RANK];
+    if (rank < 1 || !items_of(x, items, rank))
         return x;
-    for (int i = 0; i < count; i++)
-        if (items[i] && (old[i] || is_name(items[i], "None")))
+    for (int i = 0; i < rank; i++)
+        if (items[i] && !is_none(items[i]))
             return x;
+    return x->kids[0];
+}
+
+/* x[:, 1:][..., None] is x[:, 1:, None]: puts the items of x in front of those given,
+ * where no axis has two, and returns what x indexes; else x. */
+static const Expr *merge_items(const Expr *x, const Expr **items, int count) {
+    const Expr *old[OX_MAX_RANK], *both[OX_MAX_RANK];
+    int rank = 0, at = 0;
+    bool adds = false;
     for (int i = 0; i < count; i++)
-        items[i] = items[i] ? items[i] : old[i];
+        rank += !is_none(items[i]);
+    if (!items_of(x, old, rank))
+        return x;
+    for (int i = 0; i < rank; i++)
+        adds |= is_none(old[i]);
+    for (int i = 0; i < count; i++) {
+        both[i] = is_none(items[i]) ? items[i] : old[at++];
+        if (!items[i] || is_none(items[i]))
+            continue;
+        bool cuts = items[i]->kind == EX_SLICE || items[i]->kind == EX_INT;
+        if (both[i] || (adds && !cuts))
+            return x;
+        both[i] = items[i];
+    }
+    memcpy(items, both, (size_t)count * sizeof *items);
     return x->kids[0];
 }
 
 const Expr *ex_subscript(Arena *a, const Expr *x, const Expr *const *given, int count) {
     const Expr *list[OX_MAX_RANK + 1], *items[OX_MAX_RANK];
     memcpy(items, given, (size_t)count * sizeof *items);
-    x = merge_slices(x, items, count);
+    x = merge_items(x, items, count);
     int first = 0, end = count;
     while (first < count && !items[first])
         first++;

@@ -45,6 +45,9 @@ const Expr *ex_method_spread(Arena *a, const Expr *object, const char *name,
 /* x[...] with one item for each of `count` positions, NULL for all; trailing ones are
  * left out and leading ones become `...` where that is shorter. */
 const Expr *ex_subscript(Arena *a, const Expr *x, const Expr *const *items, int count);
+/* What x[None, :] adds axes to, where x has `rank` of them; other expressions as they
+ * are. */
+const Expr *ex_without_axes(const Expr *x, int rank);
 /* The dimensions as a tuple. */
 const Expr *emit_dims(Emit *e, const Dim *dims, int rank);
 /* x[i[..., 0], i[..., 1]]: the last axis of input `in` holds index tuples.  NULL when

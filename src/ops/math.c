@@ -36,9 +36,11 @@ bool int_max(Model *m, const Dim *a, Dim *r) {
     return true;
 }
 
-static bool at_least(Dim d, int64_t least) {
+static bool at_least(Model *m, Dim d, int64_t least) {
     int64_t bound;
-    return dim_lower_bound(d, &bound) && bound >= least;
+    bool known = dim_lower_bound(&m->dims, d, &bound) && bound >= least;
+    m->dims.unsure |= !known;
+    return known;
 }
 
 bool int_div(Model *m, const Dim *a, Dim *r) {
@@ -51,7 +53,7 @@ bool int_div(Model *m, const Dim *a, Dim *r) {
     if (dim_divide(&m->dims, a[0], a[1], r))
         return true;
     *r = dim_floordiv(&m->dims, a[0], a[1]);
-    return at_least(a[0], 0) && at_least(a[1], 0);
+    return at_least(m, a[0], 0) && at_least(m, a[1], 0);
 }
 
 static bool int_mod(Model *m, const Dim *a, Dim *r) {
@@ -62,7 +64,7 @@ static bool int_mod(Model *m, const Dim *a, Dim *r) {
 }
 
 static bool int_fmod(Model *m, const Dim *a, Dim *r) {
-    return at_least(a[0], 0) && at_least(a[1], 0) && int_mod(m, a, r);
+    return at_least(m, a[0], 0) && at_least(m, a[1], 0) && int_mod(m, a, r);
 }
 
 static bool int_neg(Model *m, const Dim *a, Dim *r) {
@@ -74,13 +76,12 @@ static bool int_abs(Model *m, const Dim *a, Dim *r) {
     if (dim_is_int(a[0]) && a[0].c < 0)
         return int_neg(m, a, r);
     *r = a[0];
-    return at_least(a[0], 0);
+    return at_least(m, a[0], 0);
 }
 
 static bool int_sign(Model *m, const Dim *a, Dim *r) {
-    (void)m;
     *r = dim_int(dim_is_int(a[0]) ? (a[0].c > 0) - (a[0].c < 0) : 1);
-    return dim_is_int(a[0]) || at_least(a[0], 1);
+    return dim_is_int(a[0]) || at_least(m, a[0], 1);
 }
 
 static bool int_same(Model *m, const Dim *a, Dim *r) {

@@ -65,16 +65,16 @@ static void infer_pad(Model *m, Node *n) {
 }
 
 /* 1: d is never negative, -1: never positive, 0: depends on the symbols. */
-static int sign_of(Dim d) {
+static int sign_of(Dims *ds, Dim d) {
     int64_t bound;
-    if (dim_lower_bound(d, &bound) && bound >= 0)
+    if (dim_lower_bound(ds, d, &bound) && bound >= 0)
         return 1;
-    return dim_upper_bound(d, &bound) && bound <= 0 ? -1 : 0;
+    return dim_upper_bound(ds, d, &bound) && bound <= 0 ? -1 : 0;
 }
 
-static bool signs_known(const Padding *p) {
+static bool signs_known(Dims *ds, const Padding *p) {
     for (int i = 0; i < p->rank; i++)
-        if (!sign_of(p->low[i]) || !sign_of(p->high[i]))
+        if (!sign_of(ds, p->low[i]) || !sign_of(ds, p->high[i]))
             return false;
     return true;
 }
@@ -82,10 +82,11 @@ static bool signs_known(const Padding *p) {
 /* x without what negative amounts cut off. */
 static const Expr *emit_cuts(Emit *e, const Padding *p) {
     Arena *a = emit_arena(e);
+    Dims *ds = &emit_model(e)->dims;
     const Expr *items[OX_MAX_RANK];
     for (int i = 0; i < p->rank; i++) {
-        bool low = sign_of(p->low[i]) < 0, high = sign_of(p->high[i]) < 0;
-        Dim start = dim_sub(&emit_model(e)->dims, dim_int(0), p->low[i]);
+        bool low = sign_of(ds, p->low[i]) < 0, high = sign_of(ds, p->high[i]) < 0;
+        Dim start = dim_sub(ds, dim_int(0), p->low[i]);
         const Expr *from = low ? emit_dim(e, start) : NULL;
         const Expr *to = high ? emit_dim(e, p->high[i]) : NULL;
         items[i] = low || high ? ex_slice(a, from, to, NULL) : NULL;
@@ -94,17 +95,19 @@ static const Expr *emit_cuts(Emit *e, const Padding *p) {
 }
 
 static const Expr *amount(Emit *e, Dim d) {
-    return sign_of(d) > 0 ? emit_dim(e, d) : ex_int(emit_arena(e), 0);
+    return sign_of(&emit_model(e)->dims, d) > 0 ? emit_dim(e, d)
+                                                : ex_int(emit_arena(e), 0);
 }
 
 /* ((0, 0), (1, 1)); NULL when nothing is added. */
 static const Expr *emit_widths(Emit *e, const Padding *p) {
     Arena *a = emit_arena(e);
+    Dims *ds = &emit_model(e)->dims;
     const Expr *widths[OX_MAX_RANK];
     bool any = false;
     for (int i = 0; i < p->rank; i++) {
-        any |= sign_of(p->low[i]) > 0 && !dim_is(p->low[i], 0);
-        any |= sign_of(p->high[i]) > 0 && !dim_is(p->high[i], 0);
+        any |= sign_of(ds, p->low[i]) > 0 && !dim_is(p->low[i], 0);
+        any |= sign_of(ds, p->high[i]) > 0 && !dim_is(p->high[i], 0);
         widths[i] = EX(a, "($0, $1)", amount(e, p->low[i]), amount(e, p->high[i]));
     }
     return any ? ex_seq(a, EX_TUPLE, widths, (size_t)p->rank) : NULL;
@@ -162,7 +165,8 @@ static void emit_pad(Emit *e) {
         return;
     }
     int rank = in_rank(n, 0);
-    if (rank < 0 || !get_padding(emit_model(e), n, rank, &p) || !signs_known(&p)) {
+    if (rank < 0 || !get_padding(emit_model(e), n, rank, &p) ||
+        !signs_known(&emit_model(e)->dims, &p)) {
         emit_out(e, 0, emit_runtime_pad(e));
         return;
     }

@@ -75,9 +75,9 @@ static bool from_front(Dims *ds, Dim bound, Dim size, Dim *result) {
     int64_t limit;
     if (dim_is_int(bound) && bound.c <= -END)
         *result = dim_int(0);
-    else if (dim_lower_bound(bound, &limit) && limit >= 0)
+    else if (dim_lower_bound(ds, bound, &limit) && limit >= 0)
         *result = bound;
-    else if (dim_upper_bound(bound, &limit) && limit < 0)
+    else if (dim_upper_bound(ds, bound, &limit) && limit < 0)
         *result = dim_add(ds, bound, size);
     else
         return false;

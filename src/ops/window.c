@@ -128,7 +128,7 @@ static Dim overhang(Dims *ds, const Window *w, int i, Dim size) {
     Dim gap = dim_mod(ds, dim_sub(ds, dim_int(0), size), stride);
     Dim more = dim_sub(ds, w->extent[i], stride);
     int64_t least;
-    bool inside = !dim_lower_bound(more, &least) || least < 0;
+    bool inside = !dim_lower_bound(ds, more, &least) || least < 0;
     Dim over = dim_add(ds, more, gap);
     return inside ? dim_max(ds, over, dim_int(0)) : over;
 }
@@ -174,6 +174,15 @@ static void slide_ceil(Dims *ds, Window *w, int i) {
     w->asked[i] = asked;
 }
 
+/* What always runs has room for its windows: PyTorch refuses other sizes. */
+static void assume_room(Model *m, const Node *n, const Window *w, int i) {
+    const Value *y = node_out(n, 0);
+    if (!y || y->graph->parent)
+        return;
+    dim_assume(&m->dims, room(&m->dims, w, i));
+    dim_assume(&m->dims, dim_sub(&m->dims, w->out[i], dim_int(1)));
+}
+
 bool window_slide(Model *m, const Node *n, Window *w) {
     bool same = w->mode == PAD_SAME_UPPER || w->mode == PAD_SAME_LOWER;
     for (int i = 0; i < w->n; i++) {
@@ -183,6 +192,8 @@ bool window_slide(Model *m, const Node *n, Window *w) {
             slide_ceil(&m->dims, w, i);
         else
             slide_floor(&m->dims, w, i);
+        if (!same && !w->ceil)
+            assume_room(m, n, w, i);
         if (dim_is_int(w->out[i]) && w->out[i].c < 0) {
             node_error(m, n, OX0401, "",
                        "the kernel is larger than the padded input along axis %d",

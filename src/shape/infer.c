@@ -138,5 +138,8 @@ void infer_subgraph(Model *m, Graph *g) {
 void infer_model(Model *m) {
     ops_bind(m);
     infer_subgraph(m, m->graph);
+    bool learnt = m->dims.n_facts && m->dims.unsure && !m->unsupported.count;
+    if (learnt && diag_status(m->diags) == OX_OK) /* shapes come before what assumes */
+        infer_subgraph(m, m->graph);
     infer_check_bounds(m);
 }

@@ -20,7 +20,7 @@ import numpy as np
 def forward(params, tokens):
     seq = tokens.shape[1]
     y = jnp.mean(
-        params["word.weight"][tokens] + params["position.weight"][:seq][None], axis=1
+        params["word.weight"][tokens] + params["position.weight"][None, :seq], axis=1
     )
     return y
 

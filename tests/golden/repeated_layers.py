@@ -51,11 +51,7 @@ def forward(params, x):
 
 
 # How parameters differ from PyTorch's state_dict.
-CHANGED = {
-    "encoder.layer.0.down.weight": "transposed",
-    "encoder.layer.1.down.weight": "transposed",
-    "encoder.layer.2.down.weight": "transposed",
-}
+CHANGED = {f"encoder.layer.{i}.down.weight": "transposed" for i in range(3)}
 
 
 def from_state_dict(params, path, changed):

@@ -48,6 +48,7 @@ SLOW = (
     "convnext",
     "clip",
     "whisper_encoder",
+    "wav2vec2",
     "tv_resnet",
     "tv_shufflenet",
     "tv_swin_v2",

@@ -63,6 +63,14 @@ def test_the_bridge_exports_it_with_open_dimensions(entry):
 
 
 @each_entry
+def test_the_bridge_gives_code_that_jits(entry):
+    if (entry.name, "bridge") in REFUSED:
+        pytest.skip("there is no valid file")
+    source = oxide_xla.compile(exports.exported(entry, "bridge").path).source
+    assert "@jax.jit\ndef forward" in source
+
+
+@each_entry
 def test_the_bridge_keeps_every_name(entry):
     if (entry.name, "bridge") in REFUSED:
         pytest.skip("there is no valid file")

@@ -116,6 +116,14 @@ GROUPS = (
     "w1 = Unsqueeze(w, axes) b1 = Unsqueeze(b, axes) m = Mul(n, w1) y = Add(m, b1)"
 )
 IMAGES = {"x": "float[2,6,4,4]", "w": "float[6]", "b": "float[6]"}
+CHANNELS = (
+    "ones = Constant<value = float[6] {1, 1, 1, 1, 1, 1}> () "
+    "zeros = Constant<value = float[6] {0, 0, 0, 0, 0, 0}> () "
+    "axes = Constant<value = int64[2] {1, 2}> () "
+    "n = InstanceNormalization<epsilon = 1e-4>(x, ones, zeros)"
+    "w1 = Unsqueeze(w, axes) b1 = Unsqueeze(b, axes) m = Mul(n, w1) y = Add(m, b1)"
+)
+FIRES["instance norm"] = (CHANNELS, IMAGES, "instance_norm(x, w, b, eps=0.0001)")
 FIRES["group norm"] = (GROUPS, IMAGES, "group_norm(x, 3, w, b, eps=0.0001)")
 
 
@@ -186,6 +194,18 @@ LOOKALIKES["groups of pixels"] = (
     GROUPS.replace("{0, 3, -1}", "{1, 3, -1}"),
     IMAGES,
     "group_norm(x, 3",
+)
+
+
+LOOKALIKES["channels that are scaled already"] = (
+    CHANNELS.replace("{1, 1, 1, 1, 1, 1}", "{1, 1, 1, 2, 1, 1}"),
+    IMAGES,
+    "instance_norm(x, w, b",
+)
+LOOKALIKES["a weight for each row"] = (
+    CHANNELS.replace("{1, 2}", "{0, 2}"),
+    {**IMAGES, "x": "float[2,6,6,4]"},
+    "instance_norm(x, w, b",
 )
 
 

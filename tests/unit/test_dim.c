@@ -135,9 +135,32 @@ static void test_comparisons(void **state) {
     assert_int_equal(dim_known_less(ds, n, ADD(n, I(1))), 1);
     assert_int_equal(dim_known_less(ds, ADD(n, m), n), 0);
     assert_int_equal(dim_known_less(ds, n, I(5)), -1);
-    assert_true(dim_lower_bound(ADD(MUL(n, m), I(3)), &bound) && bound == 3);
-    assert_false(dim_upper_bound(n, &bound));
-    assert_true(dim_upper_bound(SUB(MOD(n, I(4)), m), &bound) && bound == 3);
+    assert_true(dim_lower_bound(ds, ADD(MUL(n, m), I(3)), &bound) && bound == 3);
+    assert_false(dim_upper_bound(ds, n, &bound));
+    assert_true(dim_upper_bound(ds, SUB(MOD(n, I(4)), m), &bound) && bound == 3);
+}
+
+static void test_assumptions(void **state) {
+    Fixture *f = *state;
+    Dims *ds = &f->ds;
+    Dim n = f->n, frames = DIV(SUB(n, I(10)), I(5));
+    int64_t bound;
+    assert_true(dim_lower_bound(ds, frames, &bound) && bound == -2);
+    dim_assume(ds, SUB(n, I(10))); /* n >= 10 */
+    assert_true(dim_lower_bound(ds, n, &bound) && bound == 10);
+    assert_true(dim_lower_bound(ds, frames, &bound) && bound == 0);
+    assert_true(dim_lower_bound(ds, SUB(n, I(12)), &bound) && bound == -2);
+    assert_int_equal(dim_known_less(ds, n, I(10)), 0);
+    assert_int_equal(dim_known_eq(ds, n, I(9)), 0);
+    assert_false(dim_lower_bound(ds, SUB(I(10), n), &bound));
+    assert_true(dim_upper_bound(ds, SUB(I(12), n), &bound) && bound == 2);
+    uint32_t facts = ds->n_facts;
+    dim_assume(ds, SUB(n, I(4))); /* follows */
+    dim_assume(ds, I(-1));        /* is false */
+    assert_int_equal(ds->n_facts, facts);
+    for (int i = 0; i < 2 * DIM_FACTS_MAX; i++)
+        dim_assume(ds, SUB(MUL(f->m, f->h), I(i)));
+    assert_int_equal(ds->n_facts, DIM_FACTS_MAX);
 }
 
 static void test_limits(void **state) {
@@ -301,11 +324,11 @@ static Case random_case(Fixture *f, Random *r, int64_t symbols[SAMPLES][SYMBOLS]
     return c;
 }
 
-static void check_bounds(const Case *c, int i) {
+static void check_bounds(Fixture *f, const Case *c, int i) {
     int64_t bound;
-    if (dim_lower_bound(c->dim, &bound))
+    if (dim_lower_bound(&f->ds, c->dim, &bound))
         assert_true(bound <= c->is.value[i]);
-    if (dim_upper_bound(c->dim, &bound))
+    if (dim_upper_bound(&f->ds, c->dim, &bound))
         assert_true(bound >= c->is.value[i]);
 }
 
@@ -339,7 +362,7 @@ static void check_case(Fixture *f, const Case *c, int64_t symbols[SAMPLES][SYMBO
             fail_msg("%s is %lld, wanted %lld", text_view(&t).p, (long long)value,
                      (long long)c->is.value[i]);
         }
-        check_bounds(c, i);
+        check_bounds(f, c, i);
         ++*checked;
     }
 }
@@ -369,9 +392,11 @@ static void test_property(void **state) {
 int main(void) {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        CASE(test_polynomials), CASE(test_quotients), CASE(test_remainders),
-        CASE(test_min_max),     CASE(test_limits),    CASE(test_size_limit),
-        CASE(test_comparisons), CASE(test_names),     cmocka_unit_test(test_property),
+        CASE(test_polynomials), CASE(test_quotients),
+        CASE(test_remainders),  CASE(test_min_max),
+        CASE(test_limits),      CASE(test_size_limit),
+        CASE(test_comparisons), CASE(test_assumptions),
+        CASE(test_names),       cmocka_unit_test(test_property),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
