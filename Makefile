@@ -3,7 +3,7 @@
 # Python packages in .venv.
 .NOTPARALLEL:
 .PHONY: all build setup demo test test-unit test-asan test-fuzz test-python \
-        test-models asan fuzz bench verify conformance docs models-doc format lint \
+        test-models asan fuzz bench bench-depth verify conformance docs models-doc format lint \
         clean help
 
 PYTHON ?= python3
@@ -49,6 +49,9 @@ fuzz: ## build the libFuzzer targets in build/fuzz
 
 bench: build $(VENV)/test.stamp ## measure compile time, memory and weights
 	@$(RUN) bench/bench.py
+
+bench-depth: build $(VENV)/test.stamp ## measure tracing and XLA by number of layers
+	@$(RUN) bench/depth.py
 
 verify: build $(VENV)/test.stamp ## compare five PyTorch models with their JAX code
 	@PYTHONPATH=tests:python $(RUN) -m models.verify

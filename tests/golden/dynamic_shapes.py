@@ -41,11 +41,10 @@ def load_params(path=None, dtype=None):
     params = {}
     for key, entry in header.items():
         kind = entry["dtype"].rstrip("0123456789")
-        numpy_dtype = kinds[kind] + entry["dtype"].removeprefix(kind)
-        array = data[slice(*entry["data_offsets"])].view(numpy_dtype)
+        name = kinds[kind] + entry["dtype"].removeprefix(kind)
+        array = data[slice(*entry["data_offsets"])].view(name).reshape(entry["shape"])
         floating = jnp.issubdtype(array.dtype, jnp.floating)
-        array = jnp.asarray(array.reshape(entry["shape"]))
-        params[key] = array.astype(dtype) if dtype and floating else array
+        params[key] = jnp.asarray(array, dtype if floating else None)
     return params
 
 
@@ -56,11 +55,10 @@ def save_params(params, path):
     order = sorted(arrays, key=lambda key: -arrays[key].itemsize)
     header, end = {"__metadata__": {"format": "pt"}}, 0
     for key in order:
-        start, end = end, end + arrays[key].nbytes
-        kind = arrays[key].dtype.name.rstrip("0123456789")
-        dtype = kinds[kind] + arrays[key].dtype.name.removeprefix(kind)
-        entry = {"dtype": dtype, "shape": arrays[key].shape}
-        header[key] = {**entry, "data_offsets": [start, end]}
+        x, start, end = arrays[key], end, end + arrays[key].nbytes
+        kind = x.dtype.name.rstrip("0123456789")
+        name = kinds[kind] + x.dtype.name.removeprefix(kind)
+        header[key] = {"dtype": name, "shape": x.shape, "data_offsets": [start, end]}
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     draft = Path(f"{path}.draft")  # the arrays may lie in the file that is replaced

@@ -21,9 +21,8 @@ def load_params(path=None, dtype=None):
     params = {}
     for key, entry in header.items():
         kind = entry["dtype"].rstrip("0123456789")
-        numpy_dtype = kinds[kind] + entry["dtype"].removeprefix(kind)
-        array = data[slice(*entry["data_offsets"])].view(numpy_dtype)
+        name = kinds[kind] + entry["dtype"].removeprefix(kind)
+        array = data[slice(*entry["data_offsets"])].view(name).reshape(entry["shape"])
         floating = jnp.issubdtype(array.dtype, jnp.floating)
-        array = jnp.asarray(array.reshape(entry["shape"]))
-        params[key] = array.astype(dtype) if dtype and floating else array
+        params[key] = jnp.asarray(array, dtype if floating else None)
     return params

@@ -13,11 +13,10 @@ def save_params(params, path):
     order = sorted(arrays, key=lambda key: -arrays[key].itemsize)
     header, end = {"__metadata__": {"format": "pt"}}, 0
     for key in order:
-        start, end = end, end + arrays[key].nbytes
-        kind = arrays[key].dtype.name.rstrip("0123456789")
-        dtype = kinds[kind] + arrays[key].dtype.name.removeprefix(kind)
-        entry = {"dtype": dtype, "shape": arrays[key].shape}
-        header[key] = {**entry, "data_offsets": [start, end]}
+        x, start, end = arrays[key], end, end + arrays[key].nbytes
+        kind = x.dtype.name.rstrip("0123456789")
+        name = kinds[kind] + x.dtype.name.removeprefix(kind)
+        header[key] = {"dtype": name, "shape": x.shape, "data_offsets": [start, end]}
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     draft = Path(f"{path}.draft")  # the arrays may lie in the file that is replaced
