@@ -346,9 +346,14 @@ static void print_save_params(Gen *g, Text *t, bool changed) {
     size_t at = 0;
     while (at + token.n < text.n && memcmp(text.p + at, token.p, token.n) != 0)
         at++;
-    const char *flat = nested ? "flatten(params)" : "params";
+    size_t line = at; /* where the line begins: with both calls it would be too long */
+    while (line > 0 && text.p[line - 1] != '\n')
+        line--;
     text_lit(t, "\n\n");
-    text_str(t, (Str){text.p, at});
+    text_str(t, (Str){text.p, line});
+    text_lit(t, nested && changed ? "    params = flatten(params)\n" : "");
+    text_str(t, (Str){text.p + line, at - line});
+    const char *flat = nested && !changed ? "flatten(params)" : "params";
     text_printf(t, changed ? "to_state_dict(%s, CHANGED).items()" : "%s.items()", flat);
     text_str(t, (Str){text.p + at + token.n, text.n - at - token.n});
     text_char(t, '\n');
