@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import jax
@@ -239,6 +240,17 @@ def test_every_element_type(folder, dtypes, location):
         assert_same(index.load_params(), copy.load_params())
         with jax.enable_x64(True):
             assert_same(index.load_params(), copy.load_params())
+
+
+@pytest.mark.parametrize("options", [(), ("--params", "nested"), ("--layers", "scan")])
+def test_the_module_is_clean(folder, options):
+    model = ROOT / "tests" / "fixtures" / "repeated_layers.onnx"
+    output = folder / "out" / "m.py"
+    compile_model(model, output, "--weights", "reference", *options)
+    for check in (["check"], ["format", "--check", "--diff"]):
+        command = [sys.executable, "-m", "ruff", *check, "--isolated", output]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_layers_are_stacked(folder):
