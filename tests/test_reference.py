@@ -197,6 +197,42 @@ def test_what_lies_nowhere_is_in_the_index(folder):
     assert header == {}
 
 
+def test_made_parameters_are_in_the_index(folder):
+    """Those of attributes, and sparse ones made dense, lie in no file as arrays."""
+    values = numpy_helper.from_array(np.float32([1, 2, 3]), "sparse.weight")
+    places = numpy_helper.from_array(np.array([5, 50, 100]), "places")
+    nodes = [
+        helper.make_node("MatMul", ["x", "dense.weight"], ["a"]),
+        helper.make_node("MatMul", ["x", "sparse.weight"], ["b"]),
+        helper.make_node("Add", ["a", "b"], ["h"]),
+        helper.make_node(
+            "LinearRegressor",
+            ["h"],
+            ["y"],
+            domain="ai.onnx.ml",
+            coefficients=random_array(90, 4).tolist(),
+            targets=3,
+        ),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "made",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 20])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 3])],
+        [numpy_helper.from_array(random_array((20, 30), 5), "dense.weight")],
+        sparse_initializer=[helper.make_sparse_tensor(values, places, [20, 30])],
+    )
+    opsets = [helper.make_opsetid("", 20), helper.make_opsetid("ai.onnx.ml", 1)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
+    path = folder / "models" / "made.onnx"
+    path.write_bytes(model.SerializeToString())
+    index, copy = compiled_both_ways(path, folder)
+    note, header = index_of(folder / "out" / "index.py")
+    assert note["params"].keys() == {"dense.weight"}
+    assert len(header) == 2 and "sparse.weight" in header
+    assert_same(index.load_params(), copy.load_params())
+
+
 RARE = [
     "INT4 UINT4 FLOAT8E4M3FN FLOAT8E4M3FNUZ FLOAT8E5M2 FLOAT8E8M0 BFLOAT16 FLOAT16",
     "BOOL INT8 UINT8 UINT16 INT32 INT64 DOUBLE COMPLEX64 COMPLEX128 INT2 UINT2 "
@@ -306,11 +342,11 @@ def test_links_are_followed_to_the_real_files(external, folder):
         folder / "cache" / "net.onnx", folder / "there" / "m.py", "-w", "reference"
     )
     assert_weights(import_file(output).load_params())
-    (folder / "elsewhere").mkdir()
+    elsewhere = folder / "some" / "where"
+    elsewhere.mkdir(parents=True)
     for ending in (".py", ".safetensors"):
-        link = folder / "elsewhere" / f"m{ending}"
-        link.symlink_to(f"../out/m{ending}")
-    assert_weights(import_file(folder / "elsewhere" / "m.py").load_params())
+        (elsewhere / f"m{ending}").symlink_to(f"../../out/m{ending}")
+    assert_weights(import_file(elsewhere / "m.py").load_params())
     paths = {file["path"] for file in index_of(output)[0]["files"]}
     assert "../deep/models/net.onnx" in paths
 
