@@ -76,7 +76,17 @@ OX_API OxStatus ox_load_memory(OxCompiler *compiler, const void *bytes, size_t s
 OX_API OxStatus ox_load_file(OxCompiler *compiler, const char *path);
 
 typedef enum OxParamStyle { OX_PARAMS_FLAT, OX_PARAMS_NESTED } OxParamStyle;
-typedef enum OxWeightFormat { OX_SAFETENSORS, OX_NPZ } OxWeightFormat;
+
+/* Where the parameters go. */
+typedef enum OxWeightFormat {
+    OX_SAFETENSORS,
+    OX_NPZ,
+    /* An index, itself a safetensors file, that says where parameters lie in the files
+     * of the model, which stay needed and must not change; load_params notices when
+     * they did.  What no file holds as it is lies in the index.  OX_ERR_USAGE for models
+     * that were not loaded from a path. */
+    OX_REFERENCE,
+} OxWeightFormat;
 
 /* How repeated modules are written. */
 typedef enum OxLayers {
@@ -128,7 +138,8 @@ OX_API size_t ox_param_count(const OxCompiler *compiler);
 /* The i-th parameter, in the order of first use in the source; zeroed past the last. */
 OX_API OxParam ox_param(const OxCompiler *compiler, size_t i);
 
-/* Writes the parameters, through a temporary file and a rename. */
+/* Writes the parameters, through a temporary file and a rename; never over a file of
+ * the model.  load_params reads the format that ox_compile was told. */
 OX_API OxStatus ox_write_weights(OxCompiler *compiler, const char *path,
                                  OxWeightFormat format);
 

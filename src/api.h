@@ -5,6 +5,7 @@
 #include "codegen/codegen.h"
 #include "support/diag.h"
 #include "support/file.h"
+#include "weights/weights.h"
 
 typedef struct Timings {
     OxTiming *items;
@@ -31,6 +32,7 @@ struct OxCompiler {
     PbModel *pb;
 #ifndef OX_NO_FILES
     Sources sources;
+    PbStrings locations; /* of sources.items[1], ... beside the model */
 #endif
     Str fingerprint; /* made on first use */
     Module module;
@@ -50,8 +52,16 @@ double api_clock(void);
 /* Notes the time since `start` under a name that lives for ever. */
 void api_timing(OxCompiler *c, const char *stage, double start);
 
+/* Whether the model lies in a file, as an index needs it; false after a message. */
+bool api_can_refer(OxCompiler *c);
+
 #ifndef OX_NO_FILES
 void api_close_sources(OxCompiler *c);
+
+/* Marks the entries whose bytes an index at this path can refer to, and lists the files
+ * in which they lie.  false after a message, or when memory was refused. */
+bool api_refer(OxCompiler *c, const char *index, WeightEntry *entries, size_t n,
+               WeightFiles *files);
 #endif
 
 #endif

@@ -113,6 +113,8 @@ static void run_options(Job *job) {
     const OxOptions *o = job->options;
     if (!check_dump(job->c, o->dump))
         return;
+    if (o->weights == OX_REFERENCE && !o->no_load_params && !api_can_refer(job->c))
+        return;
     job->model->unrolled = o->layers == OX_LAYERS_UNROLLED;
     if (o->output_count)
         override_outputs(job);

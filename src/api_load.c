@@ -27,6 +27,9 @@ static OxStatus load(OxCompiler *c, OnnxOpen open_external) {
         start = api_clock();
         onnx_resolve(&c->arena, &c->diags, c->pb, open_external, c, &locations);
         api_timing(c, "external", start);
+#ifndef OX_NO_FILES
+        c->locations = locations;
+#endif
     }
     c->load_timings = c->timings.count;
     return c->loaded = diag_status(&c->diags);

@@ -6,8 +6,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "weights/weights.h"
-
 /* The results are those of ox_compile, so that must have come first. */
 static bool is_compiled(OxCompiler *c) {
     if (c->compiled)
@@ -46,15 +44,22 @@ typedef struct Output {
 } Output;
 
 /* false when the format cannot hold a parameter, or memory was refused. */
-static bool plan_weights(OxCompiler *c, OxWeightFormat format, WeightPlan *plan) {
+static bool plan_weights(OxCompiler *c, const char *path, OxWeightFormat format,
+                         WeightPlan *plan) {
     size_t n = c->module.n_params;
     WeightEntry *entries = ARENA_ARRAY(&c->arena, n, WeightEntry);
     for (size_t i = 0; entries && i < n; i++)
-        entries[i] = (WeightEntry){c->module.params[i].key, c->module.params[i].tensor,
-                                   c->module.params[i].note != NULL};
+        entries[i] = (WeightEntry){.key = c->module.params[i].key,
+                                   .tensor = c->module.params[i].tensor,
+                                   .exported = c->module.params[i].note != NULL};
     if (c->arena.failed)
         return false;
-    if (weights_plan(&c->arena, entries, n, format, plan))
+    WeightFiles files = {0};
+    if (format == OX_REFERENCE && !api_refer(c, path, entries, n, &files))
+        return false;
+    if (format == OX_REFERENCE
+            ? weights_plan_reference(&c->arena, entries, n, &files, plan)
+            : weights_plan(&c->arena, entries, n, format, plan))
         return !c->arena.failed;
     if (!plan->error)
         return false;
@@ -98,6 +103,18 @@ static OxStatus cannot_write(OxCompiler *c, const Output *o) {
     return o->file.error == ENOMEM ? OX_ERR_MEMORY : OX_ERR_IO;
 }
 
+/* Replacing a file that parameters lie in would lose them. */
+static bool overwrites_source(OxCompiler *c, const char *path) {
+    for (size_t i = 0; path && i < c->sources.count; i++) {
+        if (!file_is(&c->sources.items[i], path))
+            continue;
+        diag_add(&c->diags, OX0003, STR(""), STR("choose another --output"),
+                 "\"%s\" is a file of the model itself", path);
+        return true;
+    }
+    return false;
+}
+
 /* All of the files or none: each is complete on the disk before the first is renamed.
  */
 static OxStatus commit(OxCompiler *c, Output *outputs, size_t n) {
@@ -128,7 +145,9 @@ static OxStatus write_files(OxCompiler *c, const char *source, const char *weigh
     api_timing(c, "write", start); /* no allocation once files are in place */
     if (c->arena.failed)
         return OX_ERR_MEMORY;
-    if (weights && !plan_weights(c, format, &plan)) {
+    if (overwrites_source(c, weights) || overwrites_source(c, source))
+        return OX_ERR_USAGE;
+    if (weights && !plan_weights(c, weights, format, &plan)) {
         OxStatus status = diag_status(&c->diags);
         return status == OX_OK ? OX_ERR_MEMORY : status;
     }

@@ -118,7 +118,10 @@ def test_version(args):
             ["compile", "a", "--params", "deep"],
             '--params must be flat|nested, not "deep"',
         ),
-        (["compile", "a", "--weights=zip"], "--weights must be safetensors|npz|none"),
+        (
+            ["compile", "a", "--weights=zip"],
+            "--weights must be safetensors|npz|reference|none",
+        ),
         (["compile", "a", "--timings=1"], "--timings takes no value"),
         (["compile", "a", "--target", "stablehlo"], "stablehlo is not available yet"),
         (["compile", "a", "--outputs", "a,,b"], "--outputs holds an empty name"),
@@ -170,7 +173,11 @@ def test_default_output_is_in_the_current_folder(model, tmp_path):
 
 @pytest.mark.parametrize(
     ("format", "files"),
-    [("npz", ["m.npz", "m.py"]), ("none", ["m.py"])],
+    [
+        ("npz", ["m.npz", "m.py"]),
+        ("reference", ["m.py", "m.safetensors"]),
+        ("none", ["m.py"]),
+    ],
 )
 def test_weight_formats(format, files, model, tmp_path):
     out = tmp_path / "out"

@@ -117,6 +117,27 @@ def test_eight_gigabytes_compile_in_little_memory(model, tmp_path):
     assert resident < RESIDENT_LIMIT
 
 
+def test_an_index_of_eight_gigabytes_is_small(model, tmp_path):
+    with file_size_limit(1 << 20):
+        code, messages, resident = compile_large(
+            model, tmp_path / "m.py", "--weights", "reference"
+        )
+    assert code == OK, messages
+    assert names(tmp_path) == ["m.py", "m.safetensors"]
+    assert sum(p.stat().st_size for p in tmp_path.iterdir()) < 1e6
+    assert resident < RESIDENT_LIMIT
+
+
+def test_an_index_that_cannot_be_written_leaves_nothing(model, tmp_path):
+    with file_size_limit(4 << 10):
+        code, messages, _ = compile_large(
+            model, tmp_path / "m.py", "--weights", "reference"
+        )
+    assert code == IO, messages
+    assert "m.safetensors" in messages
+    assert names(tmp_path) == []
+
+
 def test_a_limit_on_file_sizes_leaves_nothing(model, tmp_path):
     with file_size_limit(64 << 20):
         result = compile_large(model, tmp_path / "m.py")

@@ -120,12 +120,19 @@ def test_nested_params(path):
     close(compiled.forward(compiled.params, X), X @ WEIGHT + BIAS)
 
 
-@pytest.mark.parametrize("weights", ["safetensors", "npz", "none"])
-def test_save_writes_the_chosen_weights(path, tmp_path, weights):
+@pytest.mark.parametrize(
+    "weights, files",
+    [
+        ("safetensors", {"m.py", "m.safetensors"}),
+        ("npz", {"m.py", "m.npz"}),
+        ("reference", {"m.py", "m.safetensors"}),
+        ("none", {"m.py"}),
+    ],
+)
+def test_save_writes_the_chosen_weights(path, tmp_path, weights, files):
     compiled = oxide_xla.compile(path, weights=weights)
     compiled.save(tmp_path / "m.py")
-    written = {p.name for p in tmp_path.iterdir()} - {"linear.onnx"}
-    assert written == {"m.py"} | ({f"m.{weights}"} if weights != "none" else set())
+    assert {p.name for p in tmp_path.iterdir()} - {"linear.onnx"} == files
     assert ("def load_params(" in compiled.source) == (weights != "none")
 
 
@@ -182,6 +189,14 @@ def test_options_that_do_not_fit_the_model(path, options, words):
     with pytest.raises(oxide_xla.OxideError, match=words) as caught:
         oxide_xla.compile(path, **options)
     assert caught.value.status == _library.USAGE
+
+
+def test_an_index_refers_to_a_file(path):
+    with pytest.raises(oxide_xla.OxideError, match="needs a model in a file") as caught:
+        oxide_xla.compile(path.read_bytes(), weights="reference")
+    assert caught.value.status == _library.USAGE
+    params = oxide_xla.compile(path, weights="reference").params
+    np.testing.assert_array_equal(params["fc.weight"], WEIGHT)
 
 
 @pytest.mark.parametrize("options", [{"params": "tree"}, {"weights": "zip"}])

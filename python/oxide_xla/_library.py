@@ -11,7 +11,7 @@ from pathlib import Path
 
 OK, MODEL, UNSUPPORTED, USAGE, IO, MEMORY = range(6)  # OxStatus
 PARAMS = {"flat": 0, "nested": 1}  # OxParamStyle
-WEIGHTS = {"safetensors": 0, "npz": 1}  # OxWeightFormat
+WEIGHTS = {"safetensors": 0, "npz": 1, "reference": 2}  # OxWeightFormat
 LAYERS = {"functions": 0, "scan": 1, "unrolled": 2}  # OxLayers
 JSON = 1  # OxFormat
 

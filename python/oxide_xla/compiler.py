@@ -149,7 +149,8 @@ class CompiledModel:
         path = Path(path)
         weights = None
         if self.arrays and self._weights != "none":
-            weights = os.fsencode(path.with_suffix(f".{self._weights}"))
+            ending = ".npz" if self._weights == "npz" else ".safetensors"
+            weights = os.fsencode(path.with_suffix(ending))
         style = c.WEIGHTS.get(self._weights, 0)
         handle = self._handle
         handle.check(
@@ -181,7 +182,8 @@ def compile(
     """Compile a model: a path, the bytes of a file, or an onnx.ModelProto.
 
     `params` is "flat" or "nested"; `weights` is what `save` writes and `load_params`
-    reads: "safetensors", "npz" or "none". `shapes` overrides those of inputs, as
+    reads: "safetensors", "npz", "reference" (an index into the model's own files, which
+    must stay as they are) or "none". `shapes` overrides those of inputs, as
     {"x": (8, 3, "h", "w")} or ["x=8,3,h,w"]; `outputs` names values of the graph to
     return instead of its outputs; `bounds` gives the values whose size depends on data
     the size to pad them to; `name` stands for the file where there is none.

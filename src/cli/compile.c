@@ -9,6 +9,7 @@
 typedef enum WeightsChoice {
     WEIGHTS_SAFETENSORS,
     WEIGHTS_NPZ,
+    WEIGHTS_REFERENCE,
     WEIGHTS_NONE
 } WeightsChoice;
 
@@ -59,7 +60,13 @@ static int set_paths(Compile *job) {
                          : default_output(job->args->operands[0]);
     if (!job->output)
         return out_of_memory();
-    job->options.weights = choice == WEIGHTS_NPZ ? OX_NPZ : OX_SAFETENSORS;
+    static const OxWeightFormat formats[] = {
+        [WEIGHTS_SAFETENSORS] = OX_SAFETENSORS,
+        [WEIGHTS_NPZ] = OX_NPZ,
+        [WEIGHTS_REFERENCE] = OX_REFERENCE,
+        [WEIGHTS_NONE] = OX_SAFETENSORS,
+    };
+    job->options.weights = formats[choice];
     job->options.no_load_params = choice == WEIGHTS_NONE;
     if (choice == WEIGHTS_NONE || is_stdio(job->output))
         return EXIT_OK;
@@ -261,7 +268,9 @@ static const Option options[] = {
      "repeated modules: one function each, lax.scan over stacked parameters, or\n"
      "straight code",
      false},
-    {"weights", 'w', "safetensors|npz|none", "format of the weights file", false},
+    {"weights", 'w', "safetensors|npz|reference|none",
+     "format of the weights file; reference: an index into the model's own files",
+     false},
     {"shape", 's', "NAME=D,D,...", "give an input a shape; a name or ? stays open",
      true},
     {"bound", 'b', "NAME=N", "pad a value whose size depends on data to N, for jax.jit",
@@ -282,6 +291,11 @@ const Command compile_command = {
         "module goes to standard output and no weights are written.  Files appear "
         "when\n"
         "complete, or not at all.\n"
+        "\n"
+        "With --weights reference no weights are copied: m.safetensors says where "
+        "they\n"
+        "lie in the files of the model, and holds only those that lie nowhere as they\n"
+        "are.  load_params fails when those files are gone or others.\n"
         "\n"
         "--bound is for the outputs of NonZero, Unique, Compress and\n"
         "NonMaxSuppression.  What there is comes first; the module's docstring says\n"

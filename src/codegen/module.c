@@ -129,6 +129,7 @@ static const Import imports[] = {
     {"json.", "import json", false},
     {"math.", "import math", false},
     {"zipfile.", "import zipfile", false},
+    {"zlib.", "import zlib", false},
     {"Path(", "from pathlib import Path", false},
     {"NamedTuple", "from typing import NamedTuple", false},
     {"jax.", "import jax", true},
@@ -301,6 +302,8 @@ static bool has_rare_types(const Gen *g) {
 static const char *loader_name(const Gen *g) {
     if (g->options->weights == OX_NPZ)
         return "load_params_npz";
+    if (g->options->weights == OX_REFERENCE)
+        return "load_params_reference";
     return has_rare_types(g) ? "load_params_packed" : "load_params";
 }
 
@@ -311,9 +314,14 @@ static void print_save_params(Gen *g, Text *t, bool changed) {
     size_t at = 0;
     while (at + token.n < text.n && memcmp(text.p + at, token.p, token.n) != 0)
         at++;
-    const char *flat = nested ? "flatten(params)" : "params";
+    size_t line = at; /* where the line begins: with both calls it would be too long */
+    while (line > 0 && text.p[line - 1] != '\n')
+        line--;
     text_lit(t, "\n\n");
-    text_str(t, (Str){text.p, at});
+    text_str(t, (Str){text.p, line});
+    text_lit(t, nested && changed ? "    params = flatten(params)\n" : "");
+    text_str(t, (Str){text.p + line, at - line});
+    const char *flat = nested && !changed ? "flatten(params)" : "params";
     text_printf(t, changed ? "to_state_dict(%s, CHANGED).items()" : "%s.items()", flat);
     text_str(t, (Str){text.p + at + token.n, text.n - at - token.n});
     text_char(t, '\n');
@@ -347,7 +355,7 @@ static void print_load_params(Gen *g, Text *t) {
         return;
     }
     bool nested = g->options->params == OX_PARAMS_NESTED;
-    bool plain = g->options->weights == OX_SAFETENSORS && !has_rare_types(g);
+    bool plain = g->options->weights != OX_NPZ && !has_rare_types(g);
     bool saves = plain && !g->stacks.count;
     bool changed = plain && gen_print_changes(g, t);
     if (nested)
@@ -358,6 +366,8 @@ static void print_load_params(Gen *g, Text *t) {
         print_helper(t, "from_state_dict");
     if (changed && saves)
         print_helper(t, "to_state_dict");
+    if (g->options->weights == OX_REFERENCE)
+        print_helper(t, "bytes_in_place");
     text_lit(t, "\n\ndef load_params(");
     text_str(t, (Str){reader.p + head.n, reader.n - head.n - tail.n});
     print_return(t, 1, loaded(g, changed));

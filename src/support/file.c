@@ -262,6 +262,37 @@ bool file_map_beside(FileMap *m, const char *model_path, Str location,
     return ok;
 }
 
+/* --- the names of mapped files -------------------------------------------------- */
+
+bool file_is(const FileMap *m, const char *path) {
+    struct stat mapped, named;
+    return m->fd >= 0 && fstat(m->fd, &mapped) == 0 && stat(path, &named) == 0 &&
+           mapped.st_dev == named.st_dev && mapped.st_ino == named.st_ino;
+}
+
+char *file_real_beside(const FileMap *m, const char *model_path, Str location) {
+    char *path = resolve_beside(model_path, location);
+    if (!path || file_is(m, path))
+        return path;
+    free(path);
+    errno = ESTALE;
+    return NULL;
+}
+
+void file_relative(Text *t, Str folder, Str file) {
+    if (folder.n == 1)
+        folder.n = 0; /* "/" is the one folder that ends in a slash */
+    size_t same = 0;  /* bytes of "/a/b" with which both begin */
+    for (size_t i = 1; i < file.n && i <= folder.n; i++)
+        if (file.p[i] == '/' && (i == folder.n || folder.p[i] == '/') &&
+            memcmp(file.p, folder.p, i) == 0)
+            same = i;
+    for (size_t i = same; i < folder.n; i++)
+        if (folder.p[i] == '/')
+            text_lit(t, "../");
+    text_str(t, (Str){file.p + same + 1, file.n - same - 1});
+}
+
 /* --- output --------------------------------------------------------------------- */
 
 static bool out_fail(OutFile *out, int error) {
@@ -277,6 +308,13 @@ static char *final_path(const char *path) {
     bool link = lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
     char *target = link ? realpath(path, NULL) : NULL;
     return target ? target : strdup(path);
+}
+
+char *file_out_folder(const char *path) {
+    char *end = final_path(path);
+    char *folder = end ? resolve_beside(end, STR(".")) : NULL;
+    free(end);
+    return folder;
 }
 
 static bool open_temp(OutFile *out, mode_t mode) {
@@ -412,6 +450,18 @@ static bool write_mapped(OutFile *out, const char *p, size_t n) {
  * copy_file_range moves parts of pages, at 1.4 times the cost of write_mapped. */
 static bool shares_blocks(const OutFile *out, uint64_t offset) {
     return offset % PAGE == 0 && out->size % PAGE == 0;
+}
+
+void file_begin_sample(const FileMap *m, Str bytes) {
+    if (m->mapped && bytes.n > OUT_BUFFER)
+        (void)advise(bytes.p, bytes.n, MADV_RANDOM);
+}
+
+void file_end_sample(const FileMap *m, Str bytes) {
+    if (!m->mapped || bytes.n <= OUT_BUFFER)
+        return;
+    (void)advise(bytes.p, bytes.n, MADV_DONTNEED);
+    (void)advise(bytes.p, bytes.n, MADV_NORMAL);
 }
 
 bool out_copy(OutFile *out, const FileMap *src, uint64_t offset, size_t n) {

@@ -9,7 +9,7 @@
 #define OX_SUPPORT_FILE_H
 #ifndef OX_NO_FILES
 
-#include "support/base.h"
+#include "support/arena.h"
 
 typedef struct FileMap {
     Str bytes;
@@ -31,6 +31,25 @@ bool file_map_beside(FileMap *m, const char *model_path, Str location,
 
 /* Zeroed maps are fine. */
 void file_unmap(FileMap *m);
+
+/* Around a look at single pages of mapped bytes: first keeps the kernel from reading
+ * their neighbours ahead, then gives the pages back. */
+void file_begin_sample(const FileMap *m, Str bytes);
+void file_end_sample(const FileMap *m, Str bytes);
+
+/* Whether the path names the file that is mapped. */
+bool file_is(const FileMap *m, const char *path);
+
+/* The real path of the mapped file, which was found at `location` beside model_path;
+ * NULL with errno set, ESTALE when another file lies there by now.  To be freed. */
+char *file_real_beside(const FileMap *m, const char *model_path, Str location);
+
+/* The real path of the folder that out_open(path) would put its file in; NULL with
+ * errno set.  To be freed. */
+char *file_out_folder(const char *path);
+
+/* How to get from a folder to a file, both as real paths: "../models/m.onnx". */
+void file_relative(Text *t, Str folder, Str file);
 
 /* Output under construction: bytes go to a temporary file beside `path`, which
  * out_commit renames.  "-" is standard output, and devices and pipes are written in

@@ -3,6 +3,7 @@
  * and a first member that is no npy file tells what they are.
  * Source: PKWARE APPNOTE 6.3 sections 4.3 and 4.5.3; numpy.lib.format version 1.0. */
 #include "support/json.h"
+#include "weights/crc.h"
 #include "weights/plan.h"
 
 enum {
@@ -26,42 +27,6 @@ typedef struct Member {
     uint64_t size;
     uint32_t crc;
 } Member;
-
-/* Tables for eight bytes a step: checksums read every weight once. */
-typedef struct Crc {
-    uint32_t table[8][256];
-} Crc;
-
-static void crc_init(Crc *crc) {
-    for (uint32_t i = 0; i < 256; i++) {
-        uint32_t c = i;
-        for (int k = 0; k < 8; k++)
-            c = c >> 1 ^ (c & 1 ? UINT32_C(0xEDB88320) : 0);
-        crc->table[0][i] = c;
-    }
-    for (int k = 1; k < 8; k++)
-        for (int i = 0; i < 256; i++) {
-            uint32_t c = crc->table[k - 1][i];
-            crc->table[k][i] = c >> 8 ^ crc->table[0][c & 255];
-        }
-}
-
-static uint32_t crc_add(const Crc *crc, uint32_t sum, Str bytes) {
-    const unsigned char *p = (const unsigned char *)bytes.p;
-    size_t n = bytes.n;
-    sum = ~sum;
-    for (; n >= 8; n -= 8, p += 8) {
-        uint32_t next = 0;
-        for (int k = 0; k < 4; k++)
-            next ^= crc->table[7 - k][p[k] ^ (sum >> 8 * k & 255)];
-        for (int k = 4; k < 8; k++)
-            next ^= crc->table[7 - k][p[k]];
-        sum = next;
-    }
-    for (; n > 0; n--, p++)
-        sum = sum >> 8 ^ crc->table[0][(sum ^ *p) & 255];
-    return ~sum;
-}
 
 static void put(Text *t, uint64_t value, int bytes) {
     for (int i = 0; i < bytes; i++)

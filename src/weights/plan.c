@@ -1,4 +1,4 @@
-/* The order of tensors and the list of segments, for both weights formats. */
+/* The order of tensors, the list of segments and the notes, for all weights formats. */
 #include "weights/plan.h"
 #include "support/json.h"
 
@@ -85,29 +85,65 @@ static void note_entry(Text *t, const WeightEntry *entry) {
     text_char(t, ']');
     if (type->bits < 8)
         text_printf(t, ", \"bits\": %d", type->bits);
-    text_char(t, '}');
 }
 
 void plan_note(Planner *p, bool (*native)(DType), Text *t) {
     for (size_t i = 0; i < p->n; i++) {
-        if (native(p->entries[i].tensor->dtype))
+        if (p->entries[i].file || native(p->entries[i].tensor->dtype))
             continue;
         text_lit(t, t->n ? ", " : "{");
         note_entry(t, &p->entries[i]);
+        text_char(t, '}');
     }
     if (t->n)
         text_char(t, '}');
 }
 
-bool weights_plan(Arena *arena, const WeightEntry *entries, size_t n,
-                  OxWeightFormat format, WeightPlan *plan) {
-    *plan = (WeightPlan){0};
-    Planner p = {.arena = arena, .n = n, .plan = plan};
-    if (!sort_entries(&p, entries))
+static void note_place(Text *t, const Planner *p, const WeightEntry *entry) {
+    uint64_t start = entry->tensor->offset;
+    text_printf(t, ", \"file\": %zu, \"data_offsets\": [%llu, %llu], \"crc32\": %lu}",
+                (size_t)(entry->file - p->files->items), (unsigned long long)start,
+                (unsigned long long)(start + entry->tensor->data.n),
+                (unsigned long)entry->sample);
+}
+
+void plan_reference_note(const Planner *p, Text *t) {
+    text_lit(t, "{\"files\": [");
+    for (size_t i = 0; i < p->files->count; i++) {
+        text_lit(t, i ? ", {\"path\": " : "{\"path\": ");
+        text_json(t, p->files->items[i].path);
+        text_printf(t, ", \"size\": %llu}",
+                    (unsigned long long)p->files->items[i].size);
+    }
+    text_lit(t, "], \"params\": {");
+    const char *between = "";
+    for (size_t i = 0; i < p->n; i++) {
+        if (!p->entries[i].file)
+            continue;
+        text_lit(t, between);
+        note_entry(t, &p->entries[i]);
+        note_place(t, p, &p->entries[i]);
+        between = ", ";
+    }
+    text_lit(t, "}}");
+}
+
+static bool plan(Planner *p, const WeightEntry *entries, void (*format)(Planner *)) {
+    *p->plan = (WeightPlan){0};
+    if (!sort_entries(p, entries))
         return false;
-    if (format == OX_NPZ)
-        plan_npz(&p);
-    else
-        plan_safetensors(&p);
-    return !arena->failed && !plan->error;
+    format(p);
+    return !p->arena->failed && !p->plan->error;
+}
+
+bool weights_plan(Arena *arena, const WeightEntry *entries, size_t n,
+                  OxWeightFormat format, WeightPlan *result) {
+    Planner p = {.arena = arena, .n = n, .plan = result};
+    return plan(&p, entries, format == OX_NPZ ? plan_npz : plan_safetensors);
+}
+
+bool weights_plan_reference(Arena *arena, const WeightEntry *entries, size_t n,
+                            const WeightFiles *files, WeightPlan *result) {
+    Planner p = {.arena = arena, .n = n, .plan = result, .files = files};
+    return plan(&p, entries, plan_safetensors);
 }

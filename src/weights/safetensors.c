@@ -20,20 +20,30 @@ static bool has_exported(const Planner *p) {
     return false;
 }
 
+/* One entry of the metadata, whose values are strings. */
+static void metadata_entry(Text *t, const char *key, Str value, const char **between) {
+    text_printf(t, "%s\"%s\":", *between, key);
+    text_json(t, value);
+    *between = ",";
+}
+
 static void metadata(Planner *p, Text *t) {
-    Text note = {.arena = p->arena};
-    plan_note(p, is_native, &note);
+    Text packed = {.arena = p->arena}, reference = {.arena = p->arena};
+    plan_note(p, is_native, &packed);
+    if (p->files)
+        plan_reference_note(p, &reference);
     bool exported = has_exported(p);
-    if (note.n == 0 && !exported)
+    if (!packed.n && !reference.n && !exported)
         return;
+    const char *between = "";
     text_lit(t, "\"" METADATA "\":{");
     if (exported)
-        text_lit(t, "\"" WEIGHTS_LAYOUT "\":\"exported\"");
-    if (note.n) {
-        text_lit(t, exported ? ",\"" WEIGHTS_NOTE "\":" : "\"" WEIGHTS_NOTE "\":");
-        text_json(t, text_view(&note));
-    }
-    text_lit(t, p->n ? "}," : "}");
+        metadata_entry(t, WEIGHTS_LAYOUT, STR("exported"), &between);
+    if (packed.n)
+        metadata_entry(t, WEIGHTS_NOTE, text_view(&packed), &between);
+    if (reference.n)
+        metadata_entry(t, WEIGHTS_REFERENCE, text_view(&reference), &between);
+    text_char(t, '}');
 }
 
 static void header_entry(Text *t, const WeightEntry *entry, uint64_t offset) {
@@ -53,12 +63,15 @@ static void header_entry(Text *t, const WeightEntry *entry, uint64_t offset) {
 static void header(Planner *p, Text *t) {
     uint64_t offset = 0;
     text_char(t, '{');
+    size_t empty = t->n;
     metadata(p, t);
     for (size_t i = 0; i < p->n; i++) {
         if (str_is(p->entries[i].key, METADATA))
             plan_error(p, i, "safetensors keeps the name " METADATA " for itself");
+        if (p->entries[i].file)
+            continue;
+        text_lit(t, t->n > empty ? "," : "");
         header_entry(t, &p->entries[i], offset);
-        text_lit(t, i + 1 < p->n ? "," : "");
         offset += p->entries[i].tensor->data.n;
     }
     text_char(t, '}');
@@ -76,5 +89,6 @@ void plan_safetensors(Planner *p) {
         t.p[i] = (char)((uint64_t)(t.n - LENGTH_BYTES) >> 8 * i);
     plan_bytes(p, text_view(&t));
     for (size_t i = 0; i < p->n; i++)
-        plan_tensor(p, p->entries[i].tensor);
+        if (!p->entries[i].file)
+            plan_tensor(p, p->entries[i].tensor);
 }

@@ -7,10 +7,23 @@
 
 #include "parser/onnx.h"
 
+/* A file of the model in which parameters stay. */
+typedef struct WeightFile {
+    Str path; /* from the folder of the weights file; UTF-8 */
+    uint64_t size;
+} WeightFile;
+
+typedef struct WeightFiles {
+    WeightFile *items;
+    size_t count;
+} WeightFiles;
+
 typedef struct WeightEntry {
     Str key;
     const Tensor *tensor; /* not of strings: JAX has no such arrays */
     bool exported;        /* not as PyTorch's state_dict has it: the file will say so */
+    const WeightFile *file; /* where the bytes stay, at tensor->offset; NULL: copied */
+    uint32_t sample;        /* crc_sample of bytes that stay */
 } WeightEntry;
 
 /* A run of output bytes: `bytes` are always valid; when source_offset is not
@@ -38,5 +51,11 @@ typedef struct WeightPlan {
  */
 bool weights_plan(Arena *arena, const WeightEntry *entries, size_t n,
                   OxWeightFormat format, WeightPlan *plan);
+
+/* Plans a safetensors file that holds the entries without a file of their own, and a
+ * note under the name "oxide_xla.reference" about the others: where they lie in `files`
+ * and how to tell that those changed. */
+bool weights_plan_reference(Arena *arena, const WeightEntry *entries, size_t n,
+                            const WeightFiles *files, WeightPlan *plan);
 
 #endif

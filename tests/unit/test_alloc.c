@@ -99,6 +99,22 @@ static OxStatus run_batch(const OxAllocator *hook, const char *bytes, size_t n) 
     return status;
 }
 
+/* An index, which needs the file itself. */
+static OxStatus run_reference(const OxAllocator *hook, const char *bytes, size_t n) {
+    static const OxOptions options = {.weights = OX_REFERENCE};
+    (void)bytes, (void)n;
+    OxCompiler *c = ox_new(hook);
+    if (!c)
+        return OX_ERR_MEMORY;
+    OxStatus status = ox_load_file(c, OX_FIXTURES "/linear.onnx");
+    if (status == OX_OK)
+        status = ox_compile(c, &options);
+    if (status == OX_OK)
+        status = ox_write_module(c, "/dev/null", "/dev/null", OX_REFERENCE);
+    ox_free(c);
+    return status;
+}
+
 typedef OxStatus Run(const OxAllocator *hook, const char *bytes, size_t n);
 
 static void fail_each(Run *compile, const char *fixture) {
@@ -127,6 +143,11 @@ static void every_allocation_may_fail(void **state) {
 static void every_allocation_for_a_batch_may_fail(void **state) {
     (void)state;
     fail_each(run_batch, "linear.onnx");
+}
+
+static void every_allocation_for_an_index_may_fail(void **state) {
+    (void)state;
+    fail_each(run_reference, "linear.onnx");
 }
 
 /* A model cut anywhere gives an error, or compiles where the cut took only what may be
@@ -196,6 +217,7 @@ int main(void) {
         cmocka_unit_test_prestate(every_truncation_is_survived, conv),
         cmocka_unit_test_prestate(every_damaged_byte_is_survived, mlp),
         cmocka_unit_test(every_allocation_for_a_batch_may_fail),
+        cmocka_unit_test(every_allocation_for_an_index_may_fail),
         cmocka_unit_test(wrong_order_of_calls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

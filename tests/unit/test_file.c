@@ -194,6 +194,69 @@ static void nothing_else_opens(void **state) {
     assert_string_equal(why, "the model comes from standard input");
 }
 
+/* --- the names of mapped files -------------------------------------------------- */
+
+static void assert_relative(const char *folder, const char *file, const char *path) {
+    Arena arena;
+    arena_init(&arena, NULL);
+    Text t = {.arena = &arena};
+    file_relative(&t, str_from(folder), str_from(file));
+    assert_string_equal(text_view(&t).p, path);
+    arena_free(&arena);
+}
+
+static void paths_lead_from_a_folder_to_a_file(void **state) {
+    (void)state;
+    assert_relative("/a/b", "/a/b/m.onnx", "m.onnx");
+    assert_relative("/a/b", "/a/b/c/m.onnx", "c/m.onnx");
+    assert_relative("/a/b", "/a/m.onnx", "../m.onnx");
+    assert_relative("/a/b", "/m.onnx", "../../m.onnx");
+    assert_relative("/a/b/c", "/a/bc/m.onnx", "../../bc/m.onnx");
+    assert_relative("/a/bc", "/a/b/m.onnx", "../b/m.onnx");
+    assert_relative("/a/m.onnx", "/a/m.onnx.d/w", "../m.onnx.d/w");
+    assert_relative("/a", "/b/m.onnx", "../b/m.onnx");
+    assert_relative("/", "/m.onnx", "m.onnx");
+    assert_relative("/", "/a/m.onnx", "a/m.onnx");
+}
+
+static void a_mapped_file_is_found_again(void **state) {
+    (void)state;
+    char expected[64];
+    snprintf(expected, sizeof expected, "%s/real", (char *)*state);
+    put("real", "here");
+    assert_int_equal(symlink("real", "link"), 0);
+    FileMap m;
+    assert_true(file_map(&m, "link"));
+    assert_true(file_is(&m, "real"));
+    assert_false(file_is(&m, "nowhere"));
+    char *path = file_real_beside(&m, "model.onnx", STR("link"));
+    assert_string_equal(path, expected);
+    free(path);
+    put("other", "here");
+    assert_int_equal(rename("other", "real"), 0);
+    assert_false(file_is(&m, "real"));
+    assert_null(file_real_beside(&m, "model.onnx", STR("link")));
+    assert_int_equal(errno, ESTALE);
+    file_unmap(&m);
+}
+
+static void output_ends_in_the_folder_of_its_link(void **state) {
+    (void)state;
+    char expected[64];
+    snprintf(expected, sizeof expected, "%s/sub", (char *)*state);
+    assert_int_equal(mkdir("sub", 0700), 0);
+    put("sub/file", "");
+    assert_int_equal(symlink("sub/file", "link"), 0);
+    const char *const paths[] = {"sub/new", "sub/file", "link"};
+    for (size_t i = 0; i < OX_COUNT(paths); i++) {
+        char *folder = file_out_folder(paths[i]);
+        assert_string_equal(folder, expected);
+        free(folder);
+    }
+    assert_null(file_out_folder("nowhere/new"));
+    assert_int_equal(errno, ENOENT);
+}
+
 /* --- output --------------------------------------------------------------------- */
 
 static void output_appears_on_commit(void **state) {
@@ -369,6 +432,9 @@ int main(void) {
         IN_FOLDER(a_pipe_is_read_to_its_end),
         IN_FOLDER(files_of_the_folder_open),
         IN_FOLDER(nothing_else_opens),
+        IN_FOLDER(paths_lead_from_a_folder_to_a_file),
+        IN_FOLDER(a_mapped_file_is_found_again),
+        IN_FOLDER(output_ends_in_the_folder_of_its_link),
         IN_FOLDER(output_appears_on_commit),
         IN_FOLDER(aborted_output_leaves_nothing),
         IN_FOLDER(a_missing_folder_is_an_error),

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "support/json.h"
+#include "weights/crc.h"
 #include "weights/weights.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -51,8 +52,8 @@ static void safetensors_are_exact_bytes(void **state) {
     arena_init(&arena, NULL);
     Tensor bias = tensor_of(DT_FLOAT, dims_2, STR("abcdefgh"));
     Tensor codes = tensor_of(DT_INT4, dims_3, STR("\x21\x03"));
-    WeightEntry entries[] = {{STR("q\"\n"), &codes, false},
-                             {STR("bias"), &bias, false}};
+    WeightEntry entries[] = {{.key = STR("q\"\n"), .tensor = &codes},
+                             {.key = STR("bias"), .tensor = &bias}};
     WeightPlan plan;
     assert_true(weights_plan(&arena, entries, 2, OX_SAFETENSORS, &plan));
     Str file = flatten(&arena, &plan);
@@ -115,6 +116,49 @@ static void neighbours_in_a_file_become_one_segment(void **state) {
     arena_free(&arena);
 }
 
+static void an_index_holds_only_what_lies_nowhere_else(void **state) {
+    (void)state;
+    Arena arena;
+    arena_init(&arena, NULL);
+    Tensor made = tensor_of(DT_FLOAT, dims_2, STR("abcdefgh"));
+    Tensor codes = tensor_of(DT_INT4, dims_3, STR("\x21\x03"));
+    codes.offset = 7;
+    WeightFile items[] = {{STR("../m\".onnx"), 9}};
+    WeightEntry entries[] = {
+        {.key = STR("q"), .tensor = &codes, .file = items, .sample = 5},
+        {.key = STR("b"), .tensor = &made, .exported = true}};
+    WeightPlan plan;
+    assert_true(
+        weights_plan_reference(&arena, entries, 2, &(WeightFiles){items, 1}, &plan));
+    Str file = flatten(&arena, &plan);
+    Str header =
+        STR("{\"__metadata__\":{\"oxide_xla.layout\":\"exported\","
+            "\"oxide_xla.reference\":\"{\\\"files\\\": [{\\\"path\\\": "
+            "\\\"../m\\\\\\\".onnx\\\", \\\"size\\\": 9}], \\\"params\\\": "
+            "{\\\"q\\\": {\\\"dtype\\\": \\\"int4\\\", \\\"shape\\\": [3], "
+            "\\\"bits\\\": 4, "
+            "\\\"file\\\": 0, \\\"data_offsets\\\": [7, 9], \\\"crc32\\\": 5}}}\"},"
+            "\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}");
+    assert_memory_equal(file.p + 8, header.p, header.n);
+    assert_memory_equal(file.p + file.n - 8, "abcdefgh", 8);
+    arena_free(&arena);
+}
+
+static void checksums_are_those_of_zlib(void **state) {
+    (void)state;
+    static char zeros[100000];
+    Crc crc;
+    crc_init(&crc);
+    assert_int_equal(crc_add(&crc, 0, STR("123456789")), 0xCBF43926);
+    assert_int_equal(crc_sample(&crc, STR("123456789")), 0xCBF43926);
+    assert_int_equal(crc_sample(&crc, (Str){0}), 0);
+    Str few = {zeros, CRC_RUN * CRC_RUNS};
+    assert_int_equal(crc_sample(&crc, few), crc_add(&crc, 0, few));
+    uint32_t before = crc_sample(&crc, (Str){zeros, sizeof zeros});
+    zeros[sizeof zeros / CRC_RUNS] = 1;
+    assert_int_not_equal(crc_sample(&crc, (Str){zeros, sizeof zeros}), before);
+}
+
 static void no_entries_give_an_empty_file(void **state) {
     (void)state;
     Arena arena;
@@ -134,7 +178,7 @@ static void npz_members_are_npy_files(void **state) {
     Arena arena;
     arena_init(&arena, NULL);
     Tensor bias = tensor_of(DT_FLOAT, dims_2, STR("abcdefgh"));
-    WeightEntry entries[] = {{STR("bias"), &bias, false}};
+    WeightEntry entries[] = {{.key = STR("bias"), .tensor = &bias}};
     WeightPlan plan;
     assert_true(weights_plan(&arena, entries, 1, OX_NPZ, &plan));
     Str file = flatten(&arena, &plan);
@@ -154,7 +198,8 @@ static void refused(Str key, OxWeightFormat format, const char *words) {
     Arena arena;
     arena_init(&arena, NULL);
     Tensor tensor = tensor_of(DT_FLOAT, dims_2, STR("abcdefgh"));
-    WeightEntry entries[] = {{STR("fine"), &tensor, false}, {key, &tensor, false}};
+    WeightEntry entries[] = {{.key = STR("fine"), .tensor = &tensor},
+                             {.key = key, .tensor = &tensor}};
     WeightPlan plan;
     assert_false(weights_plan(&arena, entries, 2, format, &plan));
     assert_false(arena.failed);
@@ -217,8 +262,8 @@ static void past_4_gib_an_npz_has_zip64_records(void **state) {
     arena_init(&arena, NULL);
     Tensor large = tensor_of(DT_UINT8, dims_2, (Str){zeros, size});
     Tensor small = tensor_of(DT_UINT8, dims_2, STR("ab"));
-    WeightEntry entries[] = {{STR("large"), &large, false},
-                             {STR("small"), &small, false}};
+    WeightEntry entries[] = {{.key = STR("large"), .tensor = &large},
+                             {.key = STR("small"), .tensor = &small}};
     WeightPlan plan;
     assert_true(weights_plan(&arena, entries, 2, OX_NPZ, &plan));
     Str local = plan.items[0].bytes, end = plan.items[plan.count - 1].bytes;
@@ -262,6 +307,8 @@ int main(void) {
         cmocka_unit_test(safetensors_are_exact_bytes),
         cmocka_unit_test(larger_elements_come_first_and_equal_ones_keep_their_order),
         cmocka_unit_test(neighbours_in_a_file_become_one_segment),
+        cmocka_unit_test(an_index_holds_only_what_lies_nowhere_else),
+        cmocka_unit_test(checksums_are_those_of_zlib),
         cmocka_unit_test(no_entries_give_an_empty_file),
         cmocka_unit_test(npz_members_are_npy_files),
         cmocka_unit_test(names_that_a_format_cannot_hold_are_refused),

@@ -1,0 +1,70 @@
+"""Reads parameters that lie in the files of the model itself, through an index."""
+
+import json
+import math
+import zlib
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+
+
+def bytes_in_place(path, index):
+    """Map the parameters that the index at `path` refers to, if nothing has changed."""
+    advice = "compile the model again, or with --weights safetensors to have a copy"
+    maps, found = [], {}
+    for file in index["files"]:
+        original = path.resolve().parent / file["path"]
+        if not original.is_file():
+            raise FileNotFoundError(
+                f"{original}, to which {path} refers, is missing: put it back, or "
+                f"{advice}"
+            )
+        if original.stat().st_size != file["size"]:
+            raise ValueError(f"{original} is not what {path} was made of: {advice}")
+        maps.append(np.memmap(original, mode="r"))
+    for key, entry in index["params"].items():
+        found[key] = data = maps[entry["file"]][slice(*entry["data_offsets"])]
+        starts = range(0, data.size, max(256, data.size // 16))  # a sample of all
+        if zlib.crc32(b"".join(data[i : i + 256] for i in starts)) != entry["crc32"]:
+            raise ValueError(
+                f"{key} in {maps[entry['file']].filename} has changed since {path} was "
+                f"made: {advice}"
+            )
+    return found
+
+
+def load_params_reference(path=None, dtype=None):
+    """Read the parameters through the index beside this module, or the one at `path`.
+
+    With `dtype`, floating-point parameters are cast to it. The index says where they
+    lie in the files of the model, which are mapped and must not have changed. A file of
+    safetensors that holds the parameters itself loads too.
+    """
+    path = Path(path or __file__.removesuffix(".py") + ".safetensors")
+    with open(path, "rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+    notes = header.pop("__metadata__", {})
+    packed = json.loads(notes.get("oxide_xla.packed", "{}"))
+    index = json.loads(notes.get("oxide_xla.reference", '{"files": [], "params": {}}'))
+    data = np.memmap(path, mode="r")[8 + size :]
+    stored = {key: data[slice(*entry["data_offsets"])] for key, entry in header.items()}
+    stored |= bytes_in_place(path, index)
+    names = (
+        "BOOL=bool U8=uint8 U16=uint16 U32=uint32 U64=uint64 I8=int8 I16=int16 "
+        "I32=int32 I64=int64 F16=float16 BF16=bfloat16 F32=float32 F64=float64 "
+        "C64=complex64 F8_E4M3=float8_e4m3fn F8_E5M2=float8_e5m2 F8_E8M0=float8_e8m0fnu"
+    )
+    names = dict(pair.split("=") for pair in names.split())
+    params = {}
+    for key, entry in (header | packed | index["params"]).items():
+        array = stored[key]
+        if bits := entry.get("bits"):  # elements share bytes, the first one lowest
+            array = array[:, None] >> np.arange(0, 8, bits, np.uint8)
+            array = (array & (2**bits - 1)).ravel()[: math.prod(entry["shape"])]
+        array = array.view(names.get(entry["dtype"], entry["dtype"]))
+        params[key] = jnp.asarray(array.reshape(entry["shape"]))
+        if dtype is not None and jnp.issubdtype(array.dtype, jnp.floating):
+            params[key] = params[key].astype(dtype)
+    return params
