@@ -93,14 +93,29 @@ static int only_axis(const Type *t) {
     return found > 1 ? -1 : only;
 }
 
-/* The n of jnp.arange(n) where it is a size, which is not negative; NULL for others. */
+/* The n of jnp.arange(n); NULL for others. */
 static const Expr *arange_stop(const Expr *x) {
     bool counts = x->kind == EX_CALL && x->kids[0]->kind == EX_NAME &&
                   str_is(x->kids[0]->text, "jnp.arange") && x->n >= 2 &&
                   (x->n == 2 || x->kids[2]->kind == EX_KEYWORD);
-    return counts && (x->kids[1]->kind == EX_INT || x->kids[1]->kind == EX_NAME)
-               ? x->kids[1]
-               : NULL;
+    return counts ? x->kids[1] : NULL;
+}
+
+/* jnp.arange(n)[None], where n is a size and so not negative, is the slice :n.
+ * jnp.arange(64)[None, :n] is it too, where there are 64.  NULL for others. */
+static const Expr *arange_run(Arena *a, const Expr *x, int rank, Dim size) {
+    const Expr *items[OX_MAX_RANK], *cut = NULL;
+    if (rank < 1 || rank > OX_MAX_RANK)
+        return NULL;
+    bool indexed = ex_cuts(x, items, rank);
+    for (int i = 0; indexed && i < rank; i++)
+        cut = items[i] && !ex_is_none(items[i]) ? items[i] : cut;
+    const Expr *stop = arange_stop(indexed ? x->kids[0] : x);
+    if (!stop || (stop->kind != EX_INT && stop->kind != EX_NAME))
+        return NULL;
+    if (cut)
+        return stop->kind == EX_INT && dim_is(size, stop->i) ? cut : NULL;
+    return ex_slice(a, NULL, stop, NULL);
 }
 
 /* What stands in the subscript for the gathered axis; the number of items.  Indices that
@@ -119,12 +134,10 @@ static int emit_gather_index(Emit *e, Dim size, const Expr **items) {
         run = index_run(a, k, size);
     if (!run) {
         items[0] = emit_in(e, 1);
-        const Expr *base = axis >= 0 ? ex_without_axes(items[0], rank) : items[0];
-        const Expr *stop = axis >= 0 ? arange_stop(base) : NULL;
-        if (!stop)
-            return 1;
-        run = ex_slice(a, NULL, stop, NULL);
+        run = axis >= 0 ? arange_run(a, items[0], rank, size) : NULL;
     }
+    if (!run)
+        return 1;
     for (int i = 0; i < rank; i++)
         items[i] = ex_none();
     items[axis] = run;
@@ -270,10 +283,12 @@ static const OpDef ops[] = {
      .facts = OP_MOVES, .infer = infer_gather_elements, .emit = emit_gather_elements},
     {.name = "GatherND", .since = 11, .until = 11, .in = "data indices",
      .out = "output", .facts = OP_MOVES,
-     .infer = infer_gather_nd, .eval = eval_gather_nd, .emit = emit_gather_nd},
+     .infer = infer_gather_nd, .eval = eval_gather_nd, .rewrite = rewrite_gather_nd,
+     .emit = emit_gather_nd},
     {.name = "GatherND", .since = 12, .in = "data indices", .out = "output",
      .attrs = {INT("batch_dims", 0)}, .facts = OP_MOVES,
-     .infer = infer_gather_nd, .eval = eval_gather_nd, .emit = emit_gather_nd},
+     .infer = infer_gather_nd, .eval = eval_gather_nd, .rewrite = rewrite_gather_nd,
+     .emit = emit_gather_nd},
 };
 /* clang-format on */
 const OpFamily ops_index = FAMILY(ops);

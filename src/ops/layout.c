@@ -154,6 +154,13 @@ const Expr *ex_method(Arena *a, const Expr *object, const char *name,
     return ex_call(a, ex_attribute(a, object, str_from(name)), args, n);
 }
 
+const Expr *ex_method_object(const Expr *x, const char *name) {
+    const Expr *method = x->kind == EX_CALL ? x->kids[0] : NULL;
+    return method && method->kind == EX_ATTRIBUTE && str_is(method->text, name)
+               ? method->kids[0]
+               : NULL;
+}
+
 const Expr *ex_method_spread(Arena *a, const Expr *object, const char *name,
                              const Expr *tuple) {
     if (tuple->kind == EX_TUPLE && tuple->n > 0)
@@ -165,13 +172,11 @@ static bool is_name(const Expr *x, const char *text) {
     return x->kind == EX_NAME && str_is(x->text, text);
 }
 
-static bool is_none(const Expr *x) {
+bool ex_is_none(const Expr *x) {
     return x && is_name(x, "None");
 }
 
-/* The items of x[...] when they cut and add axes only, one for each of x's `rank` axes:
- * NULL where an axis is whole.  false for other expressions. */
-static bool items_of(const Expr *x, const Expr **items, int rank) {
+bool ex_cuts(const Expr *x, const Expr **items, int rank) {
     int n = x->kind == EX_INDEX ? (int)x->n - 1 : 0, at = 0;
     if (n < 1 || n > rank + 1)
         return false;
@@ -183,23 +188,13 @@ static bool items_of(const Expr *x, const Expr **items, int rank) {
             at += rank + 1 - n;
             continue;
         }
-        if (at >= rank || (item->kind != EX_SLICE && !is_none(item)))
+        if (at >= rank || (item->kind != EX_SLICE && !ex_is_none(item)))
             return false;
         bool whole =
-            !is_none(item) && !item->kids[0] && !item->kids[1] && !item->kids[2];
+            !ex_is_none(item) && !item->kids[0] && !item->kids[1] && !item->kids[2];
         items[at++] = whole ? NULL : item;
     }
     return true;
-}
-
-const Expr *ex_without_axes(const Expr *x, int rank) {
-    const Expr *items[OX_MAX_RANK];
-    if (rank < 1 || !items_of(x, items, rank))
-        return x;
-    for (int i = 0; i < rank; i++)
-        if (items[i] && !is_none(items[i]))
-            return x;
-    return x->kids[0];
 }
 
 /* x[:, 1:][..., None] is x[:, 1:, None]: puts the items of x in front of those given,
@@ -209,14 +204,14 @@ static const Expr *merge_items(const Expr *x, const Expr **items, int count) {
     int rank = 0, at = 0;
     bool adds = false;
     for (int i = 0; i < count; i++)
-        rank += !is_none(items[i]);
-    if (!items_of(x, old, rank))
+        rank += !ex_is_none(items[i]);
+    if (!ex_cuts(x, old, rank))
         return x;
     for (int i = 0; i < rank; i++)
-        adds |= is_none(old[i]);
+        adds |= ex_is_none(old[i]);
     for (int i = 0; i < count; i++) {
-        both[i] = is_none(items[i]) ? items[i] : old[at++];
-        if (!items[i] || is_none(items[i]))
+        both[i] = ex_is_none(items[i]) ? items[i] : old[at++];
+        if (!items[i] || ex_is_none(items[i]))
             continue;
         bool cuts = items[i]->kind == EX_SLICE || items[i]->kind == EX_INT;
         if (both[i] || (adds && !cuts))

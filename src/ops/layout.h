@@ -36,18 +36,24 @@ bool dim_is_own(const Node *n, Dim d);
 /* Output `out` is ranked and no dimension is its own: the shape can be written down. */
 bool shape_is_given(const Node *n, int out);
 
+/* GatherND whose tuples only say where axes go becomes Spread; see grid.c. */
+void rewrite_gather_nd(Model *m, Node *n);
+
 /* object.name(args...) */
 const Expr *ex_method(Arena *a, const Expr *object, const char *name,
                       const Expr *const *args, size_t n);
+/* The object of object.name(...); NULL for other expressions. */
+const Expr *ex_method_object(const Expr *x, const char *name);
 /* object.reshape(a, b, c): the items of a tuple as arguments. */
 const Expr *ex_method_spread(Arena *a, const Expr *object, const char *name,
                              const Expr *tuple);
 /* x[...] with one item for each of `count` positions, NULL for all; trailing ones are
  * left out and leading ones become `...` where that is shorter. */
 const Expr *ex_subscript(Arena *a, const Expr *x, const Expr *const *items, int count);
-/* What x[None, :] adds axes to, where x has `rank` of them; other expressions as they
- * are. */
-const Expr *ex_without_axes(const Expr *x, int rank);
+bool ex_is_none(const Expr *x);
+/* The items of x[...] when they cut and add axes only, one for each of x's `rank` axes:
+ * NULL where an axis is whole.  false for other expressions. */
+bool ex_cuts(const Expr *x, const Expr **items, int rank);
 /* The dimensions as a tuple. */
 const Expr *emit_dims(Emit *e, const Dim *dims, int rank);
 /* x[i[..., 0], i[..., 1]]: the last axis of input `in` holds index tuples.  NULL when

@@ -121,6 +121,8 @@ typedef struct OpDef {
     Graph *(*inlined)(const Node *n);
     /* A value made before that output 0 always equals; NULL: none. */
     Value *(*same)(const Node *n);
+    /* Turns the node into a simpler one with the same output, where there is one. */
+    void (*rewrite)(Model *m, Node *n);
 } OpDef;
 
 typedef struct OpFamily {

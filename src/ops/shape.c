@@ -146,6 +146,12 @@ static bool is_plain(Dim d) {
     return dim_is_int(d) || dim_as_symbol(d);
 }
 
+/* What is to be reshaped: a reshape before it does nothing. */
+static const Expr *emit_reshaped(Emit *e) {
+    const Expr *x = emit_in(e, 0), *object = ex_method_object(x, "reshape");
+    return object ? object : x;
+}
+
 /* x.reshape(...) to the type of output 0.  -1 stays where the size reads worse than -1
  * (`rest`: where the model has it; -2: anywhere) or has no other name yet.  NULL when
  * more than one size has none. */
@@ -168,7 +174,7 @@ static const Expr *reshape_to_type(Emit *e, int rest) {
         }
     }
     const Expr *shape = ex_seq(a, EX_TUPLE, items, (size_t)t->rank);
-    return ex_method_spread(a, emit_in(e, 0), "reshape", shape);
+    return ex_method_spread(a, emit_reshaped(e), "reshape", shape);
 }
 
 static void emit_reshape(Emit *e) {
@@ -186,7 +192,7 @@ static void emit_reshape(Emit *e) {
         x = reshape_to_type(e, rest);
     }
     if (!x && has_allowzero(n))
-        x = ex_method_spread(emit_arena(e), emit_in(e, 0), "reshape",
+        x = ex_method_spread(emit_arena(e), emit_reshaped(e), "reshape",
                              emit_ints(e, "shape"));
     if (!x)
         x = EX(emit_arena(e), "reshape_with_zeros($0, $1)", emit_in(e, 0),
@@ -411,6 +417,34 @@ static Value *same_transpose(const Node *n) {
     return before->in[0];
 }
 
+static const Expr *swap_last_two(Arena *a, const Expr *x) {
+    return EX(a, "$0.swapaxes(-1, -2)", x);
+}
+
+/* x.transpose(0, 2, 1, 3) or x.swapaxes(-1, -2) before this one are one with it. */
+static const Expr *merge_transposes(Arena *a, const Expr *x, int *perm, int rank) {
+    const Expr *moved = ex_method_object(x, "transpose");
+    const Expr *swapped = ex_method_object(x, "swapaxes");
+    int first[OX_MAX_RANK], before[OX_MAX_RANK];
+    if (swapped && (rank < 2 || !ex_same(x, swap_last_two(a, swapped))))
+        return x;
+    if (!swapped && (!moved || (int)x->n != rank + 1))
+        return x;
+    for (int i = 0; i < rank; i++) {
+        if (moved && x->kids[i + 1]->kind != EX_INT)
+            return x;
+        first[i] = moved ? (int)x->kids[i + 1]->i : i;
+    }
+    if (swapped) {
+        first[rank - 1] = rank - 2;
+        first[rank - 2] = rank - 1;
+    }
+    memcpy(before, perm, (size_t)rank * sizeof *before);
+    for (int i = 0; i < rank; i++)
+        perm[i] = first[before[i]];
+    return moved ? moved : swapped;
+}
+
 static void emit_transpose(Emit *e) {
     Arena *a = emit_arena(e);
     const Node *n = emit_node(e);
@@ -423,6 +457,7 @@ static void emit_transpose(Emit *e) {
     }
     if (!get_perm(n, rank, perm))
         return;
+    x = merge_transposes(a, x, perm, rank);
     for (int i = 0; i < rank; i++)
         axes[i] = perm[i];
     if (moves_nothing(perm, rank))
@@ -430,7 +465,7 @@ static void emit_transpose(Emit *e) {
     else if (rank == 2)
         emit_out(e, 0, EX(a, "$0.T", x));
     else if (swaps_last_two(perm, rank))
-        emit_out(e, 0, EX(a, "$0.swapaxes(-1, -2)", x));
+        emit_out(e, 0, swap_last_two(a, x));
     else
         emit_out(e, 0,
                  ex_method_spread(a, x, "transpose",

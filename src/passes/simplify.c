@@ -1,6 +1,6 @@
-/* Bypasses nodes that return an input: identities, x + 0, x * 1, as the registry's facts
- * say.  The sign of a zero may differ: -0.0 + 0.0 is 0.0.  A
- * graph output keeps its name, since that is stored beside it. */
+/* Rewrites nodes as simpler ones and bypasses those that return an input: identities,
+ * x + 0, x * 1, as the registry's facts say.  The sign of a zero may differ: -0.0 + 0.0
+ * is 0.0.  A graph output keeps its name, since that is stored beside it. */
 #include "passes/passes.h"
 
 static bool is_number(const Known *k, int number) {
@@ -43,10 +43,12 @@ static Value *bypassed(const Node *n) {
 }
 
 static void simplify_graph(void *user, Graph *g) {
-    (void)user;
+    Model *m = user;
     size_t kept = 0;
     for (size_t i = 0; i < g->n_nodes; i++) {
         Node *n = g->nodes[i];
+        if (n->op && n->op->rewrite)
+            n->op->rewrite(m, n);
         Value *same = bypassed(n);
         if (same)
             n->out[0]->alias = same;
@@ -58,6 +60,6 @@ static void simplify_graph(void *user, Graph *g) {
 
 void pass_simplify(Model *m) {
     graph_count_uses(m);
-    graph_each(m->graph, simplify_graph, NULL);
+    graph_each(m->graph, simplify_graph, m);
     replace_values(m);
 }
