@@ -64,7 +64,8 @@ docs: build ## print docs/operators.md and docs/errors.md again
 	@build/oxide_xla errors > docs/errors.md
 
 models-doc: build $(VENV)/test.stamp ## print docs/models.md again
-	@PYTHONPATH=tests:python:bridge $(RUN) -m models.document > docs/models.md
+	@PYTHONPATH=tests:python:bridge $(RUN) -m models.document > build/models.md
+	@mv build/models.md docs/models.md
 
 format: $(STAMPS)/test-tools $(VENV)/test.stamp ## format C and Python
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i

@@ -286,3 +286,18 @@ bool gen_print_changes(Gen *g, Text *t) {
     print_changes(&c, t);
     return true;
 }
+
+bool gen_print_buffers(Gen *g, Text *t) {
+    const Expr **items = ARENA_ARRAY(g->arena, g->params.count, const Expr *);
+    size_t n = 0;
+    for (size_t i = 0; items && i < g->params.count; i++)
+        if (g->params.items[i].is_buffer)
+            items[n++] = ex_str(g->arena, g->params.items[i].key);
+    if (!n)
+        return false;
+    Str name = STR("BUFFERS");
+    text_lit(t, "\n\n");
+    print_comment(t, 0, STR("What no state_dict of PyTorch has."));
+    print_assign(t, 0, &name, 1, ex_seq(g->arena, EX_TUPLE, items, n));
+    return true;
+}

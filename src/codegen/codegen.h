@@ -18,6 +18,7 @@ typedef struct ModuleParam {
     Str key;
     const Tensor *tensor;
     const ParamNote *note; /* NULL: nothing to say */
+    bool is_buffer;        /* see Value */
 } ModuleParam;
 
 typedef struct Module {

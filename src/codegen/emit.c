@@ -87,7 +87,7 @@ Str gen_add_param(Gen *g, const Value *v) {
     Str key = param_key(g, v);
     size_t *index = map_get(&g->param_keys, key);
     if (!index) {
-        ModuleParam p = {key, v->tensor, v->note};
+        ModuleParam p = {key, v->tensor, v->note, v->is_buffer};
         index = ARENA_NEW(g->arena, size_t);
         if (!index || !ARENA_PUSH(g->arena, &g->params, p))
             return key;

@@ -237,6 +237,8 @@ void gen_print_stacked(Gen *g, Text *t);
 /* CHANGED = {"fc.weight": "transposed", ...}: what load_params must know of files that
  * PyTorch wrote.  false when there is nothing. */
 bool gen_print_changes(Gen *g, Text *t);
+/* BUFFERS = ("rotary.inv_freq",): what no state_dict has.  false when there is nothing. */
+bool gen_print_buffers(Gen *g, Text *t);
 
 /* ---- calls.c ------------------------------------------------------------------------- */
 

@@ -308,7 +308,7 @@ static const char *loader_name(const Gen *g) {
 }
 
 /* save_params, which writes what load_params reads. */
-static void print_save_params(Gen *g, Text *t, bool changed) {
+static void print_save_params(Gen *g, Text *t, bool changed, bool buffers) {
     bool nested = g->options->params == OX_PARAMS_NESTED;
     Str text = codegen_helper(STR("save_params")), token = STR("params.items()");
     size_t at = 0;
@@ -319,9 +319,15 @@ static void print_save_params(Gen *g, Text *t, bool changed) {
         line--;
     text_lit(t, "\n\n");
     text_str(t, (Str){text.p, line});
-    text_lit(t, nested && changed ? "    params = flatten(params)\n" : "");
+    const char *flat = nested ? "flatten(params)" : "params";
+    if (buffers)
+        text_printf(t,
+                    "    params = {k: x for k, x in %s.items() if k not in BUFFERS}\n",
+                    flat);
+    else if (nested && changed)
+        text_printf(t, "    params = %s\n", flat);
     text_str(t, (Str){text.p + line, at - line});
-    const char *flat = nested && !changed ? "flatten(params)" : "params";
+    flat = buffers || changed ? "params" : flat;
     text_printf(t, changed ? "to_state_dict(%s, CHANGED).items()" : "%s.items()", flat);
     text_str(t, (Str){text.p + at + token.n, text.n - at - token.n});
     text_char(t, '\n');
@@ -331,6 +337,21 @@ static void print_helper(Text *t, const char *name) {
     text_lit(t, "\n\n");
     text_str(t, codegen_helper(str_from(name)));
     text_char(t, '\n');
+}
+
+/* load_params around read_params, for what is beside the module and in no checkpoint. */
+static void print_load_with_buffers(Text *t) {
+    text_lit(t,
+             "\n\ndef load_params(path=None, dtype=None):\n"
+             "    \"\"\"Read the parameters from beside this module, or a checkpoint at "
+             "`path`.\n\n"
+             "    What a state_dict of PyTorch lacks comes from beside this module.\n"
+             "    \"\"\"\n"
+             "    path = path or __file__.removesuffix(\".py\") + \".safetensors\"\n"
+             "    params = read_params(path, dtype)\n"
+             "    if lacking := [key for key in BUFFERS if key not in params]:\n"
+             "        own = read_params(None, dtype)\n"
+             "        params |= {key: own[key] for key in lacking}\n");
 }
 
 /* What load_params makes of the entries of the file. */
@@ -358,6 +379,7 @@ static void print_load_params(Gen *g, Text *t) {
     bool plain = g->options->weights != OX_NPZ && !has_rare_types(g);
     bool saves = plain && !g->stacks.count;
     bool changed = plain && gen_print_changes(g, t);
+    bool buffers = plain && gen_print_buffers(g, t);
     if (nested)
         print_helper(t, "nest");
     if (nested && saves)
@@ -368,11 +390,15 @@ static void print_load_params(Gen *g, Text *t) {
         print_helper(t, "to_state_dict");
     if (g->options->weights == OX_REFERENCE)
         print_helper(t, "bytes_in_place");
-    text_lit(t, "\n\ndef load_params(");
+    text_printf(t, "\n\ndef %s(", buffers ? "read_params" : "load_params");
     text_str(t, (Str){reader.p + head.n, reader.n - head.n - tail.n});
+    if (buffers) {
+        text_printf(t, "%.*s\n", (int)tail.n, tail.p);
+        print_load_with_buffers(t);
+    }
     print_return(t, 1, loaded(g, changed));
     if (saves)
-        print_save_params(g, t, changed);
+        print_save_params(g, t, changed, buffers);
 }
 
 static void print_parameters(Gen *g, Text *t) {

@@ -380,9 +380,20 @@ static void import_outputs(Import *im, const PbGraph *pb, Graph *g, const Scope 
     }
 }
 
+/* torch.export says which buffers a module computes and keeps out of its state_dict. */
+static bool is_not_persistent(const PbValue *info) {
+    static const char key[] = "pkg.torch.export.graph_signature.InputSpec.persistent";
+    for (size_t i = 0; i < info->metadata.count; i++)
+        if (str_is(info->metadata.items[i].key, key))
+            return str_is(info->metadata.items[i].value, "False");
+    return false;
+}
+
 static void declare(Import *im, const PbValues *infos, const Scope *s) {
     for (size_t i = 0; i < infos->count; i++) {
         Value *v = map_get(&s->names, infos->items[i].name);
+        if (v && v->kind == VALUE_PARAM)
+            v->is_buffer |= is_not_persistent(&infos->items[i]);
         if (!v || v->declared || v->kind != VALUE_NODE)
             continue;
         Type *t = ARENA_NEW(im->m->arena, Type);

@@ -79,6 +79,7 @@ typedef struct Value {
     uint32_t id;          /* dense: 0 .. model->value_count - 1 */
     bool generated_name;  /* constant of the exporter rather than a named parameter */
     bool is_origin;       /* some anonymous symbol reads its shape */
+    bool is_buffer;      /* a parameter that no state_dict has: not trained, not saved */
     bool is_assumed;     /* the file declares a part of its shape that no rule computes:
                              good for names, not to prove that two shapes are equal */
     struct Value *alias; /* a pass has replaced this value by that one; symbols may

@@ -6,19 +6,27 @@
  * noted, so that the generated file can refuse or convert a plain state_dict. */
 #include "passes/passes.h"
 
+#include <ctype.h>
+
 #define FOLDED "holds a folded normalization"
 #define COMPUTED "computed by the exporter"
 #define PACKED "packed with others"
 
 /* Facts of the operators that say something about names. */
-enum {
-    NAMING = OP_PACKED_WEIGHTS | OP_IDENTITY | OP_WEIGHT_BIAS | OP_LINEAR | OP_TABLE
-};
+enum { NAMING = OP_PACKED_WEIGHTS | OP_WEIGHT_BIAS | OP_LINEAR | OP_TABLE };
+
+/* The module that a parameter belongs to by its name, as far as a node there reads it. */
+typedef struct Owner {
+    Str class; /* the module's, with those around it: see class_of */
+    Str leaf;  /* the rest of the name: "out_proj.weight" */
+} Owner;
 
 typedef struct Names {
     Model *m;
     Map taken;            /* key -> the parameter that has it */
     const Node **readers; /* by value id: one node that reads it */
+    Owner *owners;        /* by value id */
+    size_t n_values;      /* when the pass began */
 } Names;
 
 /* ---- the module of a node ---------------------------------------------------------- */
@@ -70,10 +78,14 @@ static Str scope_of(Arena *a, const Node *n) {
     return scopes.n ? quoted_from_end(scopes, 1) : scope_in_name(a, n->name, false);
 }
 
+/* The class of that module; empty: not known. */
+static Str class_of(const Node *n) {
+    return quoted_from_end(metadata(n, "pkg.torch.onnx.class_hierarchy"), 1);
+}
+
 /* Whether that module is one of PyTorch's own, as far as the file tells. */
 static bool is_torch_layer(const Node *n) {
-    Str classes = metadata(n, "pkg.torch.onnx.class_hierarchy");
-    return str_starts(quoted_from_end(classes, 1), STR("torch.nn.modules."));
+    return str_starts(class_of(n), STR("torch.nn.modules."));
 }
 
 static bool contains(Str text, Str part) {
@@ -129,6 +141,14 @@ static void note_alias(Names *names, Value *v, Str name) {
     (void)map_set(&names->taken, name, v);
 }
 
+/* All elements of a list are equal: zeros or ones, as biases and norms begin. */
+static bool is_uniform(const Value *v) {
+    const Tensor *t = v->tensor;
+    size_t size = t ? dtype_info(t->dtype)->bits / 8 : 0;
+    return v->type.rank == 1 && size && t->data.n > size && !(t->data.n % size) &&
+           memcmp(t->data.p, t->data.p + size, t->data.n - size) == 0;
+}
+
 static Value *param_in(const Node *n, int i) {
     Value *v = node_in(n, i);
     return v && v->kind == VALUE_PARAM ? v : NULL;
@@ -139,15 +159,82 @@ static Str join(Names *names, Str scope, Str leaf) {
                         (int)leaf.n, leaf.p);
 }
 
+static size_t skip_digits(Str s, size_t i) {
+    while (i < s.n && isdigit((unsigned char)s.p[i]))
+        i++;
+    return i;
+}
+
+/* The names differ in one number: layers.0.linear1.bias and layers.1.linear1.bias. */
+static bool are_siblings(Str a, Str b) {
+    size_t i = 0;
+    while (i < a.n && i < b.n && a.p[i] == b.p[i])
+        i++;
+    size_t end_a = skip_digits(a, i), end_b = skip_digits(b, i);
+    return end_a > i && end_b > i &&
+           str_eq((Str){a.p + end_a, a.n - end_a}, (Str){b.p + end_b, b.n - end_b});
+}
+
+/* Input i of n, a parameter of the name `key`, became one with another module's when it
+ * was exported, as their values were equal.  They are two again where they were so by
+ * chance and will not be after training: zeros and ones, and layers of one stack, which
+ * PyTorch begins as copies.  Others may be tied. */
+static void separate(Names *names, Node *n, int i, Str key) {
+    Value *v = param_in(n, i), *own = map_get(&names->taken, key);
+    if (own == v)
+        return;
+    if (!own && !is_uniform(v) && !are_siblings(key_of(v), key)) {
+        note_alias(names, v, key);
+        return;
+    }
+    if (!own) {
+        own = value_new(names->m, v->graph, VALUE_PARAM, key);
+        if (!own || !value_set_tensor(names->m, own, v->tensor, false) ||
+            !map_set(&names->taken, key, own))
+            return;
+    }
+    if (own->tensor == v->tensor)
+        n->in[i] = own;
+}
+
 /* A module's own parameter gets its name.  One that has a name already belongs to
  * another module: its values were equal. */
-static void name_leaf(Names *names, Value *v, Str scope, Str leaf) {
+static void name_leaf(Names *names, Node *n, int i, Str scope, Str leaf) {
+    Value *v = param_in(n, i);
     Str key = join(names, scope, leaf);
     Str own = key_of(v), module = join(names, scope, STR(""));
     if (v->generated_name && !v->note)
         rename_param(names, v, key);
     else if (!str_starts(own, module))
-        note_alias(names, v, key);
+        separate(names, n, i, key);
+}
+
+static bool is_owned(const Names *names, const Value *v) {
+    return v && v->id < names->n_values && names->owners[v->id].leaf.n;
+}
+
+static void note_owner(Names *names, const Node *n) {
+    Str class = class_of(n), scope = class.n ? scope_of(names->m->arena, n) : class;
+    for (uint32_t k = 0; scope.n && k < n->n_in; k++) {
+        const Value *v = param_in(n, (int)k);
+        Str name = v ? v->name : (Str){0};
+        if (v && v->id < names->n_values && name.n > scope.n &&
+            str_starts(name, scope) && name.p[scope.n] == '.')
+            names->owners[v->id] =
+                (Owner){class, {name.p + scope.n + 1, name.n - scope.n - 1}};
+    }
+}
+
+/* Modules of one class that read one parameter have each one of the same name. */
+static void name_borrowed(Names *names, Node *n) {
+    Str class = class_of(n), scope = class.n ? scope_of(names->m->arena, n) : class;
+    for (uint32_t k = 0; scope.n && k < n->n_in; k++) {
+        Value *v = param_in(n, (int)k);
+        if (!is_owned(names, v) || !str_eq(names->owners[v->id].class, class) ||
+            str_starts(v->name, join(names, scope, STR(""))))
+            continue;
+        separate(names, n, (int)k, join(names, scope, names->owners[v->id].leaf));
+    }
 }
 
 /* ---- rules ------------------------------------------------------------------------- */
@@ -184,7 +271,8 @@ static void name_linear(Names *names, Node *n, Str scope) {
         return;
     /* A table that is also a head is stored twice, once with its name. */
     const Value *tied = map_get(&names->taken, join(names, scope, leaf));
-    name_leaf(names, w, scope, leaf);
+    name_leaf(names, n, 1, scope, leaf);
+    w = param_in(n, 1); /* perhaps another */
     Str change = STR("transposed");
     if (tied && tied != w && !w->note && !tied->generated_name)
         change = arena_printf(names->m->arena, "transposed %.*s", (int)tied->name.n,
@@ -203,8 +291,9 @@ static void name_weight_and_bias(Names *names, Node *n, Str scope) {
         bool computed = v->generated_name;
         if (fused) /* the scope is that of the normalization */
             note_change(names, v, FOLDED);
-        else if (scope.n && (v->generated_name || is_torch_layer(n)))
-            name_leaf(names, v, scope, str_from(leaves[i]));
+        else if (scope.n && (v->generated_name || is_torch_layer(n)) &&
+                 !is_owned(names, v))
+            name_leaf(names, n, i + 1, scope, str_from(leaves[i]));
         if (computed)
             note_change(names, v, COMPUTED);
     }
@@ -221,17 +310,39 @@ static void name_merged(Names *names, Node *n) {
     Value *v = param_in(n, 0), *out = node_out(n, 0);
     bool path = out && memchr(out->name.p, '/', out->name.n);
     if (v && out && !path && out->name.n && memchr(out->name.p, '.', out->name.n))
-        note_alias(names, v, out->name);
+        separate(names, n, 0, out->name);
 }
 
 static void name_table(Names *names, Node *n, Str scope) {
     Value *table = param_in(n, 0);
-    if (table && is_torch_layer(n))
-        name_leaf(names, table, scope, STR("weight"));
+    if (table && is_torch_layer(n) && !is_owned(names, table))
+        name_leaf(names, n, 0, scope, STR("weight"));
+}
+
+static void name_all_merged(void *user, Graph *g) {
+    for (size_t i = 0; i < g->n_nodes; i++)
+        if (g->nodes[i]->op && g->nodes[i]->op->facts & OP_IDENTITY)
+            name_merged(user, g->nodes[i]);
+}
+
+/* Readers of `Identity(parameter)` read the parameter. */
+static void look_through(void *user, Graph *g) {
+    (void)user;
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        for (uint32_t k = 0; k < g->nodes[i]->n_in; k++) {
+            const Value *v = g->nodes[i]->in[k];
+            const Node *def = v ? v->def : NULL;
+            if (def && def->op && def->op->facts & OP_IDENTITY && param_in(def, 0))
+                g->nodes[i]->in[k] = def->in[0];
+        }
+    }
 }
 
 static void name_graph(void *user, Graph *g) {
     Names *names = user;
+    for (size_t i = 0; i < g->n_nodes; i++)
+        if (g->nodes[i]->pb)
+            name_borrowed(names, g->nodes[i]);
     for (size_t i = 0; i < g->n_nodes; i++) {
         Node *n = g->nodes[i];
         unsigned facts = n->op ? n->op->facts & NAMING : 0;
@@ -240,8 +351,6 @@ static void name_graph(void *user, Graph *g) {
         Str scope = scope_of(names->m->arena, n);
         if (facts & OP_PACKED_WEIGHTS)
             note_packed(names, n);
-        if (facts & OP_IDENTITY)
-            name_merged(names, n);
         if (facts & OP_WEIGHT_BIAS)
             name_weight_and_bias(names, n, scope);
         if (facts & OP_LINEAR && scope.n)
@@ -251,21 +360,50 @@ static void name_graph(void *user, Graph *g) {
     }
 }
 
-static void survey(void *user, Graph *g) {
+static void list_params(void *user, Graph *g) {
     Names *names = user;
     for (size_t i = 0; i < g->n_params; i++)
         (void)map_set(&names->taken, g->params[i]->name, g->params[i]);
-    for (size_t i = 0; i < g->n_nodes; i++)
+}
+
+static void survey(void *user, Graph *g) {
+    Names *names = user;
+    for (size_t i = 0; i < g->n_nodes; i++) {
         for (uint32_t k = 0; k < g->nodes[i]->n_in; k++)
-            if (g->nodes[i]->in[k])
+            if (g->nodes[i]->in[k] && g->nodes[i]->in[k]->id < names->n_values)
                 names->readers[g->nodes[i]->in[k]->id] = g->nodes[i];
+        if (g->nodes[i]->pb)
+            note_owner(names, g->nodes[i]);
+    }
+}
+
+/* What has no name by now is the exporter's: tables of integers do not depend on weights,
+ * other constants may. */
+static void note_constants(void *user, Graph *g) {
+    Names *names = user;
+    for (size_t i = 0; i < g->n_params; i++) {
+        Value *v = g->params[i];
+        if (v->kind != VALUE_PARAM || !v->generated_name || (v->note && v->note->key.n))
+            continue;
+        if (dtype_is_float(v->type.dtype))
+            note_change(names, v, COMPUTED);
+        else
+            v->is_buffer = true;
+    }
 }
 
 void pass_params(Model *m) {
     Names names = {.m = m, .taken = {.arena = m->arena}};
-    names.readers = ARENA_ARRAY(m->arena, m->value_count + 1, const Node *);
-    if (!names.readers)
+    names.n_values = m->value_count;
+    names.readers = ARENA_ARRAY(m->arena, names.n_values + 1, const Node *);
+    names.owners = ARENA_ARRAY(m->arena, names.n_values + 1, Owner);
+    if (!names.readers || !names.owners)
         return;
+    graph_each(m->graph, list_params, &names);
+    graph_each(m->graph, name_all_merged, &names);
+    graph_each(m->graph, look_through, &names);
     graph_each(m->graph, survey, &names);
     graph_each(m->graph, name_graph, &names);
+    if (str_is(m->pb->producer_name, "pytorch"))
+        graph_each(m->graph, note_constants, &names);
 }

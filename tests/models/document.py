@@ -56,7 +56,7 @@ def rows(entry: Architecture) -> Iterable[str]:
             continue
         try:
             result = compare.compare(entry, exporter)
-        except AssertionError as refused:
+        except (AssertionError, oxide_xla.OxideError) as refused:
             message = exports.one_line(str(refused).splitlines()[0])
             yield f"{start} refused: {message} | | | | |"
             continue
