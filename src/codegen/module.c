@@ -320,12 +320,14 @@ static void print_save_params(Gen *g, Text *t, bool changed, bool buffers) {
     text_lit(t, "\n\n");
     text_str(t, (Str){text.p, line});
     const char *flat = nested ? "flatten(params)" : "params";
+    if (nested && (changed || buffers))
+        text_lit(t, "    params = flatten(params)\n");
     if (buffers)
-        text_printf(t,
-                    "    params = {k: x for k, x in %s.items() if k not in BUFFERS}\n",
-                    flat);
-    else if (nested && changed)
-        text_printf(t, "    params = %s\n", flat);
+        text_lit(t,
+                 "    own = Path(__file__.removesuffix(\".py\") + \".safetensors\")\n"
+                 "    if Path(path).resolve() != own.resolve():\n"
+                 "        params = {k: x for k, x in params.items() if k not in "
+                 "BUFFERS}\n");
     text_str(t, (Str){text.p + line, at - line});
     flat = buffers || changed ? "params" : flat;
     text_printf(t, changed ? "to_state_dict(%s, CHANGED).items()" : "%s.items()", flat);
@@ -341,17 +343,17 @@ static void print_helper(Text *t, const char *name) {
 
 /* load_params around read_params, for what is beside the module and in no checkpoint. */
 static void print_load_with_buffers(Text *t) {
-    text_lit(t,
-             "\n\ndef load_params(path=None, dtype=None):\n"
-             "    \"\"\"Read the parameters from beside this module, or a checkpoint at "
-             "`path`.\n\n"
-             "    What a state_dict of PyTorch lacks comes from beside this module.\n"
-             "    \"\"\"\n"
-             "    path = path or __file__.removesuffix(\".py\") + \".safetensors\"\n"
-             "    params = read_params(path, dtype)\n"
-             "    if lacking := [key for key in BUFFERS if key not in params]:\n"
-             "        own = read_params(None, dtype)\n"
-             "        params |= {key: own[key] for key in lacking}\n");
+    text_lit(
+        t, "\n\ndef load_params(path=None, dtype=None):\n"
+           "    \"\"\"Read the parameters from beside this module, or a checkpoint at "
+           "`path`.\n\n"
+           "    What a state_dict of PyTorch lacks comes from beside this module.\n"
+           "    \"\"\"\n"
+           "    path = path or __file__.removesuffix(\".py\") + \".safetensors\"\n"
+           "    params = read_params(path, dtype)\n"
+           "    if lacking := [key for key in BUFFERS if key not in params]:\n"
+           "        own = read_params(None, dtype)\n"
+           "        params |= {key: own[key] for key in lacking}\n");
 }
 
 /* What load_params makes of the entries of the file. */

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from models import compare, exports
+from models import compare, exports, pillars
 from models.architectures import all_architectures
 
 ENTRIES = all_architectures()
@@ -115,6 +115,25 @@ def test_own_weights_may_be_given_by_path(tmp_path):
     (tmp_path / "bert_jax.safetensors").rename(tmp_path / "moved.safetensors")
     params = generated.load_params(tmp_path / "moved.safetensors")
     assert error(entry, generated, params, entry.build()) < compare.LIMIT
+
+
+@pytest.mark.parametrize("params", ["flat", "nested"])
+def test_buffers_stay_beside_the_module(params, tmp_path):
+    """Checkpoints lack what a module computes for itself; its own file does not."""
+    path = exports.exported(ENTRIES["llama"], "bridge").path
+    generated = pillars.compile_file(
+        path, tmp_path / "llama_jax.py", "--params", params
+    )
+    assert generated.BUFFERS == ("model.rotary_emb.inv_freq",)
+    before = jax.tree.leaves(generated.load_params())
+    generated.save_params(generated.load_params(), tmp_path / "other.safetensors")
+    known = set(ENTRIES["llama"].build().state_dict())
+    assert known >= set(load_file(tmp_path / "other.safetensors"))
+    own = generated.__file__.removesuffix(".py") + ".safetensors"
+    for saved in ("other.safetensors", own):
+        generated.save_params(generated.load_params(), tmp_path / saved)
+        after = jax.tree.leaves(generated.load_params(tmp_path / saved))
+        assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
 
 
 def test_saving_over_the_file_that_is_mapped(tmp_path):
