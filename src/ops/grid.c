@@ -145,6 +145,11 @@ void rewrite_gather_nd(Model *m, Node *n) {
 
 /* ---- Spread ------------------------------------------------------------------------ */
 
+/* The node comes when types are known, and keeps that of the output. */
+static void infer_spread(Model *m, Node *n) {
+    set_unranked(m, n, 0, in_dtype(n, 0));
+}
+
 /* x[:, None, None]: axis i of x goes to axes[i] of the output, or is cut at 0; axes that
  * axes does not name come last. */
 static void emit_spread(Emit *e) {
@@ -180,7 +185,7 @@ static void emit_spread(Emit *e) {
 /* clang-format off */
 static const OpDef ops[] = {
     {.name = "Spread", .domain = OP_INTERNAL, .since = 1, .in = "data", .out = "spread",
-     .attrs = {INTS_OPT("axes")}, .emit = emit_spread},
+     .attrs = {INTS_OPT("axes")}, .infer = infer_spread, .emit = emit_spread},
 };
 /* clang-format on */
 const OpFamily ops_grid = FAMILY(ops);
