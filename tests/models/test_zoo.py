@@ -3,6 +3,7 @@
 A few run in `make test`; `make test-models` runs all.
 """
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,15 @@ each_exporter = pytest.mark.parametrize("exporter", exports.EXPORTERS)
 
 def test_the_zoo_is_large():
     assert len(ENTRIES) >= 60
+
+
+def test_the_document_has_a_row_for_each():
+    """docs/models.md, as `make models-doc` prints it."""
+    text = (README.parent / "docs" / "models.md").read_text()
+    table = text.partition("\n## ")[0]
+    rows = [line.split(" | ")[:2] for line in table.splitlines() if line[:2] == "| "]
+    found = {(name.removeprefix("| "), exporter) for name, exporter in rows[1:]}
+    assert found == set(itertools.product(ENTRIES, exports.EXPORTERS))
 
 
 @each_entry
