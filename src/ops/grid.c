@@ -54,7 +54,8 @@ static int unsqueezed_axis(const Node *n, int depth) {
 static int grid_axis(const Value *v, int depth) {
     enum { GRID_DEPTH = 8 };
     v = value_final((Value *)(uintptr_t)v);
-    if (v->type.kind != TYPE_TENSOR || v->type.rank < 0 || depth > GRID_DEPTH)
+    if (v->type.kind != TYPE_TENSOR || v->type.rank < 0 || v->is_assumed ||
+        depth > GRID_DEPTH) /* a declared size proves nothing */
         return GRID_OTHER;
     if (v->splat && v->splat->ints && dim_is(v->splat->ints[0], 0))
         return GRID_FIRST;
@@ -128,7 +129,7 @@ void rewrite_gather_nd(Model *m, Node *n) {
     const Value *x = n->in[0], *y = n->out[0];
     int places[OX_MAX_RANK], last = -1;
     if (n->n_in != 2 || !x || !n->in[1] || !y || x->type.rank < 1 || y->type.rank < 0 ||
-        x->type.rank + y->type.rank > OX_MAX_RANK ||
+        x->type.rank + y->type.rank > OX_MAX_RANK || x->is_assumed || y->is_assumed ||
         (attr_has(n, "batch_dims") && attr_int(n, "batch_dims")) ||
         !shape_is_given(n, 0))
         return;
