@@ -73,6 +73,42 @@ def test_names_without_a_path_change_nothing(name):
     assert keys(linear(name)) == {"onnx::MatMul_7"}
 
 
+def constants(producer):
+    """A quantized weight, a table of numbers and one of positions, without names."""
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 40])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, 40])
+    tensors = {
+        "val_1": np.arange(1600, dtype=np.int8).reshape(40, 40),
+        "val_2": np.float32(0.5),
+        "val_3": np.arange(40, dtype=np.float32),
+        "val_4": np.tile(np.arange(39, -1, -1), 30),
+        "val_5": np.arange(40),
+    }
+    nodes = [
+        helper.make_node("DequantizeLinear", ["val_1", "val_2"], ["w"]),
+        helper.make_node("MatMul", ["x", "w"], ["a"]),
+        helper.make_node("Add", ["a", "val_3"], ["b"]),
+        helper.make_node("Gather", ["b", "val_4"], ["c"], axis=1),
+        helper.make_node("Gather", ["c", "val_5"], ["y"], axis=1),
+    ]
+    arrays = [numpy_helper.from_array(np.asarray(a), k) for k, a in tensors.items()]
+    graph = helper.make_graph(nodes, "g", [x], [y], arrays)
+    opsets = [helper.make_opsetid("", 20)]
+    model = helper.make_model(graph, opset_imports=opsets, producer_name=producer)
+    return oxide_xla.compile(model).module
+
+
+def test_constants_of_the_exporter():
+    """No checkpoint gives those that weights may be in; positions need none."""
+    module = constants("pytorch")
+    assert module.BUFFERS == ("val_4",)
+    assert set(module.CHANGED) == {"val_1", "val_3"}
+    assert set(module.CHANGED.values()) == {"computed by the exporter"}
+    other = constants("another")
+    assert not hasattr(other, "CHANGED")
+    assert not hasattr(other, "BUFFERS")
+
+
 def test_names_of_users_stay():
     model = linear("/encoder/MatMul", weight="my_weight")
     assert keys(model) == {"my_weight"}

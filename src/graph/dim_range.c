@@ -1,6 +1,6 @@
 /* Bounds of symbolic dimensions by interval arithmetic: symbols are >= 0 and have no
- * upper bound, a divisor is never 0, and what is assumed holds.  Each use of a symbol counts as independent,
- * so the bounds are safe but not always tight. */
+ * upper bound, a divisor is never 0, and what is assumed holds.  Each use of a symbol
+ * counts as independent, so the bounds are safe but not always tight. */
 #include "graph/dim.h"
 
 /* An interval; a side that is not known is infinite. */

@@ -7,6 +7,10 @@
 /* Of a component of the index: no axis, but the number 0. */
 enum { GRID_FIRST = -1, GRID_OTHER = -2 };
 
+static bool is_onnx(const Node *n, const char *op) {
+    return n && n->op && !n->op->domain && str_is(n->op_type, op);
+}
+
 static bool is_number(const Value *v, int64_t number) {
     return v && v->known && v->known->ints && v->known->n == 1 &&
            dim_is(v->known->ints[0], number);
@@ -64,15 +68,15 @@ static int grid_axis(const Value *v, int depth) {
     const Node *n = v->def;
     if (!n || !n->op || n->n_in == 0 || !n->in[0])
         return GRID_OTHER;
-    if (str_is(n->op_type, "Range") && n->n_in == 3)
+    if (is_onnx(n, "Range") && n->n_in == 3)
         return is_number(value_final(n->in[0]), 0) &&
                        is_number(value_final(n->in[2]), 1)
                    ? 0
                    : GRID_OTHER;
-    if (str_is(n->op_type, "Unsqueeze"))
+    if (is_onnx(n, "Unsqueeze"))
         return unsqueezed_axis(n, depth + 1);
     const Type *x = &value_final(n->in[0])->type;
-    if (!str_is(n->op_type, "Expand") || x->rank < 0)
+    if (!is_onnx(n, "Expand") || x->rank < 0)
         return GRID_OTHER;
     int axis = grid_axis(n->in[0], depth + 1), more = v->type.rank - x->rank;
     bool kept = axis >= 0 && dim_eq(x->dims[axis], v->type.dims[axis + more]);
@@ -95,8 +99,7 @@ static const Node *tuples_of(const Node *n, int rank) {
     const Value *index = value_final(n->in[1]);
     const Node *concat = index->def;
     int at = index->type.rank - 1;
-    if (!concat || !str_is(concat->op_type, "Concat") || at < 1 ||
-        (int)concat->n_in > rank ||
+    if (!is_onnx(concat, "Concat") || at < 1 || (int)concat->n_in > rank ||
         (attr_int(concat, "axis") != at && attr_int(concat, "axis") != -1))
         return NULL;
     for (uint32_t i = 0; i < concat->n_in; i++) {

@@ -111,7 +111,7 @@ static const Expr *arange_run(Arena *a, const Expr *x, int rank, Dim size) {
     for (int i = 0; indexed && i < rank; i++)
         cut = items[i] && !ex_is_none(items[i]) ? items[i] : cut;
     const Expr *stop = arange_stop(indexed ? x->kids[0] : x);
-    if (!stop || (stop->kind != EX_INT && stop->kind != EX_NAME))
+    if (!stop || (stop->kind != EX_NAME && (stop->kind != EX_INT || stop->i < 0)))
         return NULL;
     if (cut)
         return stop->kind == EX_INT && dim_is(size, stop->i) ? cut : NULL;

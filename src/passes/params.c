@@ -377,18 +377,18 @@ static void survey(void *user, Graph *g) {
     }
 }
 
-/* What has no name by now is the exporter's: tables of integers do not depend on weights,
- * other constants may. */
+/* What has no name by now is the exporter's: indices and masks do not depend on weights,
+ * other constants may, integers of quantized weights among them. */
 static void note_constants(void *user, Graph *g) {
     Names *names = user;
     for (size_t i = 0; i < g->n_params; i++) {
         Value *v = g->params[i];
         if (v->kind != VALUE_PARAM || !v->generated_name || (v->note && v->note->key.n))
             continue;
-        if (dtype_is_float(v->type.dtype))
-            note_change(names, v, COMPUTED);
-        else
+        if (v->type.dtype == DT_INT64 || v->type.dtype == DT_BOOL)
             v->is_buffer = true;
+        else
+            note_change(names, v, COMPUTED);
     }
 }
 
