@@ -72,21 +72,41 @@ static Str main_name(const Block *b) {
     return f->scope.params[f->uses_params];
 }
 
+static void note_param(Gen *g, const Value *v) {
+    if (v->kind == VALUE_PARAM)
+        gen_note_key(g, g->function ? block_relative_key(
+                                          g->function->kind->blocks[0]->part, v)
+                                    : param_key_of(v));
+}
+
 static void count_node(Gen *g, const Node *n) {
     for (uint32_t k = 0; k < n->n_in; k++) {
         if (!n->in[k])
             continue;
         gen_keep_origins(g, n->in[k]);
-        if (!node_is_fixed(n, k))
-            g->code[n->in[k]->id].reads++;
+        if (node_is_fixed(n, k))
+            continue;
+        g->code[n->in[k]->id].reads++;
+        note_param(g, n->in[k]);
     }
     for (uint32_t k = 0; k < n->n_out; k++)
         if (n->out[k])
             gen_keep_origins(g, n->out[k]);
 }
 
+/* layer.0: most likely one of a row, which is called in a loop */
+static bool has_number(Str path) {
+    for (size_t i = 0; i < path.n; i++)
+        if ((i == 0 || path.p[i - 1] == '.') && isdigit((unsigned char)path.p[i]))
+            return true;
+    return false;
+}
+
 static void count_block(Gen *g, const Block *b) {
     const Function *f = b->kind->code;
+    Str path = gen_relative_path(g, b);
+    if (gen_function_of(b)->uses_params && !has_number(path))
+        gen_note_key(g, path);
     for (size_t i = 0; i < f->n_args; i++) {
         const Value *v = value_final(b->in[f->args[i]]);
         g->code[v->id].reads++;
@@ -140,6 +160,7 @@ void gen_count_reads(Gen *g, const Block *around) {
         forget(g, it.block ? it.block->out : it.node->out,
                it.block ? it.block->n_out : it.node->n_out);
     const Block *before = NULL;
+    gen_forget_modules(g);
     for (Items it = items_of(g, around); items_next(&it);) {
         if (it.block) {
             count_block(g, it.block);
@@ -155,6 +176,7 @@ void gen_count_reads(Gen *g, const Block *around) {
         g->code[value_final(results[i])->id].reads++;
         gen_keep_origins(g, results[i]);
     }
+    gen_choose_modules(g);
 }
 
 /* ---- calls -------------------------------------------------------------------------- */
@@ -398,8 +420,7 @@ static void name_parameters(Gen *g, Function *f, const Block *b, const Str *name
     f->scope.n_params = n;
 }
 
-/* y = ...; return y */
-static const Expr *only_result(Gen *g, Value *v) {
+const Expr *gen_only_result(Gen *g, Value *v) {
     const Expr *x = gen_value(g, v, true);
     Stmts *body = &g->scope->body;
     const Stmt *last = body->count ? &body->items[body->count - 1] : NULL;
@@ -415,18 +436,22 @@ static const Expr *only_result(Gen *g, Value *v) {
 
 static const Expr *results(Gen *g, const Block *b) {
     if (b->n_out == 1)
-        return only_result(g, b->out[0]);
+        return gen_only_result(g, b->out[0]);
     const Expr **items = ARENA_ARRAY(g->arena, b->n_out + 1, const Expr *);
     for (size_t i = 0; items && i < b->n_out; i++)
         items[i] = gen_value(g, b->out[i], false);
     return ex_seq(g->arena, EX_TUPLE, items, items ? b->n_out : 0);
 }
 
-static void print_body(Gen *g, Function *f) {
+static void print_body(Text *t, const Function *f) {
+    gen_print_statements(t, 1, &f->prelude, true);
+    gen_print_statements(t, 1, &f->scope.body, !f->prelude.count);
+    print_return(t, 1, f->scope.result);
+}
+
+static void measure(Gen *g, Function *f) {
     Text t = {.arena = g->arena};
-    gen_print_statements(&t, 1, &f->prelude, true);
-    gen_print_statements(&t, 1, &f->scope.body, !f->prelude.count);
-    print_return(&t, 1, f->scope.result);
+    print_body(&t, f);
     f->text = text_view(&t);
     for (size_t i = 0; i < f->text.n; i++)
         f->lines += f->text.p[i] == '\n';
@@ -480,7 +505,7 @@ static void generate(Gen *g, BlockKind *kind) {
     f->twin = g->arena->failed ? NULL : find_twin(f);
     if (f->twin || g->arena->failed)
         return;
-    print_body(g, f);
+    measure(g, f);
     f->scope.name = gen_unique_name(g, function_name(g, kind));
     map_set(&g->global_names, f->scope.name, f);
     (void)ARENA_PUSH(g->arena, &g->functions, f);
@@ -557,6 +582,6 @@ void gen_print_functions(Gen *g, Text *t) {
         text_lit(t, "\n\n");
         print_def(t, 0, f->scope.name, f->scope.params, f->scope.n_params);
         print_origin(g, t, f->kind->blocks[0]->part);
-        text_str(t, f->text);
+        print_body(t, f);
     }
 }

@@ -30,11 +30,11 @@ Str gen_relative_path(const Gen *g, const Block *b) {
 }
 
 const Expr *gen_scope_of(Gen *g, const Block *b) {
-    const Expr *params = ex_name(g->arena, STR("params"));
+    if (!gen_function_of(b)->uses_params)
+        return NULL;
     Str path = gen_relative_path(g, b);
-    if (g->options->params == OX_PARAMS_NESTED)
-        return gen_subscript(g, params, path);
-    return EX(g->arena, "scope($0, $1)", params, ex_str(g->arena, path));
+    const Expr *params = gen_module_of(g, &path);
+    return gen_scope(g, params, path);
 }
 
 const Expr *gen_call(Gen *g, const Block *b, const Expr *scope,

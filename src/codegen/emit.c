@@ -98,13 +98,13 @@ Str gen_add_param(Gen *g, const Value *v) {
 }
 
 const Expr *gen_param(Gen *g, Value *v) {
-    const Expr *params = ex_name(g->arena, STR("params"));
-    if (!g->function)
-        return gen_subscript(g, params, gen_add_param(g, v));
-    Str key = block_relative_key(g->function->kind->blocks[0]->part, v);
-    if (!key.n) /* an argument */
+    Str key = g->function ? block_relative_key(g->function->kind->blocks[0]->part, v)
+                          : gen_add_param(g, v);
+    if (!key.n && g->function) /* an argument */
         return g->code[v->id].expr ? g->code[v->id].expr : ex_none();
-    g->function->uses_params = true;
+    if (g->function)
+        g->function->uses_params = true;
+    const Expr *params = gen_module_of(g, &key);
     return gen_subscript(g, params, key);
 }
 
@@ -555,10 +555,12 @@ static void run_emit(Emit *e, bool splice) {
         e->outs[0] = emit_template(e, e->node->op->jax);
 }
 
+enum { LINE = PRINT_WIDTH - PRINT_INDENT - 12 }; /* 12: a usual "name = " */
+
 /* x fits on one line, or breaks once into lines that fit: the operands of a chain of
  * one precedence, or the arguments of a call. */
 static bool reads_well(const Expr *x) {
-    size_t line = PRINT_WIDTH - PRINT_INDENT - 12; /* 12: a usual "name = " */
+    size_t line = LINE;
     size_t part = PRINT_WIDTH - 2 * PRINT_INDENT - 4;
     if (gen_width(x, line) <= line)
         return true;
@@ -577,6 +579,16 @@ static bool is_too_wide(const Emit *e) {
         if (e->outs[k] && !reads_well(e->outs[k]))
             return true;
     return false;
+}
+
+/* Two lines with a name between them instead of three or four for one expression. */
+static bool is_better_named(const Emit *e) {
+    enum { NAME = 12 }; /* a usual name */
+    const Expr *x = e->tuple ? e->tuple : e->outs[0];
+    if (e->n_spliced != 1 || !x || gen_width(x, LINE) <= LINE)
+        return false;
+    size_t inner = gen_width(e->g->code[e->spliced[0]->id].expr, LINE);
+    return inner <= LINE && gen_width(x, LINE + inner) + NAME <= LINE + inner;
 }
 
 /* Names what was spliced and builds the expression again from the names. */
@@ -691,7 +703,7 @@ void gen_node(Gen *g, Node *n) {
     if (n->bound)
         (void)ARENA_PUSH(g->arena, &g->bounded, n);
     run_emit(&e, !has_subgraphs(n)); /* a function is not to be generated twice */
-    if (e.n_spliced && is_too_wide(&e))
+    if (e.n_spliced && (is_too_wide(&e) || is_better_named(&e)))
         unsplice(&e);
     if (e.tuple) {
         finish_tuple(&e);

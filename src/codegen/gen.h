@@ -85,7 +85,7 @@ typedef struct Function {
     Stmts prelude;         /* batch = x.shape[0] */
     bool uses_params;      /* takes params as its first argument */
     bool run_time;         /* needs numbers that are only there when forward runs */
-    Str text;              /* parameters and body, as printed */
+    Str text;              /* of the body, before defaults.c, to measure it */
     size_t lines;          /* of the body */
     size_t calls;          /* in the file, were each loop written out */
     size_t call_lines;     /* that the calls take */
@@ -110,6 +110,10 @@ typedef struct RunTime {
     Str hint; /* what to do about it */
 } RunTime;
 
+typedef struct UsedHelper {
+    Str name, text;
+} UsedHelper;
+
 typedef struct Gen {
     Model *m;
     Arena *arena;
@@ -122,7 +126,7 @@ typedef struct Gen {
     Map symbols;      /* named dimension -> EX_NAME of its variable */
     Map helpers;      /* those in use: name -> text */
     struct {
-        Str *items;
+        UsedHelper *items;
         size_t count, cap;
     } helper_order;
     struct {
@@ -130,6 +134,11 @@ typedef struct Gen {
         size_t count, cap;
     } params;
     Map param_keys; /* key -> index + 1 into params */
+    Map modules;    /* path -> what its parameters are called in the body: scopes.c */
+    struct {
+        Str *items; /* keys and paths that the body will read */
+        size_t count, cap;
+    } read_keys;
     Map tensors;    /* of nodes, by index and name -> Value; see emit_tensor */
     Stmts prelude;  /* batch = x.shape[0] */
     Scope *scope;   /* of the graph whose nodes are being generated */
@@ -169,6 +178,8 @@ void gen_find_roles(Gen *g);
 Str gen_name_hint(Gen *g, const Value *v);
 /* An identifier from arbitrary text; fallback when nothing of it can be kept. */
 Str gen_identifier(Arena *a, Str text, const char *fallback);
+/* The same in lower case. */
+Str gen_lower_identifier(Arena *a, Str text, const char *fallback);
 /* The number at s[i] and where it ends; -1 when there is none, or another text means it. */
 int64_t gen_number_at(Str s, size_t i, size_t *end);
 /* Text that stands for itself in an f-string. */
@@ -215,6 +226,9 @@ bool gen_inline_functions(Gen *g);
 void gen_count_reads(Gen *g, const Block *block);
 /* The nodes of the graph, or of a block, with calls for the blocks inside. */
 void gen_region(Gen *g, const Block *block);
+/* What a body that is complete returns when v is all its result: a last statement
+ * `y = ...` becomes part of `return`. */
+const Expr *gen_only_result(Gen *g, Value *v);
 /* The symbol in the function that is being generated; NULL: it is made in there. */
 const Expr *gen_function_symbol(Gen *g, const Symbol *s);
 /* The variable of the function that holds d, where an argument has that size; or NULL. */
@@ -248,12 +262,31 @@ Function *gen_function_of(const Block *b);
  * how the call's parameters are found; NULL: b's own place. */
 const Expr *gen_call(Gen *g, const Block *b, const Expr *scope,
                      const Expr *const *args);
-/* The parameters below a path that is written as `text` or, for an expression, as x. */
+/* The parameters of b; NULL when its function takes none. */
 const Expr *gen_scope_of(Gen *g, const Block *b);
 /* Adds all parameters of b to the module's list. */
 void gen_list_params(Gen *g, const Block *b);
 /* The path of b's part, relative to the function around, without the mark of a call. */
 Str gen_relative_path(const Gen *g, const Block *b);
+
+/* ---- defaults.c ---------------------------------------------------------------------- */
+
+/* Makes keyword arguments that all calls of a helper have in common its defaults. */
+void gen_move_defaults(Gen *g, const Expr *result);
+
+/* ---- scopes.c ------------------------------------------------------------------------ */
+
+/* Forgets the modules of the body before. */
+void gen_forget_modules(Gen *g);
+/* The body reads this key of its parameters, or the keys below this path. */
+void gen_note_key(Gen *g, Str key);
+/* Chooses the modules that get names, when all keys were noted. */
+void gen_choose_modules(Gen *g);
+/* The parameters that hold the key, `params` or those of a module; the key then is
+ * without the path of the module. */
+const Expr *gen_module_of(Gen *g, Str *key);
+/* The parameters below a path. */
+const Expr *gen_scope(Gen *g, const Expr *params, Str path);
 
 /* ---- statements.c -------------------------------------------------------------------- */
 

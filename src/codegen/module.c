@@ -105,7 +105,8 @@ static void use_helper(Gen *g, Str name) {
     if (!map_set(&g->helpers, name, (void *)(uintptr_t)text.p))
         return; /* unmarked, a helper that calls itself would not end */
     use_named_in(g, text);
-    (void)ARENA_PUSH(g->arena, &g->helper_order, text);
+    UsedHelper helper = {name, text};
+    (void)ARENA_PUSH(g->arena, &g->helper_order, helper);
 }
 
 static void visit_name(void *user, Str name) {
@@ -183,7 +184,7 @@ static void print_outputs_class(Text *t, const Graph *g, const Str *fields) {
 
 static const Expr *return_expr(Gen *g, const Graph *graph) {
     if (graph->n_outputs == 1)
-        return gen_value(g, graph->outputs[0], true);
+        return gen_only_result(g, graph->outputs[0]);
     const Expr **items = ARENA_ARRAY(g->arena, graph->n_outputs, const Expr *);
     if (!items)
         return ex_none();
@@ -257,6 +258,7 @@ static void print_forward(Gen *g, Text *t, const Str *inputs) {
     const Graph *graph = g->m->graph;
     const Expr *result = return_expr(g, graph);
     gen_use_helpers(g, result);
+    gen_move_defaults(g, result);
     text_lit(t, g->run_time.count ? "\n\n" : "\n\n@jax.jit\n");
     print_def(t, 0, STR("forward"), inputs, graph->n_inputs + (g->keys.count ? 3 : 1));
     for (size_t i = 0; i < g->run_time.count; i++) {
@@ -276,7 +278,7 @@ static void print_forward(Gen *g, Text *t, const Str *inputs) {
 static void print_helpers(Gen *g, Text *t) {
     for (size_t i = 0; i < g->helper_order.count; i++) {
         text_lit(t, "\n\n");
-        text_str(t, g->helper_order.items[i]);
+        text_str(t, g->helper_order.items[i].text);
         text_char(t, '\n');
     }
 }

@@ -84,6 +84,10 @@ static Str lower(Arena *a, Str s) {
     return copy;
 }
 
+Str gen_lower_identifier(Arena *a, Str text, const char *fallback) {
+    return lower(a, gen_identifier(a, text, fallback));
+}
+
 static bool has_letter(Str s) {
     for (size_t i = 0; i < s.n; i++)
         if (isalpha((unsigned char)s.p[i]))
@@ -115,7 +119,7 @@ static Str hint_from_op(Gen *g, const Node *n) {
     const char *at = n && n->op && str_is(n->domain, OP_INTERNAL) ? n->op->out : NULL;
     if (at && op_spec_next(&at, &slot))
         return slot.name;
-    return n ? lower(g->arena, gen_identifier(g->arena, n->op_type, "x")) : STR("x");
+    return n ? gen_lower_identifier(g->arena, n->op_type, "x") : STR("x");
 }
 
 /* "/encoder/layer.0/query/MatMul_output_0" -> "query": the innermost module that has a
@@ -129,7 +133,7 @@ static Str hint_from_path(Gen *g, const Value *v) {
         module = module_in_function(g, v->def->part);
     if (!has_letter(module) || str_is(module, "self"))
         return hint_from_op(g, v->def);
-    return without_number(lower(g->arena, gen_identifier(g->arena, module, "x")));
+    return without_number(gen_lower_identifier(g->arena, module, "x"));
 }
 
 /* The parameter that n reads, itself or through a node that reads nothing else, such as

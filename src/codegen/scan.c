@@ -77,10 +77,7 @@ static const Expr *stacked_params(Gen *g, const Row *row) {
     Stack stack = {row->head, row->tail, row->start, row->start + (int64_t)row->count};
     const Expr *params = ex_name(g->arena, STR("params"));
     (void)ARENA_PUSH(g->arena, &g->stacks, stack);
-    if (g->options->params == OX_PARAMS_NESTED)
-        return gen_subscript(g, params, pattern_of(g->arena, row->head, row->tail));
-    return EX(g->arena, "scope($0, $1)", params,
-              ex_str(g->arena, pattern_of(g->arena, row->head, row->tail)));
+    return gen_scope(g, params, pattern_of(g->arena, row->head, row->tail));
 }
 
 static const Expr *carry(Gen *g, const Row *row, const Str *targets) {

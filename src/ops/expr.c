@@ -348,3 +348,18 @@ void ex_each_name(const Expr *x, void (*visit)(void *user, Str name), void *user
         if (x->kids[i])
             ex_each_name(x->kids[i], visit, user);
 }
+
+void ex_each(const Expr *x, void (*visit)(void *user, const Expr *x), void *user) {
+    visit(user, x);
+    for (uint32_t i = 0; i < x->n; i++)
+        if (x->kids[i])
+            ex_each(x->kids[i], visit, user);
+}
+
+void ex_drop_arg(const Expr *call, uint32_t i) {
+    Expr *own = (Expr *)(uintptr_t)call;
+    const Expr **kids = (const Expr **)(uintptr_t)call->kids;
+    own->n--;
+    for (; i < own->n; i++)
+        kids[i] = kids[i + 1];
+}

@@ -135,6 +135,10 @@ ExprRank ex_binary_rank(Str op);
 bool ex_same(const Expr *x, const Expr *y);
 /* A name, number, string or constant: free to repeat. */
 bool ex_is_atom(const Expr *x);
+/* Calls visit on x and everything below, the outer first. */
+void ex_each(const Expr *x, void (*visit)(void *user, const Expr *x), void *user);
+/* Takes argument i >= 1 from a call, wherever in the program the call is used. */
+void ex_drop_arg(const Expr *call, uint32_t i);
 /* Calls visit on every name in the tree (dotted names whole). */
 void ex_each_name(const Expr *x, void (*visit)(void *user, Str name), void *user);
 
