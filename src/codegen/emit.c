@@ -557,13 +557,19 @@ static void run_emit(Emit *e, bool splice) {
 
 enum { LINE = PRINT_WIDTH - PRINT_INDENT - 12 }; /* 12: a usual "name = " */
 
-/* x fits on one line, or breaks once into lines that fit: the operands of a chain of
- * one precedence, or the arguments of a call. */
-static bool reads_well(const Expr *x) {
-    size_t line = LINE;
+/* x fits on the line of `v = x`. */
+static bool is_one_line(const Emit *e, const Value *v, const Expr *x) {
+    size_t width = gen_width(x, PRINT_WIDTH);
+    if (width <= LINE || !v || width > PRINT_WIDTH)
+        return width <= LINE;
+    size_t name = gen_name_hint(e->g, v).n + sizeof " = " - 1;
+    return width + name <= PRINT_WIDTH - PRINT_INDENT;
+}
+
+/* x breaks once into lines that fit: the operands of a chain of one precedence, or the
+ * arguments of a call. */
+static bool breaks_well(const Expr *x) {
     size_t part = PRINT_WIDTH - 2 * PRINT_INDENT - 4;
-    if (gen_width(x, line) <= line)
-        return true;
     if (x->kind != EX_CALL && x->kind != EX_BINARY)
         return false;
     for (uint32_t i = 0; i < x->n; i++)
@@ -574,21 +580,24 @@ static bool reads_well(const Expr *x) {
 
 static bool is_too_wide(const Emit *e) {
     if (e->tuple)
-        return !reads_well(e->tuple);
+        return !is_one_line(e, NULL, e->tuple) && !breaks_well(e->tuple);
     for (uint32_t k = 0; k < e->node->n_out; k++)
-        if (e->outs[k] && !reads_well(e->outs[k]))
+        if (e->outs[k] && !is_one_line(e, e->node->out[k], e->outs[k]) &&
+            !breaks_well(e->outs[k]))
             return true;
     return false;
 }
 
 /* Two lines with a name between them instead of three or four for one expression. */
 static bool is_better_named(const Emit *e) {
-    enum { NAME = 12 }; /* a usual name */
-    const Expr *x = e->tuple ? e->tuple : e->outs[0];
-    if (e->n_spliced != 1 || !x || gen_width(x, LINE) <= LINE)
+    const Expr *x = e->outs[0];
+    if (e->n_spliced != 1 || !x || is_one_line(e, e->node->out[0], x))
         return false;
-    size_t inner = gen_width(e->g->code[e->spliced[0]->id].expr, LINE);
-    return inner <= LINE && gen_width(x, LINE + inner) + NAME <= LINE + inner;
+    const Expr *inner = e->g->code[e->spliced[0]->id].expr;
+    size_t name = gen_name_hint(e->g, e->spliced[0]).n;
+    size_t width = gen_width(inner, PRINT_WIDTH);
+    return is_one_line(e, e->spliced[0], inner) &&
+           gen_width(x, LINE + width) + name <= LINE + width;
 }
 
 /* Names what was spliced and builds the expression again from the names. */

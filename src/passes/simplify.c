@@ -42,6 +42,78 @@ static Value *bypassed(const Node *n) {
     return n->op->facts & OP_IDENTITY ? n->in[0] : unit_partner(n);
 }
 
+/* ---- operands that are broadcast in vain ------------------------------------------- */
+
+/* Another operand has the shape of the result. */
+static bool is_covered(const Node *n, uint32_t i) {
+    for (uint32_t k = 0; k < n->n_in; k++) {
+        const Value *v = k == i || !n->in[k] ? NULL : value_final(n->in[k]);
+        if (v && !v->is_assumed && type_same_shape(&v->type, &n->out[0]->type))
+            return true;
+    }
+    return false;
+}
+
+/* One index of shape [1, ..., 1] for all that pick one row; NULL when they do not. */
+static Value *one_index(Model *m, const Node *gather) {
+    const Value *all = value_final(gather->in[1]), *data = value_final(gather->in[0]);
+    int64_t axis = attr_int(gather, "axis");
+    bool ranked = data->type.rank > 0 && all->type.rank > 0;
+    if (!ranked || !all->splat || !all->splat->ints || axis >= data->type.rank)
+        return NULL;
+    Dim at = all->splat->ints[0],
+        size = data->type.dims[axis < 0 ? axis + data->type.rank : axis];
+    if (!dim_is_int(at) || !dim_is_int(size) || at.c < -size.c || at.c >= size.c)
+        return NULL;
+    Dim *dims = ARENA_ARRAY(m->arena, all->type.rank, Dim);
+    Value *one = dims ? value_new(m, gather->graph, VALUE_CONST, all->name) : NULL;
+    if (!one)
+        return NULL;
+    for (int i = 0; i < all->type.rank; i++)
+        dims[i] = dim_int(1);
+    one->type = all->type;
+    one->type.dims = dims;
+    one->known = one->splat = all->splat;
+    return one;
+}
+
+/* The node then gives its row for one place and leaves the rest to its reader. */
+static void gather_once(Model *m, Node *gather, Value *one) {
+    Value *y = gather->out[0];
+    int64_t axis = attr_int(gather, "axis");
+    axis += axis < 0 ? value_final(gather->in[0])->type.rank : 0;
+    Dim *dims = ARENA_ARRAY(m->arena, y->type.rank, Dim);
+    if (!dims)
+        return;
+    memcpy(dims, y->type.dims, (size_t)y->type.rank * sizeof *dims);
+    for (int i = 0; i < one->type.rank; i++)
+        dims[axis + i] = dim_int(1);
+    y->type.dims = dims;
+    gather->in[1] = one;
+}
+
+/* x + Expand(y): the operator broadcasts itself.  So it is with the row that a table of
+ * token types gives for zeros. */
+static void spare_broadcasts(Model *m, Node *n) {
+    if (!n->op || !(n->op->facts & OP_BROADCAST) || !node_out(n, 0) ||
+        n->out[0]->is_assumed)
+        return;
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        Value *v = n->in[i] ? value_final(n->in[i]) : NULL;
+        Node *def = v ? v->def : NULL;
+        if (!def || !def->op || def->op->domain || v->is_assumed || !is_covered(n, i))
+            continue;
+        if (str_is(def->op_type, "Expand") && def->in[0]->type.rank >= 0)
+            n->in[i] = def->in[0];
+        bool row = str_is(def->op_type, "Gather") && v->uses == 1;
+        Value *one = row ? one_index(m, def) : NULL;
+        if (one)
+            gather_once(m, def, one);
+    }
+}
+
+/* ---- the pass ---------------------------------------------------------------------- */
+
 static void simplify_graph(void *user, Graph *g) {
     Model *m = user;
     size_t kept = 0;
@@ -49,6 +121,7 @@ static void simplify_graph(void *user, Graph *g) {
         Node *n = g->nodes[i];
         if (n->op && n->op->rewrite)
             n->op->rewrite(m, n);
+        spare_broadcasts(m, n);
         Value *same = bypassed(n);
         if (same)
             n->out[0]->alias = same;
