@@ -74,9 +74,9 @@ static Str main_name(const Block *b) {
 
 static void note_param(Gen *g, const Value *v) {
     if (v->kind == VALUE_PARAM)
-        gen_note_key(g, g->function ? block_relative_key(
-                                          g->function->kind->blocks[0]->part, v)
-                                    : param_key_of(v));
+        gen_note_key(g, g->function
+                            ? block_relative_key(g->function->kind->blocks[0]->part, v)
+                            : param_key_of(v));
 }
 
 static void count_node(Gen *g, const Node *n) {

@@ -267,7 +267,22 @@ static void collect(const Gen *g, Changes *c) {
     }
 }
 
-bool gen_print_changes(Gen *g, Text *t) {
+/* The form of from_state_dict and to_state_dict that these changes need. */
+static ChangeKind kind_of(const Changes *c) {
+    ChangeKind kind = c->count ? CHANGES_TRANSPOSED : CHANGES_NONE;
+    for (size_t i = 0; i < c->count; i++) {
+        Str change = c->items[i].change;
+        bool shared = str_starts(change, STR("equals ")) ||
+                      str_starts(change, STR("transposed "));
+        ChangeKind own = shared                         ? CHANGES_SHARED
+                         : str_is(change, "transposed") ? CHANGES_TRANSPOSED
+                                                        : CHANGES_UNSHARED;
+        kind = own > kind ? own : kind;
+    }
+    return kind;
+}
+
+ChangeKind gen_print_changes(Gen *g, Text *t) {
     Changes c = {.arena = g->arena};
     c.families.arena = c.groups.arena = g->arena;
     collect(g, &c);
@@ -279,12 +294,12 @@ bool gen_print_changes(Gen *g, Text *t) {
         if (c.items[i].family)
             group(&c, c.items[i].family);
     if (!c.count || g->arena->failed)
-        return false;
+        return CHANGES_NONE;
     weigh(&c);
     text_lit(t, "\n\n");
     print_comment(t, 0, STR("How parameters differ from PyTorch's state_dict."));
     print_changes(&c, t);
-    return true;
+    return kind_of(&c);
 }
 
 bool gen_print_buffers(Gen *g, Text *t) {

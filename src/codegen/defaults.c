@@ -149,7 +149,8 @@ static Str with_defaults(Defaults *d, Str name, const Called *c) {
 
 /* ---- everything --------------------------------------------------------------------- */
 
-static void each_in(const Stmts *list, void (*visit)(void *, const Expr *), void *user) {
+static void each_in(const Stmts *list, void (*visit)(void *, const Expr *),
+                    void *user) {
     for (size_t i = 0; i < list->count; i++) {
         const Stmt *s = &list->items[i];
         if (s->expr)

@@ -139,9 +139,9 @@ typedef struct Gen {
         Str *items; /* keys and paths that the body will read */
         size_t count, cap;
     } read_keys;
-    Map tensors;    /* of nodes, by index and name -> Value; see emit_tensor */
-    Stmts prelude;  /* batch = x.shape[0] */
-    Scope *scope;   /* of the graph whose nodes are being generated */
+    Map tensors;   /* of nodes, by index and name -> Value; see emit_tensor */
+    Stmts prelude; /* batch = x.shape[0] */
+    Scope *scope;  /* of the graph whose nodes are being generated */
     struct {
         NodeKey *items;
         size_t count, cap;
@@ -248,9 +248,17 @@ void gen_print_stacked(Gen *g, Text *t);
 
 /* ---- changes.c ----------------------------------------------------------------------- */
 
+/* What a table of changes holds, each kind also what is above it. */
+typedef enum ChangeKind {
+    CHANGES_NONE,
+    CHANGES_TRANSPOSED,
+    CHANGES_UNSHARED, /* changes that cannot be undone */
+    CHANGES_SHARED,   /* keys that are one parameter */
+} ChangeKind;
+
 /* CHANGED = {"fc.weight": "transposed", ...}: what load_params must know of files that
- * PyTorch wrote.  false when there is nothing. */
-bool gen_print_changes(Gen *g, Text *t);
+ * PyTorch wrote. */
+ChangeKind gen_print_changes(Gen *g, Text *t);
 /* BUFFERS = ("rotary.inv_freq",): what no state_dict has.  false when there is nothing. */
 bool gen_print_buffers(Gen *g, Text *t);
 

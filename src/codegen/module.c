@@ -343,6 +343,29 @@ static void print_helper(Text *t, const char *name) {
     text_char(t, '\n');
 }
 
+/* The helper `from` under another name. */
+static void print_renamed(Gen *g, Text *t, const char *from, const char *name) {
+    Str text = codegen_helper(str_from(from));
+    Str head = arena_printf(g->arena, "def %s(", from);
+    if (!str_starts(text, head))
+        return;
+    text_printf(t, "\n\ndef %s(", name);
+    text_str(t, (Str){text.p + head.n, text.n - head.n});
+    text_char(t, '\n');
+}
+
+static void print_conversions(Gen *g, Text *t, ChangeKind kind, bool saves) {
+    const char *const from[] = {"", "from_transposed_state_dict",
+                                "from_unshared_state_dict", "from_state_dict"};
+    const char *const to[] = {"", "to_transposed_state_dict", "to_unshared_state_dict",
+                              "to_state_dict"};
+    if (kind == CHANGES_NONE)
+        return;
+    print_renamed(g, t, from[kind], "from_state_dict");
+    if (saves)
+        print_renamed(g, t, to[kind], "to_state_dict");
+}
+
 /* load_params around read_params, for what is beside the module and in no checkpoint. */
 static void print_load_with_buffers(Text *t) {
     text_lit(
@@ -382,16 +405,13 @@ static void print_load_params(Gen *g, Text *t) {
     bool nested = g->options->params == OX_PARAMS_NESTED;
     bool plain = g->options->weights != OX_NPZ && !has_rare_types(g);
     bool saves = plain && !g->stacks.count;
-    bool changed = plain && gen_print_changes(g, t);
+    ChangeKind changed = plain ? gen_print_changes(g, t) : CHANGES_NONE;
     bool buffers = plain && gen_print_buffers(g, t);
     if (nested)
         print_helper(t, "nest");
     if (nested && saves)
         print_helper(t, "flatten");
-    if (changed)
-        print_helper(t, "from_state_dict");
-    if (changed && saves)
-        print_helper(t, "to_state_dict");
+    print_conversions(g, t, changed, saves);
     if (g->options->weights == OX_REFERENCE)
         print_helper(t, "bytes_in_place");
     text_printf(t, "\n\ndef %s(", buffers ? "read_params" : "load_params");

@@ -30,11 +30,11 @@ static bool is_word(char c) {
 
 Str gen_identifier(Arena *a, Str text, const char *fallback) {
     Text t = {.arena = a};
-    if (text.n && isdigit((unsigned char)text.p[0]))
-        text_lit(&t, "v");
     for (size_t i = 0; i < text.n && t.n < NAME_MAX_LENGTH; i++) {
         char c = is_word(text.p[i]) ? text.p[i] : '_';
         bool doubled = c == '_' && (t.n == 0 || t.p[t.n - 1] == '_');
+        if (t.n == 0 && isdigit((unsigned char)c))
+            text_char(&t, 'v');
         if (!doubled)
             text_char(&t, c);
     }

@@ -79,14 +79,13 @@ def forward(params, x):
     pooled = max_pool(x, window=3, stride=2, padding=1) + avg_pool_inside(
         x, window=(2, 3), stride=2, padding=((0, 0), (1, 1))
     )
-    y = conv_transpose(
+    return conv_transpose(
         pooled,
         params["up.weight"],
         params["up.bias"],
         stride=2,
         padding=((1, 0), (0, 1)),
     )
-    return y
 
 
 def load_params(path=None, dtype=None):
@@ -127,6 +126,5 @@ def save_params(params, path):
     draft = Path(f"{path}.draft")  # the arrays may lie in the file that is replaced
     with open(draft, "wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
-        for key in order:
-            file.write(arrays[key].tobytes())
+        file.writelines(arrays[key].tobytes() for key in order)
     draft.replace(path)

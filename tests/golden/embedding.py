@@ -19,10 +19,8 @@ import numpy as np
 @jax.jit
 def forward(params, tokens):
     seq = tokens.shape[1]
-    y = jnp.mean(
-        params["word.weight"][tokens] + params["position.weight"][None, :seq], axis=1
-    )
-    return y
+    summed_1 = params["word.weight"][tokens] + params["position.weight"][None, :seq]
+    return jnp.mean(summed_1, axis=1)
 
 
 def load_params(path=None, dtype=None):
@@ -63,6 +61,5 @@ def save_params(params, path):
     draft = Path(f"{path}.draft")  # the arrays may lie in the file that is replaced
     with open(draft, "wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
-        for key in order:
-            file.write(arrays[key].tobytes())
+        file.writelines(arrays[key].tobytes() for key in order)
     draft.replace(path)

@@ -20,11 +20,8 @@ import numpy as np
 def forward(params, x):
     up = x @ params["up.weight"].T + params["up.bias"][None]
     shifted = jax.lax.erf(up / params["sqrt2"]) + params["one"]
-    y = (
-        0.5 * (up * shifted * params["half"] @ params["down.weight"].T)
-        + params["down.bias"][None]
-    )
-    return y
+    gelu = up * shifted * params["half"]
+    return 0.5 * (gelu @ params["down.weight"].T) + params["down.bias"][None]
 
 
 def load_params(path=None, dtype=None):
@@ -65,6 +62,5 @@ def save_params(params, path):
     draft = Path(f"{path}.draft")  # the arrays may lie in the file that is replaced
     with open(draft, "wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
-        for key in order:
-            file.write(arrays[key].tobytes())
+        file.writelines(arrays[key].tobytes() for key in order)
     draft.replace(path)

@@ -31,45 +31,18 @@ class Outputs(NamedTuple):
 
 @jax.jit
 def forward(params, a_import_os, def_1):
-    params_1 = (
-        a_import_os + params["w.1"][None] + params["w_1"][None] + params["w-1"][None]
-    )
-    new_line_and_tab = (
-        params_1
-        + params["lambda"][None]
-        + params["p'];import os#"][None]
-        + params['q"]\\'][None]
-    )
-    gr_e = (
-        new_line_and_tab
-        + params["../../etc/passwd"][None]
-        + params["w.1"][None]
-        + params["w_1"][None]
-    )
-    fi = (
-        gr_e
-        + params["w-1"][None]
-        + params["lambda"][None]
-        + params["p'];import os#"][None]
-    )
+    jnp_1 = a_import_os + params["w.1"][None] + params["w_1"][None]
+    add = jnp_1 + params["w-1"][None] + params["lambda"][None]
+    new_line_and_tab = add + params["p'];import os#"][None] + params['q"]\\'][None]
+    v0_s_x = new_line_and_tab + params["../../etc/passwd"][None] + params["w.1"][None]
+    add_1 = v0_s_x + params["w_1"][None] + params["w-1"][None] + params["lambda"][None]
+    v1st = add_1 + params["p'];import os#"][None] + params['q"]\\'][None]
     import_os_system_true = (
-        fi
-        + params['q"]\\'][None]
-        + params["../../etc/passwd"][None]
-        + params["w.1"][None]
+        v1st + params["../../etc/passwd"][None] + params["w.1"][None]
     )
-    a = (
-        import_os_system_true
-        + params["w_1"][None]
-        + params["w-1"][None]
-        + params["lambda"][None]
-    )
-    None_1 = (
-        a
-        + params["p'];import os#"][None]
-        + params['q"]\\'][None]
-        + params["../../etc/passwd"][None]
-    )
+    a_b = import_os_system_true + params["w_1"][None] + params["w-1"][None]
+    a_b_1 = a_b + params["lambda"][None] + params["p'];import os#"][None]
+    None_1 = a_b_1 + params['q"]\\'][None] + params["../../etc/passwd"][None]
     forward_1 = (None_1 + params["w.1"][None]) * def_1
     return_1 = forward_1 + a_import_os
     return Outputs(return_1, forward_1)
@@ -113,6 +86,5 @@ def save_params(params, path):
     draft = Path(f"{path}.draft")  # the arrays may lie in the file that is replaced
     with open(draft, "wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
-        for key in order:
-            file.write(arrays[key].tobytes())
+        file.writelines(arrays[key].tobytes() for key in order)
     draft.replace(path)

@@ -59,6 +59,5 @@ def save_params(params, path):
     draft = Path(f"{path}.draft")  # the arrays may lie in the file that is replaced
     with open(draft, "wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
-        for key in order:
-            file.write(arrays[key].tobytes())
+        file.writelines(arrays[key].tobytes() for key in order)
     draft.replace(path)

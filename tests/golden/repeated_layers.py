@@ -34,11 +34,9 @@ def scope(params, prefix):
 
 def layer(params, x, add):
     """Modules such as encoder.layer.0."""
-    act = jax.nn.gelu(
-        x @ params["up.weight"] + params["up.bias"][None], approximate=False
-    )
-    add_1 = act @ params["down.weight"] + add[None] + x
-    return layer_norm(add_1, params["norm.weight"], params["norm.bias"])
+    up = x @ params["up.weight"] + params["up.bias"][None]
+    add_1 = jax.nn.gelu(up, approximate=False) @ params["down.weight"] + add[None]
+    return layer_norm(add_1 + x, params["norm.weight"], params["norm.bias"])
 
 
 @jax.jit
@@ -59,39 +57,12 @@ def from_state_dict(params, path, changed):
     with open(path, "rb") as file:
         if b'"oxide_xla.layout"' in file.read(int.from_bytes(file.read(8), "little")):
             return params
-    for key, change in changed.items():
-        what, _, kept = change.partition(" ")
-        if what == "equals" and key in params:
-            value = params.pop(key)
-            if not np.array_equal(params.setdefault(kept, value), value):
-                raise ValueError(
-                    f"{key} and {kept} differ in {path}, but were equal when the model "
-                    "was exported and are one parameter here: export with the bridge"
-                )
-        elif what not in ("equals", "transposed"):
-            raise ValueError(
-                f"{path} is a plain state_dict, but here {key} is {change}: export "
-                "with the bridge, which keeps names and values, to load one"
-            )
-    turned = {k: v for k, v in changed.items() if v.startswith("transposed")}
-    return params | {
-        key: params[change.partition(" ")[2] or key].T for key, change in turned.items()
-    }
+    return params | {key: params[key].T for key in changed}
 
 
 def to_state_dict(params, changed):
     """Undo what `from_state_dict` does."""
-    params = dict(params)
-    for key, change in changed.items():
-        what, _, kept = change.partition(" ")
-        if what == "transposed":
-            value = params.pop(key).T
-            if not np.array_equal(params.setdefault(kept or key, value), value):
-                raise ValueError(f"{key} is no longer the transposed {kept}")
-        elif what != "equals":
-            raise ValueError(f"{key} is {change}: no state_dict has such an entry")
-    aliases = {k: v[7:] for k, v in changed.items() if v.startswith("equals ")}
-    return params | {key: params[kept] for key, kept in aliases.items()}
+    return params | {key: params[key].T for key in changed}
 
 
 def load_params(path=None, dtype=None):
@@ -132,6 +103,5 @@ def save_params(params, path):
     draft = Path(f"{path}.draft")  # the arrays may lie in the file that is replaced
     with open(draft, "wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
-        for key in order:
-            file.write(arrays[key].tobytes())
+        file.writelines(arrays[key].tobytes() for key in order)
     draft.replace(path)

@@ -19,10 +19,8 @@ import numpy as np
 @jax.jit
 def forward(params, input):
     relu0 = jax.nn.relu(input @ params["layer0.weight"] + params["layer0.bias"][None])
-    output = jax.nn.softmax(
-        relu0 @ params["layer1.weight"] + params["layer1.bias"][None]
-    )
-    return output
+    add1 = relu0 @ params["layer1.weight"] + params["layer1.bias"][None]
+    return jax.nn.softmax(add1)
 
 
 def load_params(path=None, dtype=None):
@@ -63,6 +61,5 @@ def save_params(params, path):
     draft = Path(f"{path}.draft")  # the arrays may lie in the file that is replaced
     with open(draft, "wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
-        for key in order:
-            file.write(arrays[key].tobytes())
+        file.writelines(arrays[key].tobytes() for key in order)
     draft.replace(path)

@@ -1,6 +1,7 @@
 """Between PyTorch's state_dict and the layout that an exporter gave the parameters.
 
 `changed` is a table of the generated module: what the exporter did to each parameter.
+Most tables need less than the general functions; the shorter ones go by the same names.
 """
 
 import numpy as np
@@ -44,3 +45,38 @@ def to_state_dict(params, changed):
             raise ValueError(f"{key} is {change}: no state_dict has such an entry")
     aliases = {k: v[7:] for k, v in changed.items() if v.startswith("equals ")}
     return params | {key: params[kept] for key, kept in aliases.items()}
+
+
+def from_unshared_state_dict(params, path, changed):
+    """Bring a plain state_dict to the layout of this module's own weights file."""
+    with open(path, "rb") as file:
+        if b'"oxide_xla.layout"' in file.read(int.from_bytes(file.read(8), "little")):
+            return params
+    for key, change in changed.items():
+        if change != "transposed":
+            raise ValueError(
+                f"{path} is a plain state_dict, but here {key} is {change}: export "
+                "with the bridge, which keeps names and values, to load one"
+            )
+    return params | {key: params[key].T for key in changed}
+
+
+def to_unshared_state_dict(params, changed):
+    """Undo what `from_state_dict` does."""
+    for key, change in changed.items():
+        if change != "transposed":
+            raise ValueError(f"{key} is {change}: no state_dict has such an entry")
+    return params | {key: params[key].T for key in changed}
+
+
+def from_transposed_state_dict(params, path, changed):
+    """Bring a plain state_dict to the layout of this module's own weights file."""
+    with open(path, "rb") as file:
+        if b'"oxide_xla.layout"' in file.read(int.from_bytes(file.read(8), "little")):
+            return params
+    return params | {key: params[key].T for key in changed}
+
+
+def to_transposed_state_dict(params, changed):
+    """Undo what `from_state_dict` does."""
+    return params | {key: params[key].T for key in changed}
