@@ -3,6 +3,7 @@
  * attributes, opsets and value prefix while its nodes are imported.
  * Source: ONNX IR specification, "Graphs", "Names Within a Graph", "Functions". */
 #include "graph/ir.h"
+#include "graph/signature.h"
 
 enum { INLINED_NODES_MAX = 4000000 }; /* functions that call functions can explode */
 
@@ -26,6 +27,7 @@ typedef struct Import {
     const PbModel *pb;
     Map functions;   /* "domain:name" -> PbFunction */
     Map opset_cache; /* of the main graph: domain -> PbOpset */
+    Signature signature;
     size_t inlined;
     Text key;
 } Import;
@@ -323,8 +325,12 @@ static void import_initializer(Import *im, const Tensor *t, Graph *g, Scope *s,
         return;
     }
     Value *v = value_new(im->m, g, VALUE_PARAM, prefixed(im, frame, t->name));
-    if (!v || !value_set_tensor(im->m, v, t, false))
+    bool computed = !frame && !g->owner && signature_lacks(&im->signature, t->name);
+    bool created = computed && signature_is_created(t->name);
+    if (!v || !value_set_tensor(im->m, v, t, created))
         return;
+    v->generated_name |= computed;
+    v->is_buffer = created;
     if (!bind(s, t->name, v))
         name_twice(im, STR("initializer"), t->name);
 }
@@ -452,6 +458,7 @@ Model *graph_import(Arena *arena, Diags *diags, const PbModel *pb, Str file) {
     m->dim_names.arena = arena;
     Import im = {
         .m = m, .pb = pb, .functions = {.arena = arena}, .key = {.arena = arena}};
+    im.signature = signature_of(arena, &pb->graph);
     index_functions(&im);
     m->graph = import_graph(&im, &pb->graph, NULL, NULL, NULL, 0);
     return m->graph ? m : NULL;

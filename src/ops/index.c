@@ -118,30 +118,40 @@ static const Expr *arange_run(Arena *a, const Expr *x, int rank, Dim size) {
     return ex_slice(a, NULL, stop, NULL);
 }
 
-/* What stands in the subscript for the gathered axis; the number of items.  Indices that
- * count up are a slice with axes of size 1 around it. */
-static int emit_gather_index(Emit *e, Dim size, const Expr **items) {
-    Arena *a = emit_arena(e);
-    const Node *n = emit_node(e);
-    const Known *k = in_known(n, 1);
-    int rank = in_rank(n, 1), axis = only_axis(&n->in[1]->type);
-    const Expr *run = NULL;
-    if (k && k->ints && rank == 0) {
-        items[0] = emit_dim(e, k->ints[0]);
-        return 1;
-    }
-    if (k && k->ints && axis >= 0)
-        run = index_run(a, k, size);
-    if (!run) {
-        items[0] = emit_in(e, 1);
-        run = axis >= 0 ? arange_run(a, items[0], rank, size) : NULL;
-    }
-    if (!run)
-        return 1;
+/* A slice along one axis, with axes of size 1 around it; the number of items. */
+static int place_run(const Expr *run, int axis, int rank, const Expr **items) {
     for (int i = 0; i < rank; i++)
         items[i] = ex_none();
     items[axis] = run;
     return rank;
+}
+
+/* Known indices of this type as items of a subscript: a number, or a slice where they
+ * count up.  The number of items; 0 for others. */
+static int known_index(Emit *e, const Known *k, const Type *t, Dim size,
+                       const Expr **items) {
+    int axis = only_axis(t);
+    if (!k || !k->ints)
+        return 0;
+    if (t->rank == 0) {
+        items[0] = emit_dim(e, k->ints[0]);
+        return 1;
+    }
+    const Expr *run = axis >= 0 ? index_run(emit_arena(e), k, size) : NULL;
+    return run ? place_run(run, axis, t->rank, items) : 0;
+}
+
+/* What stands in the subscript for the gathered axis; the number of items. */
+static int emit_gather_index(Emit *e, Dim size, const Expr **items) {
+    const Node *n = emit_node(e);
+    const Type *t = &n->in[1]->type;
+    int count = known_index(e, in_known(n, 1), t, size, items), axis = only_axis(t);
+    if (count)
+        return count;
+    items[0] = emit_in(e, 1);
+    const Expr *run =
+        axis >= 0 ? arange_run(emit_arena(e), items[0], t->rank, size) : NULL;
+    return run ? place_run(run, axis, t->rank, items) : 1;
 }
 
 static void emit_gather(Emit *e) {
@@ -259,6 +269,30 @@ static void eval_gather_nd(Model *m, Node *n) {
     }
     if (count < KNOWN_MAX)
         eval_pick(m, n, 0, 0, map, count);
+}
+
+const Expr *emit_tuple_index(Emit *e, const Expr *x, int in) {
+    enum { TUPLE_MAX = 4 };
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    const Expr *items[TUPLE_MAX];
+    int rank = in_rank(n, in);
+    Dim length = rank > 0 ? in_dim(n, in, rank - 1) : dim_int(0);
+    if (!dim_is_int(length) || length.c < 1 || length.c > TUPLE_MAX)
+        return NULL;
+    if (length.c == 1 && in_rank(n, 0) > 0) {
+        const Expr *run[OX_MAX_RANK];
+        Type numbers = n->in[in]->type;
+        numbers.rank--;
+        int count = known_index(e, in_known(n, in), &numbers, in_dim(n, 0, 0), run);
+        if (count)
+            return ex_index(a, x, run, (size_t)count);
+    }
+    const Expr *index = length.c == 1 ? emit_in(e, in) : emit_in_named(e, in);
+    for (int64_t k = 0; k < length.c; k++)
+        items[k] = rank == 1 ? EX(a, "$0[$1]", index, ex_int(a, k))
+                             : EX(a, "$0[..., $1]", index, ex_int(a, k));
+    return ex_index(a, x, items, (size_t)length.c);
 }
 
 static void emit_gather_nd(Emit *e) {

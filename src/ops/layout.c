@@ -253,19 +253,3 @@ const Expr *emit_dims(Emit *e, const Dim *dims, int rank) {
 const Expr *ex_axes(Arena *a, const int64_t *axes, size_t n) {
     return n == 1 ? ex_int(a, axes[0]) : ex_ints(a, EX_TUPLE, axes, n);
 }
-
-const Expr *emit_tuple_index(Emit *e, const Expr *x, int in) {
-    enum { TUPLE_MAX = 4 };
-    Arena *a = emit_arena(e);
-    const Node *n = emit_node(e);
-    const Expr *items[TUPLE_MAX];
-    int rank = in_rank(n, in);
-    Dim length = rank > 0 ? in_dim(n, in, rank - 1) : dim_int(0);
-    if (!dim_is_int(length) || length.c < 1 || length.c > TUPLE_MAX)
-        return NULL;
-    const Expr *index = length.c == 1 ? emit_in(e, in) : emit_in_named(e, in);
-    for (int64_t k = 0; k < length.c; k++)
-        items[k] = rank == 1 ? EX(a, "$0[$1]", index, ex_int(a, k))
-                             : EX(a, "$0[..., $1]", index, ex_int(a, k));
-    return ex_index(a, x, items, (size_t)length.c);
-}

@@ -383,7 +383,8 @@ static void note_constants(void *user, Graph *g) {
     Names *names = user;
     for (size_t i = 0; i < g->n_params; i++) {
         Value *v = g->params[i];
-        if (v->kind != VALUE_PARAM || !v->generated_name || (v->note && v->note->key.n))
+        if (v->kind != VALUE_PARAM || !v->generated_name || v->is_buffer ||
+            (v->note && v->note->key.n))
             continue;
         if (v->type.dtype == DT_INT64 || v->type.dtype == DT_BOOL)
             v->is_buffer = true;

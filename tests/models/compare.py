@@ -15,6 +15,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from safetensors.torch import save_file
 
 import fx_call
 from models import exports, pillars
@@ -33,6 +34,7 @@ class Comparison:
     second: float | None  # at the second sizes; None: the file is fixed
     frozen: bool  # onnxruntime fails at the second sizes too: the exporter froze them
     lines: int  # of the generated file
+    trained: float | str  # with another state_dict; text: why it was refused
 
 
 def limit(entry: Architecture) -> float:
@@ -107,8 +109,41 @@ def compile_to(folder: Path, entry: Architecture, path: Path):
     return pillars.compile_file(path, folder / f"{entry.name}_jax.py")
 
 
+def trained(entry: Architecture) -> torch.nn.Module:
+    """The same architecture with other weights; tied ones stay tied."""
+    module = entry.build()
+    generator = torch.Generator().manual_seed(7)
+    parameters = dict(module.named_parameters())
+    with torch.no_grad():
+        for tensor in parameters.values():
+            noise = torch.randn(tensor.shape, generator=generator)
+            tensor += 0.1 * noise.to(tensor.dtype)
+        for key, tensor in module.state_dict().items():
+            if key not in parameters and tensor.is_floating_point():
+                tensor *= 1.1  # the statistics of a normalization
+    return module
+
+
+def save_plain(module: torch.nn.Module, path: Path) -> None:
+    """What `safetensors.torch.save_file` makes of a state_dict."""
+    state = {k: v.clone().contiguous() for k, v in module.state_dict().items()}
+    save_file(state, path)
+
+
+def trained_error(entry, generated, names, folder: Path) -> float | str:
+    """The error when a plain state_dict of other values is loaded, or why it is not."""
+    module, path = trained(entry), folder / "trained.safetensors"
+    save_plain(module, path)
+    try:
+        params = generated.load_params(path)
+    except ValueError as refusal:
+        return str(refusal)
+    inputs = entry.make_inputs()
+    return worst_error(generated, params, names, inputs, eager(module, inputs))
+
+
 def compare(entry: Architecture, exporter: str) -> Comparison:
-    """Compile, run at both sizes, compare."""
+    """Compile, run at both sizes and with other weights, compare."""
     export = exports.exported(entry, exporter)
     module, names = entry.build(), input_names(export.path)
     with tempfile.TemporaryDirectory() as folder:
@@ -118,8 +153,9 @@ def compare(entry: Architecture, exporter: str) -> Comparison:
         inputs = entry.make_inputs()
         expected = eager(module, inputs)
         error = worst_error(generated, params, names, inputs, expected)
+        other = trained_error(entry, generated, names, Path(folder))
         if not export.dynamic:
-            return Comparison(error, None, False, lines)
+            return Comparison(error, None, False, lines, other)
         inputs = entry.make_inputs(second=export.axes)
         expected = eager(module, inputs)
         try:
@@ -130,4 +166,4 @@ def compare(entry: Architecture, exporter: str) -> Comparison:
         frozen = second > most and runtime_disagrees(
             export.path, names, inputs, expected, most
         )
-    return Comparison(error, second, frozen, lines)
+    return Comparison(error, second, frozen, lines, other)

@@ -23,22 +23,6 @@ def compiled(entry, exporter, folder):
     return compare.compile_to(folder, entry, exports.exported(entry, exporter).path)
 
 
-def trained(entry):
-    """The same architecture with other weights; tied ones stay tied."""
-    module = entry.build()
-    generator = torch.Generator().manual_seed(7)
-    with torch.no_grad():
-        for tensor in dict(module.named_parameters()).values():
-            tensor += 0.1 * torch.randn(tensor.shape, generator=generator)
-    return module
-
-
-def save_plain(module, path):
-    """What `safetensors.torch.save_file` makes of a state_dict."""
-    state = {k: v.clone().contiguous() for k, v in module.state_dict().items()}
-    save_file(state, path)
-
-
 def error(entry, generated, params, module):
     """The error of the generated module with these parameters."""
     inputs = entry.make_inputs()
@@ -51,8 +35,8 @@ def error(entry, generated, params, module):
 @each_exporter
 def test_a_plain_state_dict_loads(name, exporter, tmp_path):
     entry = ENTRIES[name]
-    generated, module = compiled(entry, exporter, tmp_path), trained(entry)
-    save_plain(module, tmp_path / "trained.safetensors")
+    generated, module = compiled(entry, exporter, tmp_path), compare.trained(entry)
+    compare.save_plain(module, tmp_path / "trained.safetensors")
     params = generated.load_params(tmp_path / "trained.safetensors")
     assert error(entry, generated, params, module) < compare.LIMIT
 
@@ -61,7 +45,7 @@ def test_a_plain_state_dict_loads(name, exporter, tmp_path):
 @each_exporter
 def test_saved_parameters_load_in_pytorch(name, exporter, tmp_path):
     entry = ENTRIES[name]
-    generated, module = compiled(entry, exporter, tmp_path), trained(entry)
+    generated, module = compiled(entry, exporter, tmp_path), compare.trained(entry)
     generated.save_params(generated.load_params(), tmp_path / "out.safetensors")
     saved = load_file(tmp_path / "out.safetensors")
     assert not module.load_state_dict(saved, strict=False).unexpected_keys
@@ -76,7 +60,7 @@ def test_saved_parameters_load_in_pytorch(name, exporter, tmp_path):
 def test_computed_parameters_refuse_a_state_dict(name, exporter, tmp_path):
     entry = ENTRIES[name]
     generated = compiled(entry, exporter, tmp_path)
-    save_plain(trained(entry), tmp_path / "trained.safetensors")
+    compare.save_plain(compare.trained(entry), tmp_path / "trained.safetensors")
     with pytest.raises(ValueError, match="folded|computed|packed"):
         generated.load_params(tmp_path / "trained.safetensors")
     with pytest.raises(ValueError, match="folded|computed|packed"):

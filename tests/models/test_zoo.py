@@ -63,6 +63,10 @@ def test_equals_torch(entry, exporter):
     most = compare.limit(entry)
     assert result.error < most
     assert result.second is None or result.second < most or result.frozen
+    if exporter == "bridge" or not isinstance(result.trained, str):
+        assert result.trained < most
+    else:
+        assert "export with the bridge" in result.trained
 
 
 @each_entry

@@ -1,0 +1,21 @@
+/* The signature of a program that torch.export made, which the dynamo exporter writes
+ * into the graph's metadata: one line for each input, "p_fc_weight: PARAMETER
+ * target='fc.weight'".  Initializers under other names were computed by the exporter. */
+#ifndef OX_GRAPH_SIGNATURE_H
+#define OX_GRAPH_SIGNATURE_H
+
+#include "parser/onnx.h"
+
+typedef struct Signature {
+    Map targets; /* names of parameters, buffers and constants; empty: no signature */
+} Signature;
+
+/* Strings are those of the model; `targets` lives in the arena. */
+Signature signature_of(Arena *arena, const PbGraph *graph);
+/* The exporter has computed the initializer of this name. */
+bool signature_lacks(const Signature *s, Str name);
+/* The name that torch.fx gives to what a creation operator makes (zeros, full_2,
+ * scalar_tensor_default): a constant in which no weight is. */
+bool signature_is_created(Str name);
+
+#endif
