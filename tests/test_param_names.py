@@ -109,6 +109,48 @@ def test_constants_of_the_exporter():
     assert not hasattr(other, "BUFFERS")
 
 
+def signed(metadata):
+    """y = x * `add_3` + `zeros_2` + `head.bias`, with a signature of torch.export."""
+    tensors = {"add_3": W[0], "zeros_2": W[1], "full": W[0, 0], "head.bias": W[0]}
+    nodes = [
+        helper.make_node("Mul", ["x", "add_3"], ["a"]),
+        helper.make_node("Add", ["a", "zeros_2"], ["b"]),
+        helper.make_node("Mul", ["b", "full"], ["c"]),
+        helper.make_node("Add", ["c", "head.bias"], ["y"]),
+    ]
+    arrays = [numpy_helper.from_array(np.asarray(a), k) for k, a in tensors.items()]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 3])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, 3])
+    graph = helper.make_graph(nodes, "g", [x], [y], arrays)
+    graph.metadata_props.add(
+        key="pkg.torch.export.ExportedProgram.graph_signature", value=metadata
+    )
+    opsets = [helper.make_opsetid("", 20)]
+    model = helper.make_model(graph, opset_imports=opsets, producer_name="pytorch")
+    return oxide_xla.compile(model)
+
+
+def test_the_signature_says_what_is_a_parameter():
+    """add_3 was computed, perhaps from weights; zeros_2 and full are made of none."""
+    compiled = signed(
+        "# inputs\np_head_bias: PARAMETER target='head.bias'\nx: USER_INPUT"
+    )
+    assert compiled.module.CHANGED == {"add_3": "computed by the exporter"}
+    assert compiled.params.keys() == {"add_3", "head.bias"}
+    assert "jnp.array([" in compiled.source  # zeros_2, which is small
+    assert "* 0.0" in compiled.source  # full
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    ["", "target=", "target='", "target='x", "target=''", "target=''target=''x"],
+)
+def test_a_signature_that_names_nothing(metadata):
+    compiled = signed(metadata)
+    assert compiled.params.keys() == {"add_3", "zeros_2", "full", "head.bias"}
+    assert not hasattr(compiled.module, "CHANGED")
+
+
 def test_names_of_users_stay():
     model = linear("/encoder/MatMul", weight="my_weight")
     assert keys(model) == {"my_weight"}

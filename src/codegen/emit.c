@@ -557,13 +557,19 @@ static void run_emit(Emit *e, bool splice) {
 
 enum { LINE = PRINT_WIDTH - PRINT_INDENT - 12 }; /* 12: a usual "name = " */
 
+/* How wide the name of v is going to be, with the number that makes it unique. */
+static size_t name_width(const Emit *e, const Value *v) {
+    Str hint = gen_name_hint(e->g, v);
+    return hint.n + (map_get(&e->g->used_names, hint) ? sizeof "_1" - 1 : 0);
+}
+
 /* x fits on the line of `v = x`. */
 static bool is_one_line(const Emit *e, const Value *v, const Expr *x) {
     size_t width = gen_width(x, PRINT_WIDTH);
     if (width <= LINE || !v || width > PRINT_WIDTH)
         return width <= LINE;
-    size_t name = gen_name_hint(e->g, v).n + sizeof " = " - 1;
-    return width + name <= PRINT_WIDTH - PRINT_INDENT;
+    size_t target = name_width(e, v) + sizeof " = " - 1;
+    return width + target <= PRINT_WIDTH - PRINT_INDENT;
 }
 
 /* x breaks once into lines that fit: the operands of a chain of one precedence, or the
@@ -594,7 +600,7 @@ static bool is_better_named(const Emit *e) {
     if (e->n_spliced != 1 || !x || is_one_line(e, e->node->out[0], x))
         return false;
     const Expr *inner = e->g->code[e->spliced[0]->id].expr;
-    size_t name = gen_name_hint(e->g, e->spliced[0]).n;
+    size_t name = name_width(e, e->spliced[0]);
     size_t width = gen_width(inner, PRINT_WIDTH);
     return is_one_line(e, e->spliced[0], inner) &&
            gen_width(x, LINE + width) + name <= LINE + width;

@@ -238,6 +238,27 @@ def test_bert_fits_in_100_lines(exporter, export, tmp_path):
     assert len(model_lines(lines)) <= 100
 
 
+def test_bert_through_the_bridge_fits_in_120_lines_in_all(export, tmp_path):
+    path = export(small("bert", bert, TWELVE), "bridge", dynamic=True)
+    _, lines = compiled(path, tmp_path)
+    assert len(lines) <= 120
+
+
+@pytest.mark.parametrize(
+    ("params", "module"),
+    [
+        ("flat", 'embeddings = scope(params, "bert.embeddings")'),
+        ("nested", 'embeddings = params["bert"]["embeddings"]'),
+    ],
+)
+def test_a_module_that_is_read_much_has_a_name(params, module, export, tmp_path):
+    path = export(BERT, "bridge")
+    generated, lines = compiled(path, tmp_path, "--params", params)
+    assert f"    {module}" in lines
+    assert sum("embeddings[" in line for line in lines) >= 3
+    check_output(generated, BERT)
+
+
 def test_one_file_serves_every_batch_size(export, tmp_path):
     path = export(BERT, "bridge", dynamic=True)
     for layers in LAYERS:

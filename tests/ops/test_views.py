@@ -156,6 +156,50 @@ def test_rows_of_a_table_that_is_longer_stay_a_gather():
     )
 
 
+# ---- operands that are broadcast in vain ---------------------------------------------
+
+
+def test_an_operand_that_another_covers_is_not_broadcast_first():
+    check_open(
+        "g (float[b,n] x, float[n] w) => (float[b,n] y) {"
+        "s = Shape(x) wide = Expand(w, s) y = Mul(x, wide) }",
+        [array(2, 3), array(3)],
+        contains=["x * w[None]"],
+    )
+
+
+def test_an_operand_that_nothing_covers_is_broadcast():
+    check_open(
+        "g (float[b,n] x, float[n] w) => (float[b,n] y) {"
+        "s = Shape(x) wide = Expand(w, s) one = Expand(w, s) y = Mul(wide, one) }",
+        [array(2, 3), array(3)],
+        contains=["jnp.broadcast_to(w, (b, n))"],
+    )
+
+
+def test_a_row_for_every_place_is_read_once():
+    """The table of token types, where all are of type 0."""
+    text = (
+        "g (int64[b,n] x, float[5,4] w, float[2,4] kinds) => (float[b,n,4] y) {"
+        "s = Shape(x) zeros = ConstantOfShape<value = int64[1] {%d}>(s)"
+        "words = Gather(w, x) kind = Gather(kinds, zeros) y = Add(words, kind) }"
+    )
+    inputs = [np.array([[0, 3, 2]]), array(5, 4), array(2, 4)]
+    check_open(text % 0, inputs, contains=["w[x] + kinds[None, :1]"])
+    check_open(text % -1, inputs, contains=["w[x] + kinds[None, -1:]"])
+
+
+def test_a_row_that_others_read_too_stays_wide():
+    check_open(
+        "g (int64[b,n] x, float[5,4] w, float[2,4] t) => (float[b,n,4] y, float[b,n,4] z)"
+        "{ s = Shape(x) zeros = ConstantOfShape<value = int64[1] {0}>(s)"
+        "words = Gather(w, x) kind = Gather(t, zeros) y = Add(words, kind)"
+        "z = Neg(kind) }",
+        [np.array([[0, 3, 2]]), array(5, 4), array(2, 4)],
+        contains=["t[jnp.zeros("],
+    )
+
+
 # ---- GatherND ------------------------------------------------------------------------
 
 
@@ -224,4 +268,37 @@ def test_other_tuples_are_gathered(body):
         "g (float[b,n] x, float[p,q] z) => (float[s,t,u,v] y) {" + body + "}",
         [x, array(4, 4)],
         contains=["tuples[..., 0], tuples[..., 1]]"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("indices", "subscript"),
+    [
+        ("int64[1,1] {-2}", "x[-2:-1]"),
+        ("int64[3,1] {1, 2, 3}", "x[1:]"),
+        ("int64[1,2,1] {0, 1}", "x[None, :2]"),
+        ("int64[2,1,1] {2, 3}", "x[2:, None]"),
+        ("int64[1] {3}", "x[3]"),
+        ("int64[2,1] {2, 1}", "x[jnp.array([[2], [1]], int)[..., 0]]"),
+    ],
+)
+def test_known_tuples_of_one_number_are_slices(indices, subscript):
+    rank = indices.count(",", 0, indices.index("]")) + 1
+    shape = ",".join("?" * rank)
+    check_open(
+        f"g (float[4,2] x) => (float[{shape}] y) {{"
+        f"i = Constant<value = {indices}> () a = GatherND(x, i) y = Neg(a) }}".replace(
+            "?", "a"
+        ),
+        [array(4, 2)],
+        contains=[f"-{subscript}"],
+    )
+
+
+def test_known_tuples_of_one_number_are_slices_to_write():
+    check_open(
+        "g (float[4,2] x, float[2,2] u) => (float[4,2] y) {"
+        "i = Constant<value = int64[2,1] {2, 3}> () y = ScatterND(x, i, u) }",
+        [array(4, 2), array(2, 2)],
+        contains=["x.at[2:].set(u)"],
     )
