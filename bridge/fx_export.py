@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 DATA_DEPENDENT = "GuardOnDataDependentSymNode"  # torch.export's error for such an `if`
 EXPORTERS = ("dynamo", "torchscript")
+# Tells the compiler that parameters which are not in the file are not used either.
+UNOPTIMIZED = "oxide_xla.bridge"
 PROTOBUF_LIMIT = 2**31 - 2**24  # protobuf's 2 GB, less room for the graph
 INPUT = re.compile(
     rf"(?:(?P<name>{fx_call.IDENTIFIER})=)?(?P<shape>scalar|\d+(?:x\d+)*)(?::(?P<dtype>\w+))?"
@@ -227,7 +229,9 @@ def _export_dynamo(
         dynamic_shapes=_dynamo_shapes(module, call, axes) if axes else None,
     )
     _name_outputs(program.model.graph, plan.names)
-    return program.model_proto
+    model = program.model_proto
+    model.metadata_props.add(key=UNOPTIMIZED, value="the weights are the module's own")
+    return model
 
 
 def _dynamo_shapes(module, call: fx_call.Call, axes: fx_call.Axes) -> dict[str, Any]:

@@ -51,7 +51,7 @@ static bool plan_weights(OxCompiler *c, const char *path, OxWeightFormat format,
     for (size_t i = 0; entries && i < n; i++)
         entries[i] = (WeightEntry){.key = c->module.params[i].key,
                                    .tensor = c->module.params[i].tensor,
-                                   .exported = c->module.params[i].note != NULL};
+                                   .exported = c->module.exported};
     if (c->arena.failed)
         return false;
     WeightFiles files = {0};

@@ -4,10 +4,12 @@ import subprocess
 import sys
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import oxide_xla
+from models import pillars
 from state_dict import from_state_dict, to_state_dict
 
 W = np.arange(6, dtype=np.float32).reshape(2, 3)  # [in, out]
@@ -141,6 +143,50 @@ def test_the_signature_says_what_is_a_parameter():
     assert "* 0.0" in compiled.source  # full
 
 
+def scoped_model(scopes, mark=None):
+    """y = x + x of a module of torch.export, whose program has other parameters too."""
+    add = helper.make_node("Add", ["x", "x"], ["a"])
+    add.metadata_props.add(key="pkg.torch.onnx.name_scopes", value=scopes)
+    nodes = [add, helper.make_node("Mul", ["a", "w"], ["y"])]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 3])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, 3])
+    arrays = [numpy_helper.from_array(W[0], "w")]
+    graph = helper.make_graph(nodes, "g", [x], [y], arrays)
+    graph.metadata_props.add(
+        key="pkg.torch.export.ExportedProgram.graph_signature",
+        value="p_w: PARAMETER target='w'\np_s: PARAMETER target='pe.scale'\n"
+        "p_h: PARAMETER target='head.weight'\nb_t: BUFFER target='pe.table'",
+    )
+    opsets = [helper.make_opsetid("", 20)]
+    model = helper.make_model(graph, opset_imports=opsets, producer_name="pytorch")
+    if mark:
+        model.metadata_props.add(key=mark, value="")
+    return model
+
+
+def scoped(*args, **options):
+    return oxide_xla.compile(scoped_model(*args, **options)).module
+
+
+def test_parameters_that_the_exporter_left_out(tmp_path):
+    """pe computes something, so pe.scale may be in it; head does nothing."""
+    module = scoped("['', 'pe', 'add']")
+    assert module.CHANGED == {"pe.scale": "left out by the exporter"}
+    assert not hasattr(scoped("['', 'other', 'add']"), "CHANGED")
+    assert not hasattr(scoped("['', 'pe', 'add']", mark="oxide_xla.bridge"), "CHANGED")
+    with pytest.raises(ValueError, match="pe.scale is left out"):
+        module.from_state_dict({"w": W[0]}, plain(tmp_path / "p"), module.CHANGED)
+    with pytest.raises(ValueError, match="pe.scale is left out"):
+        module.to_state_dict({"w": W[0]}, module.CHANGED)
+
+
+def test_own_weights_load_whatever_was_left_out(tmp_path):
+    """The file says that it is no plain state_dict, though no parameter differs."""
+    onnx.save(scoped_model("['', 'pe', 'add']"), tmp_path / "m.onnx")
+    module = pillars.compile_file(tmp_path / "m.onnx", tmp_path / "m_jax.py")
+    np.testing.assert_array_equal(module.load_params()["w"], W[0])
+
+
 @pytest.mark.parametrize(
     "metadata",
     ["", "target=", "target='", "target='x", "target=''", "target=''target=''x"],
@@ -149,6 +195,67 @@ def test_a_signature_that_names_nothing(metadata):
     compiled = signed(metadata)
     assert compiled.params.keys() == {"add_3", "zeros_2", "full", "head.bias"}
     assert not hasattr(compiled.module, "CHANGED")
+
+
+def products(names, tensors, last="MatMul"):
+    """x through a product with each tensor, by nodes of these names."""
+    nodes, value = [], "x"
+    for i, (name, weight) in enumerate(zip(names, tensors, strict=True)):
+        nodes.append(helper.make_node("MatMul", [value, weight], [f"p{i}"], name=name))
+        value = f"p{i}"
+    nodes.append(helper.make_node("Tanh", [value], ["y"], name=last))
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 2])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    arrays = [numpy_helper.from_array(a, k) for k, a in tensors.items()]
+    graph = helper.make_graph(nodes, "g", [x], [y], arrays)
+    opsets = [helper.make_opsetid("", 20)]
+    return oxide_xla.compile(
+        helper.make_model(graph, opset_imports=opsets, producer_name="pytorch")
+    )
+
+
+SQUARE = np.array([[1, 2], [3, 4]], np.float32)
+
+
+def test_a_module_that_computes_more_is_no_linear_layer():
+    """F.linear in a module of one's own: its weight is not called attn.weight."""
+    compiled = products(["/attn/MatMul"], {"onnx::MatMul_7": SQUARE}, "/attn/Tanh")
+    assert compiled.params.keys() == {"onnx::MatMul_7"}
+    assert compiled.module.CHANGED == {"onnx::MatMul_7": "computed by the exporter"}
+
+
+def test_a_path_without_its_beginning():
+    """OPTForCausalLM calls self.model.decoder, and scopes begin at decoder."""
+    model = linear("/decoder/fc/MatMul", bias="model.decoder.fc.bias")
+    assert keys(model) == {"model.decoder.fc.weight", "model.decoder.fc.bias"}
+    model = linear("/decoder/fc/MatMul", bias="decoder.decoder.fc.bias")
+    assert "decoder.fc.weight" in keys(model)
+
+
+def test_a_layer_that_is_called_twice_and_stored_twice():
+    names = ["/fc/MatMul", "/fc/MatMul_1"]
+    same = {"onnx::MatMul_7": SQUARE, "onnx::MatMul_8": SQUARE.copy()}
+    compiled = products(names, same)
+    assert compiled.module.CHANGED == {"fc.weight": "transposed"}
+    assert compiled.params.keys() == {"fc.weight"}
+    other = {"onnx::MatMul_7": SQUARE, "onnx::MatMul_8": SQUARE + 1}
+    compiled = products(names, other)
+    assert compiled.module.CHANGED["onnx::MatMul_8"] == "computed by the exporter"
+    assert compiled.params.keys() == {"fc.weight", "onnx::MatMul_8"}
+
+
+def test_a_number_that_torchscript_has_computed_is_no_literal():
+    """onnx::Exp_12 is a scale that is learnt."""
+    compiled = products(["/fc/MatMul"], {"onnx::MatMul_7": np.ones((2, 1), np.float32)})
+    assert compiled.module.CHANGED == {"fc.weight": "transposed"}
+    node = helper.make_node("Mul", ["x", "onnx::Mul_3"], ["y"])
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [2])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [2])
+    scale = numpy_helper.from_array(np.float32(2), "onnx::Mul_3")
+    graph = helper.make_graph([node], "g", [x], [y], [scale])
+    model = helper.make_model(graph, producer_name="pytorch")
+    changed = oxide_xla.compile(model).module.CHANGED
+    assert changed == {"onnx::Mul_3": "computed by the exporter"}
 
 
 def test_names_of_users_stay():

@@ -256,6 +256,24 @@ static void add(Changes *c, Str key, Str change) {
     (void)ARENA_PUSH(c->arena, c, item);
 }
 
+static ChangeKind change_kind(Str change) {
+    bool shared =
+        str_starts(change, STR("equals ")) || str_starts(change, STR("transposed "));
+    return shared                         ? CHANGES_SHARED
+           : str_is(change, "transposed") ? CHANGES_TRANSPOSED
+                                          : CHANGES_UNSHARED;
+}
+
+/* The form of from_state_dict and to_state_dict that these changes need. */
+static ChangeKind kind_of(const Changes *c) {
+    ChangeKind kind = c->count ? CHANGES_TRANSPOSED : CHANGES_NONE;
+    for (size_t i = 0; i < c->count; i++) {
+        ChangeKind own = change_kind(c->items[i].change);
+        kind = own > kind ? own : kind;
+    }
+    return kind;
+}
+
 static void collect(const Gen *g, Changes *c) {
     for (size_t i = 0; i < g->params.count; i++) {
         const ModuleParam *p = &g->params.items[i];
@@ -265,21 +283,11 @@ static void collect(const Gen *g, Changes *c) {
             add(c, a->name,
                 arena_printf(c->arena, "equals %.*s", (int)p->key.n, p->key.p));
     }
-}
-
-/* The form of from_state_dict and to_state_dict that these changes need. */
-static ChangeKind kind_of(const Changes *c) {
-    ChangeKind kind = c->count ? CHANGES_TRANSPOSED : CHANGES_NONE;
-    for (size_t i = 0; i < c->count; i++) {
-        Str change = c->items[i].change;
-        bool shared = str_starts(change, STR("equals ")) ||
-                      str_starts(change, STR("transposed "));
-        ChangeKind own = shared                         ? CHANGES_SHARED
-                         : str_is(change, "transposed") ? CHANGES_TRANSPOSED
-                                                        : CHANGES_UNSHARED;
-        kind = own > kind ? own : kind;
-    }
-    return kind;
+    bool refused = false; /* for other reasons, which say enough */
+    for (size_t i = 0; i < c->count; i++)
+        refused |= change_kind(c->items[i].change) == CHANGES_UNSHARED;
+    for (size_t i = 0; !refused && i < g->m->left_out.count; i++)
+        add(c, g->m->left_out.items[i], STR("left out by the exporter"));
 }
 
 ChangeKind gen_print_changes(Gen *g, Text *t) {

@@ -25,6 +25,7 @@ typedef struct Module {
     Str source;
     ModuleParam *params;
     size_t n_params;
+    bool exported; /* params differ from PyTorch's state_dict: their file must say so */
 } Module;
 
 /* Generates the module.  Errors go to m->diags; *module is then not to be used. */

@@ -549,5 +549,8 @@ void codegen_module(Model *m, const CodegenOptions *options, Module *module) {
     for (size_t i = 0; i < g.run_time.count; i++)
         diag_add(m->diags, OX0502, g.run_time.items[i].why, g.run_time.items[i].hint,
                  "forward is not jitted");
-    *module = (Module){text_view(&t), g.params.items, g.params.count};
+    *module = (Module){text_view(&t), g.params.items, g.params.count,
+                       .exported = m->left_out.count > 0};
+    for (size_t i = 0; i < g.params.count; i++)
+        module->exported |= g.params.items[i].note != NULL;
 }

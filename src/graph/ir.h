@@ -152,6 +152,11 @@ typedef struct Model {
     Graph *graph;
     uint32_t value_count;
     uint32_t node_count;
+    struct {
+        Str *items; /* parameters of the program that the exporter has left out, where
+                       the module that has them computes something */
+        size_t count, cap;
+    } left_out;
     bool unrolled;         /* repeated modules are written out: no blocks */
     struct Blocks *blocks; /* repeated modules of `graph`; NULL: none */
     struct {

@@ -2,33 +2,39 @@
 
 #include <ctype.h>
 
-/* The text between `before` and the next quote, after which `rest` goes on; empty at the
- * end. */
-static Str take_quoted(Str *rest, Str before) {
-    for (; rest->n >= before.n; rest->p++, rest->n--) {
-        if (!str_starts(*rest, before))
+Str signature_text(const PbGraph *graph) {
+    static const char key[] = "pkg.torch.export.ExportedProgram.graph_signature";
+    for (size_t i = 0; i < graph->metadata.count; i++)
+        if (str_is(graph->metadata.items[i].key, key))
+            return graph->metadata.items[i].value;
+    return (Str){0};
+}
+
+Str signature_next(Str *text, Str *kind) {
+    Str before = STR(" target='");
+    const char *word = text->p; /* where the last word began */
+    for (; text->n >= before.n; text->p++, text->n--) {
+        if (!str_starts(*text, before)) {
+            word = memchr(" \n", text->p[0], 2) ? text->p + 1 : word;
             continue;
-        const char *start = rest->p + before.n;
-        const char *end = memchr(start, '\'', rest->n - before.n);
+        }
+        const char *start = text->p + before.n;
+        const char *end = memchr(start, '\'', text->n - before.n);
         if (!end)
             break;
-        *rest = (Str){end + 1, rest->n - (size_t)(end + 1 - rest->p)};
+        *kind = (Str){word, (size_t)(text->p - word)};
+        *text = (Str){end + 1, text->n - (size_t)(end + 1 - text->p)};
         return (Str){start, (size_t)(end - start)};
     }
     return (Str){0};
 }
 
 Signature signature_of(Arena *arena, const PbGraph *graph) {
-    static const char key[] = "pkg.torch.export.ExportedProgram.graph_signature";
     static char listed;
     Signature s = {.targets = {.arena = arena}};
-    for (size_t i = 0; i < graph->metadata.count; i++) {
-        if (!str_is(graph->metadata.items[i].key, key))
-            continue;
-        Str rest = graph->metadata.items[i].value, target;
-        while ((target = take_quoted(&rest, STR("target='"))).n)
-            (void)map_set(&s.targets, target, &listed);
-    }
+    Str text = signature_text(graph), kind, target;
+    while ((target = signature_next(&text, &kind)).n)
+        (void)map_set(&s.targets, target, &listed);
     return s;
 }
 

@@ -12,6 +12,11 @@ typedef struct Signature {
 
 /* Strings are those of the model; `targets` lives in the arena. */
 Signature signature_of(Arena *arena, const PbGraph *graph);
+/* The text of the signature; empty when there is none. */
+Str signature_text(const PbGraph *graph);
+/* The name of the next parameter, with its kind ("PARAMETER", "BUFFER"), and advances
+ * the text; empty at the end. */
+Str signature_next(Str *text, Str *kind);
 /* The exporter has computed the initializer of this name. */
 bool signature_lacks(const Signature *s, Str name);
 /* The name that torch.fx gives to what a creation operator makes (zeros, full_2,

@@ -266,7 +266,9 @@ ValueKind value_kind_of(const Tensor *t, Str name, bool constant_node) {
         return VALUE_PARAM;
     if (cls != DC_FLOAT)
         return t->count <= LITERAL_MAX ? VALUE_CONST : VALUE_PARAM;
-    bool made_up = constant_node || is_generated_name(name);
+    /* What TorchScript has computed may come from weights: onnx::Exp_12. */
+    bool computed = str_starts(name, STR("onnx::"));
+    bool made_up = constant_node || (is_generated_name(name) && !computed);
     int64_t limit = constant_node ? FLOAT_LITERAL_MAX : 1;
     return made_up && t->count <= limit ? VALUE_CONST : VALUE_PARAM;
 }

@@ -272,6 +272,34 @@ static void infer_one_hot(Model *m, Node *n) {
         set_type(m, n, 0, in_dtype(n, 2), &out);
 }
 
+/* Which of values each element is, for known indices: how TorchScript writes the counts
+ * of a repeat along one axis. */
+static void eval_one_hot(Model *m, Node *n) {
+    size_t map[KNOWN_MAX], count = 0, inner = 1;
+    int64_t depth;
+    int axis, rank = in_rank(n, 0);
+    const Known *k = in_known(n, 0), *values = in_known(n, 2);
+    if (!k || !k->ints || !values || values->n != 2 || !known_int(n, 1, 0, &depth) ||
+        depth < 1 || depth > KNOWN_MAX ||
+        !fix_axis(m, n, attr_int(n, "axis"), rank + 1, &axis))
+        return;
+    for (int i = axis; i < rank; i++)
+        inner *= dim_is_int(in_dim(n, 0, i)) ? (size_t)in_dim(n, 0, i).c : 0;
+    if (!inner || k->n % inner || k->n * (size_t)depth > KNOWN_MAX)
+        return;
+    for (size_t i = 0; i < k->n; i++)
+        if (!dim_is_int(k->ints[i]))
+            return;
+    for (size_t outer = 0; outer < k->n; outer += inner)
+        for (int64_t at = 0; at < depth; at++)
+            for (size_t i = 0; i < inner; i++) {
+                int64_t hot = k->ints[outer + i].c;
+                bool wraps = hot < 0 && n->op->since >= 11;
+                map[count++] = at == hot + (wraps ? depth : 0);
+            }
+    eval_pick(m, n, 2, 0, map, count);
+}
+
 /* [off, on] as literals; false when they are not known. */
 static bool one_hot_values(Emit *e, const Expr **off, const Expr **on) {
     const Known *k = in_known(emit_node(e), 2);
@@ -384,10 +412,10 @@ static const OpDef ops[] = {
      .infer = infer_range, .eval = eval_range, .emit = emit_range},
     {.name = "OneHot", .since = 9, .until = 10, .in = "indices depth values",
      .out = "output", .fixed = "depth", .attrs = {INT("axis", -1)},
-     .infer = infer_one_hot, .emit = emit_one_hot},
+     .infer = infer_one_hot, .eval = eval_one_hot, .emit = emit_one_hot},
     {.name = "OneHot", .since = 11, .in = "indices depth values", .out = "output",
      .fixed = "depth", .attrs = {INT("axis", -1)},
-     .infer = infer_one_hot, .emit = emit_one_hot},
+     .infer = infer_one_hot, .eval = eval_one_hot, .emit = emit_one_hot},
     {.name = "Trilu", .since = 14, .in = "input k?", .out = "output",
      .attrs = {INT("upper", 1)}, .infer = infer_same, .emit = emit_trilu},
     {.name = "Trilu", MICROSOFT, .in = "X k?", .out = "Y",

@@ -4,6 +4,7 @@
  * (/encoder/layer.0/query/MatMul), torch.export into its metadata.  What else the
  * exporter did to the values (BatchNorm folded, gates reordered, equal tensors merged) is
  * noted, so that the generated file can refuse or convert a plain state_dict. */
+#include "graph/signature.h"
 #include "passes/passes.h"
 
 #include <ctype.h>
@@ -26,7 +27,11 @@ typedef struct Names {
     Map taken;            /* key -> the parameter that has it */
     const Node **readers; /* by value id: one node that reads it */
     Owner *owners;        /* by value id */
-    size_t n_values;      /* when the pass began */
+    Signature signature;
+    Map busy;        /* scopes of TorchScript with nodes that no linear layer has */
+    Map roots;       /* first part of a scope -> Str: what paths have before it */
+    Map alive;       /* scopes of torch.export that nodes come from */
+    size_t n_values; /* when the pass began */
 } Names;
 
 /* ---- the module of a node ---------------------------------------------------------- */
@@ -237,6 +242,89 @@ static void name_borrowed(Names *names, Node *n) {
     }
 }
 
+/* ---- scopes ------------------------------------------------------------------------ */
+
+/* What comes before ".first." in the names of parameters, when that is always the same
+ * and no name begins with it; else empty. */
+static Str root_of(const Graph *g, Str first) {
+    Str root = {0};
+    for (size_t i = 0; i < g->n_params; i++) {
+        Str name = g->params[i]->generated_name ? (Str){0} : g->params[i]->name;
+        for (size_t at = 0; at + first.n < name.n; at++) {
+            bool part = (at == 0 || name.p[at - 1] == '.') &&
+                        str_starts((Str){name.p + at, name.n - at}, first) &&
+                        name.p[at + first.n] == '.';
+            if (!part)
+                continue;
+            if (at == 0 || (root.n && !str_eq(root, (Str){name.p, at})))
+                return (Str){0};
+            root = (Str){name.p, at};
+            break;
+        }
+    }
+    return root;
+}
+
+/* The scope with what TorchScript has left out, a module whose child is called rather
+ * than itself: decoder.layers.0 of model.decoder.layers.0. */
+static Str rooted(Names *names, const Node *n, Str scope) {
+    if (!scope.n || metadata(n, "pkg.torch.onnx.name_scopes").n)
+        return scope;
+    const char *dot = memchr(scope.p, '.', scope.n);
+    Str first = {scope.p, dot ? (size_t)(dot - scope.p) : scope.n};
+    const Str *root = map_get(&names->roots, first);
+    if (!root) {
+        Str *made = ARENA_NEW(names->m->arena, Str);
+        if (!made || !map_set(&names->roots, first, made))
+            return scope;
+        *made = root_of(names->m->graph, first);
+        root = made;
+    }
+    return root->n ? arena_printf(names->m->arena, "%.*s%.*s", (int)root->n, root->p,
+                                  (int)scope.n, scope.p)
+                   : scope;
+}
+
+/* Operators that linear layers are made of. */
+static bool is_of_linear(const Node *n) {
+    static const char *const operators[] = {
+        "MatMul", "Gemm", "Add", "Transpose", "Cast", "Identity", "Constant"};
+    for (size_t i = 0; i < OX_COUNT(operators); i++)
+        if (str_is(n->op_type, operators[i]))
+            return true;
+    return false;
+}
+
+static void survey_scope(Names *names, const Node *n) {
+    Str scope = scope_of(names->m->arena, n);
+    if (metadata(n, "pkg.torch.onnx.name_scopes").n)
+        (void)map_set(&names->alive, scope, names);
+    else if (scope.n && !is_of_linear(n))
+        (void)map_set(&names->busy, rooted(names, n, scope), names);
+}
+
+/* The bridge exports without the optimizer: what is left out is not used. */
+static bool is_of_bridge(const Model *m) {
+    for (size_t i = 0; i < m->pb->metadata.count; i++)
+        if (str_is(m->pb->metadata.items[i].key, "oxide_xla.bridge"))
+            return true;
+    return false;
+}
+
+/* Parameters that are nowhere in the file, of modules that are: the exporter has computed
+ * with their values. */
+static void note_left_out(Names *names) {
+    Model *m = names->m;
+    Str text = signature_text(&m->pb->graph), kind, target;
+    while ((target = signature_next(&text, &kind)).n) {
+        Str leaf = str_after_last(target, '.');
+        Str owner = {target.p, target.n > leaf.n ? target.n - leaf.n - 1 : 0};
+        if (str_is(kind, "PARAMETER") && !map_get(&names->taken, target) &&
+            map_get(&names->alive, owner))
+            (void)ARENA_PUSH(m->arena, &m->left_out, target);
+    }
+}
+
 /* ---- rules ------------------------------------------------------------------------- */
 
 /* The leaf of the bias that is added to the product, when it is the module's own. */
@@ -252,13 +340,21 @@ static Str bias_leaf(Names *names, const Node *n, Str scope) {
     return (Str){0};
 }
 
+static bool same_tensor(const Tensor *a, const Tensor *b) {
+    return a && b && a->dtype == b->dtype && a->rank == b->rank &&
+           memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0 &&
+           a->data.n && a->data.n == b->data.n &&
+           memcmp(a->data.p, b->data.p, a->data.n) == 0;
+}
+
 /* x @ w: PyTorch's weight is the transpose, [out, in]. */
 static void name_linear(Names *names, Node *n, Str scope) {
     Value *w = param_in(n, 1);
     if (!w || !w->generated_name || w->type.rank != 2)
         return;
     Str classes = metadata(n, "pkg.torch.onnx.class_hierarchy");
-    bool linear = !classes.n || contains(quoted_from_end(classes, 1), STR("Linear"));
+    bool linear = classes.n ? contains(quoted_from_end(classes, 1), STR("Linear"))
+                            : !map_get(&names->busy, scope);
     Str bias = bias_leaf(names, n, scope), leaf = STR("weight");
     if (!bias.n && !classes.n) {
         Str whole = scope_in_name(names->m->arena, n->name, true);
@@ -270,7 +366,11 @@ static void name_linear(Names *names, Node *n, Str scope) {
     else if (!linear)
         return;
     /* A table that is also a head is stored twice, once with its name. */
-    const Value *tied = map_get(&names->taken, join(names, scope, leaf));
+    Value *tied = map_get(&names->taken, join(names, scope, leaf));
+    if (tied && tied != w && tied->generated_name) { /* called twice, stored twice */
+        n->in[1] = same_tensor(tied->tensor, w->tensor) ? tied : w;
+        return;
+    }
     name_leaf(names, n, 1, scope, leaf);
     w = param_in(n, 1); /* perhaps another */
     Str change = STR("transposed");
@@ -315,7 +415,8 @@ static void name_merged(Names *names, Node *n) {
 
 static void name_table(Names *names, Node *n, Str scope) {
     Value *table = param_in(n, 0);
-    if (table && is_torch_layer(n) && !is_owned(names, table))
+    bool listed = map_get(&names->signature.targets, join(names, scope, STR("weight")));
+    if (table && (listed || is_torch_layer(n)) && !is_owned(names, table))
         name_leaf(names, n, 0, scope, STR("weight"));
 }
 
@@ -348,7 +449,7 @@ static void name_graph(void *user, Graph *g) {
         unsigned facts = n->op ? n->op->facts & NAMING : 0;
         if (!facts)
             continue;
-        Str scope = scope_of(names->m->arena, n);
+        Str scope = rooted(names, n, scope_of(names->m->arena, n));
         if (facts & OP_PACKED_WEIGHTS)
             note_packed(names, n);
         if (facts & OP_WEIGHT_BIAS)
@@ -372,8 +473,10 @@ static void survey(void *user, Graph *g) {
         for (uint32_t k = 0; k < g->nodes[i]->n_in; k++)
             if (g->nodes[i]->in[k] && g->nodes[i]->in[k]->id < names->n_values)
                 names->readers[g->nodes[i]->in[k]->id] = g->nodes[i];
-        if (g->nodes[i]->pb)
-            note_owner(names, g->nodes[i]);
+        if (!g->nodes[i]->pb)
+            continue;
+        note_owner(names, g->nodes[i]);
+        survey_scope(names, g->nodes[i]);
     }
 }
 
@@ -395,6 +498,8 @@ static void note_constants(void *user, Graph *g) {
 
 void pass_params(Model *m) {
     Names names = {.m = m, .taken = {.arena = m->arena}};
+    names.signature = signature_of(m->arena, &m->pb->graph);
+    names.busy.arena = names.roots.arena = names.alive.arena = m->arena;
     names.n_values = m->value_count;
     names.readers = ARENA_ARRAY(m->arena, names.n_values + 1, const Node *);
     names.owners = ARENA_ARRAY(m->arena, names.n_values + 1, Owner);
@@ -407,4 +512,6 @@ void pass_params(Model *m) {
     graph_each(m->graph, name_graph, &names);
     if (str_is(m->pb->producer_name, "pytorch"))
         graph_each(m->graph, note_constants, &names);
+    if (!is_of_bridge(m))
+        note_left_out(&names);
 }

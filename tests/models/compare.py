@@ -117,7 +117,7 @@ def trained(entry: Architecture) -> torch.nn.Module:
     with torch.no_grad():
         for tensor in parameters.values():
             noise = torch.randn(tensor.shape, generator=generator)
-            tensor += 0.1 * noise.to(tensor.dtype)
+            tensor += 0.02 * noise.to(tensor.dtype)
         for key, tensor in module.state_dict().items():
             if key not in parameters and tensor.is_floating_point():
                 tensor *= 1.1  # the statistics of a normalization

@@ -42,7 +42,7 @@ def to_state_dict(params, changed):
             if not np.array_equal(params.setdefault(kept or key, value), value):
                 raise ValueError(f"{key} is no longer the transposed {kept}")
         elif what != "equals":
-            raise ValueError(f"{key} is {change}: no state_dict has such an entry")
+            raise ValueError(f"no state_dict can be written: {key} is {change}")
     aliases = {k: v[7:] for k, v in changed.items() if v.startswith("equals ")}
     return params | {key: params[kept] for key, kept in aliases.items()}
 
@@ -65,7 +65,7 @@ def to_unshared_state_dict(params, changed):
     """Undo what `from_state_dict` does."""
     for key, change in changed.items():
         if change != "transposed":
-            raise ValueError(f"{key} is {change}: no state_dict has such an entry")
+            raise ValueError(f"no state_dict can be written: {key} is {change}")
     return params | {key: params[key].T for key in changed}
 
 
