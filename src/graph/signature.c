@@ -1,3 +1,5 @@
+/* Reads the text that torch.export prints of an ExportGraphSignature.
+ * Source: torch/export/graph_signature.py, ExportGraphSignature.__str__. */
 #include "graph/signature.h"
 
 #include <ctype.h>
@@ -30,11 +32,10 @@ Str signature_next(Str *text, Str *kind) {
 }
 
 Signature signature_of(Arena *arena, const PbGraph *graph) {
-    static char listed;
     Signature s = {.targets = {.arena = arena}};
     Str text = signature_text(graph), kind, target;
     while ((target = signature_next(&text, &kind)).n)
-        (void)map_set(&s.targets, target, &listed);
+        (void)map_set(&s.targets, target, (void *)(uintptr_t)target.p);
     return s;
 }
 

@@ -192,7 +192,8 @@ def test_a_row_for_every_place_is_read_once():
 def test_a_row_that_others_read_too_stays_wide():
     check_open(
         "g (int64[b,n] x, float[5,4] w, float[2,4] t)"
-        "=> (float[b,n,4] y, float[b,n,4] z) { s = Shape(x) zeros = ConstantOfShape<value = int64[1] {0}>(s)"
+        "=> (float[b,n,4] y, float[b,n,4] z) {"
+        "s = Shape(x) zeros = ConstantOfShape<value = int64[1] {0}>(s)"
         "words = Gather(w, x) kind = Gather(t, zeros) y = Add(words, kind)"
         "z = Neg(kind) }",
         [np.array([[0, 3, 2]]), array(5, 4), array(2, 4)],
