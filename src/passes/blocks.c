@@ -11,9 +11,10 @@
 #include <ctype.h>
 
 enum {
-    NODES_MIN = 2,  /* fewer read better where they are */
+    NODES_MIN = 2,  /* fewer read better where they are, */
+    PARAMS_MIN = 4, /* but for one that reads this many parameters: BatchNorm */
     ROUNDS_MAX = 8, /* of choosing; what is left then stays */
-    KINDS_MAX = 16, /* different types in one family */
+    KINDS_MAX = 64, /* different types in one family */
     READ_BY_OUTPUT = UINT32_MAX
 };
 
@@ -155,9 +156,18 @@ static bool is_wrapped(const Finder *f, const Part *p) {
     return false;
 }
 
+static bool reads_many_params(const Node *n) {
+    int count = 0;
+    for (uint32_t k = 0; k < n->n_in; k++)
+        count += n->in[k] && n->in[k]->kind == VALUE_PARAM && !node_is_fixed(n, k);
+    return count >= PARAMS_MIN;
+}
+
 static bool may_be_block(const Finder *f, const Part *p) {
     uint32_t n = node_count(p);
-    return p->depth && p->whole && n >= NODES_MIN && !is_list(p) && !is_wrapped(f, p) &&
+    bool large =
+        n >= NODES_MIN || (n == 1 && reads_many_params(f->m->graph->nodes[p->at]));
+    return p->depth && p->whole && large && !is_list(p) && !is_wrapped(f, p) &&
            f->barred[p->at] == f->barred[p->at + n];
 }
 

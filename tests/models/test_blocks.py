@@ -16,6 +16,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+import fx_export
 import oxide_xla
 from models import pillars, zoo
 from models.zoo import torchvision_cpu
@@ -257,6 +258,23 @@ def test_a_module_that_is_read_much_has_a_name(params, module, export, tmp_path)
     assert f"    {module}" in lines
     assert sum("embeddings[" in line for line in lines) >= 3
     check_output(generated, BERT)
+
+
+@pytest.mark.parametrize("layers", LAYERS)
+def test_a_batch_norm_is_a_function(layers, tmp_path):
+    """One node, but five arguments: a call with a scope is shorter."""
+    norms = torch.nn.ModuleList(torch.nn.BatchNorm2d(3 + i) for i in range(3))
+    convs = torch.nn.ModuleList(torch.nn.Conv2d(3 + i, 4 + i, 1) for i in range(3))
+    module = torch.nn.Sequential(*(m for pair in zip(norms, convs) for m in pair))
+    for norm in norms:
+        torch.nn.init.normal_(norm.running_mean)
+        torch.nn.init.normal_(norm.weight)
+    x = torch.randn(2, 3, 5, 5)
+    (tmp_path / "m.onnx").write_bytes(fx_export.export(module.eval(), (x,)))
+    generated, lines = compiled(tmp_path / "m.onnx", tmp_path, "--layers", layers)
+    assert ("def batch_norm2d(params, x):" in lines) == (layers != "unrolled")
+    actual = generated.forward(generated.load_params(), x.numpy())
+    np.testing.assert_allclose(actual, module(x).detach(), rtol=1e-5, atol=1e-5)
 
 
 def test_one_file_serves_every_batch_size(export, tmp_path):

@@ -1,5 +1,6 @@
 /* Import: names, subgraphs, functions, what is a parameter; and the verifier. */
 #include "build.h"
+#include "graph/signature.h"
 
 static void names_become_pointers(void **state) {
     Fixture *f = *state;
@@ -210,6 +211,41 @@ static void the_verifier_sees_a_broken_order(void **state) {
     assert_string_equal(why, "a value is used before it is made");
 }
 
+static void a_signature_names_its_parameters(void **state) {
+    (void)state;
+    Str kind, target;
+    Str text = STR("# inputs\np_w: PARAMETER target='fc.w'\nb: BUFFER target='t' "
+                   "persistent=True\nx: USER_INPUT\n");
+    target = signature_next(&text, &kind);
+    assert_true(str_is(target, "fc.w") && str_is(kind, "PARAMETER"));
+    target = signature_next(&text, &kind);
+    assert_true(str_is(target, "t") && str_is(kind, "BUFFER"));
+    assert_int_equal(signature_next(&text, &kind).n, 0);
+}
+
+/* Copied to the end of an allocation, so that ASan sees a read past the text. */
+static void a_broken_signature_ends(void **state) {
+    Fixture *f = *state;
+    static const char *const texts[] = {
+        "", " ", " target=", " target='", " target='x", " target=''", "a target='x"};
+    for (size_t i = 0; i < OX_COUNT(texts); i++) {
+        Str kind, text = arena_str(&f->arena, str_from(texts[i]));
+        assert_int_equal(signature_next(&text, &kind).n, 0);
+    }
+}
+
+static void creation_operators_have_names(void **state) {
+    (void)state;
+    static const char *const created[] = {"zeros", "full_2", "scalar_tensor_default",
+                                          "new_ones_default_11", "arange_0"};
+    static const char *const others[] = {"",        "_",     "_1",      "zero",
+                                         "zeros_a", "exp_1", "permute", "zeros2"};
+    for (size_t i = 0; i < OX_COUNT(created); i++)
+        assert_true(signature_is_created(str_from(created[i])));
+    for (size_t i = 0; i < OX_COUNT(others); i++)
+        assert_false(signature_is_created(str_from(others[i])));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         IN_ARENA(names_become_pointers),
@@ -226,6 +262,9 @@ int main(void) {
         IN_ARENA(functions_are_inlined_with_their_attributes),
         IN_ARENA(a_function_that_calls_itself_is_an_error),
         IN_ARENA(the_verifier_sees_a_broken_order),
+        IN_ARENA(a_signature_names_its_parameters),
+        IN_ARENA(a_broken_signature_ends),
+        IN_ARENA(creation_operators_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
