@@ -22,10 +22,12 @@ eager over the variance of PyTorch's output, the worst of all outputs and of two
 input sizes; below 1e-10 is equal (1e-5 for float16, 1e-3 for bfloat16). *Open*: the
 dimensions that one file serves at any size. *Lines*: of the generated file, and
 *Unrolled*: of the one that `--layers unrolled` gives. *Names*: parameters that carry
-the name of an entry of the `state_dict`.
+the name of an entry of the `state_dict`. *Checkpoint*: whether `load_params` takes a
+plain `state_dict` with other values, and gives what PyTorch gives with them, or refuses
+it and says why: where the exporter has computed with weights, folded or merged them.
 
-| Architecture | Exporter | Error | Open | Lines | Unrolled | Names |
-|---|---|---|---|---|---|---|"""
+| Architecture | Exporter | Error | Open | Lines | Unrolled | Names | Checkpoint |
+|---|---|---|---|---|---|---|---|"""
 
 
 def open_dimensions(export: exports.Export, result: compare.Comparison) -> str:
@@ -43,6 +45,13 @@ def named(entry: Architecture, export: exports.Export) -> str:
     return "all" if found == len(keys) else f"{found} of {len(keys)}"
 
 
+def checkpoint(entry: Architecture, result: compare.Comparison) -> str:
+    """What becomes of a plain state_dict."""
+    if isinstance(result.trained, str):
+        return "refused"
+    return "loads" if result.trained < compare.limit(entry) else "differs"
+
+
 def unrolled_lines(export: exports.Export) -> int:
     """The length of the file without functions for repeated modules."""
     return len(oxide_xla.compile(export.path, layers="unrolled").source.splitlines())
@@ -54,18 +63,19 @@ def rows(entry: Architecture) -> Iterable[str]:
         export = exports.exported(entry, exporter)
         start = f"| {entry.name} | {exporter} |"
         if export.path is None:
-            yield f"{start} PyTorch cannot export it | | | | |"
+            yield f"{start} PyTorch cannot export it | | | | | |"
             continue
         try:
             result = compare.compare(entry, exporter)
         except (AssertionError, oxide_xla.OxideError) as refused:
             message = exports.one_line(str(refused).splitlines()[0])
-            yield f"{start} refused: {message} | | | | |"
+            yield f"{start} refused: {message} | | | | | |"
             continue
         sizes = [result.error] if result.frozen else [result.error, result.second or 0]
         yield (
             f"{start} {max(sizes):.1e} | {open_dimensions(export, result)} "
-            f"| {result.lines} | {unrolled_lines(export)} | {named(entry, export)} |"
+            f"| {result.lines} | {unrolled_lines(export)} | {named(entry, export)} "
+            f"| {checkpoint(entry, result)} |"
         )
 
 
