@@ -74,6 +74,7 @@ static Value *one_index(Model *m, const Node *gather) {
     one->type = all->type;
     one->type.dims = dims;
     one->known = one->splat = all->splat;
+    make_literal(m, gather->graph, one);
     return one;
 }
 
@@ -89,6 +90,7 @@ static void gather_once(Model *m, Node *gather, Value *one) {
     for (int i = 0; i < one->type.rank; i++)
         dims[axis + i] = dim_int(1);
     y->type.dims = dims;
+    y->known = y->partly = NULL;
     gather->in[1] = one;
 }
 
@@ -101,11 +103,14 @@ static void spare_broadcasts(Model *m, Node *n) {
     for (uint32_t i = 0; i < n->n_in; i++) {
         Value *v = n->in[i] ? value_final(n->in[i]) : NULL;
         Node *def = v ? v->def : NULL;
-        if (!def || !def->op || def->op->domain || v->is_assumed || !is_covered(n, i))
+        if (!def || !def->op || def->op->domain || !node_in(def, 0) ||
+            !node_in(def, 1) || v->is_assumed || !is_covered(n, i))
             continue;
         if (str_is(def->op_type, "Expand") && def->in[0]->type.rank >= 0)
             n->in[i] = def->in[0];
-        bool row = str_is(def->op_type, "Gather") && v->uses == 1;
+        /* What is bypassed may have readers that v does not count. */
+        bool only = n->in[i] == v && v->uses == 1;
+        bool row = only && str_is(def->op_type, "Gather");
         Value *one = row ? one_index(m, def) : NULL;
         if (one)
             gather_once(m, def, one);

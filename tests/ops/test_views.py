@@ -201,6 +201,18 @@ def test_a_row_that_others_read_too_stays_wide():
     )
 
 
+def test_a_row_that_others_read_by_another_name_stays_wide():
+    check_open(
+        "g (int64[b,n] x, float[5,4] w, float[2,4] t)"
+        "=> (float[b,n,4] y, float[b,n,4] z) {"
+        "s = Shape(x) zeros = ConstantOfShape<value = int64[1] {0}>(s)"
+        "words = Gather(w, x) row = Gather(t, zeros) kind = Identity(row)"
+        "y = Add(words, kind) z = Neg(kind) }",
+        [np.array([[0, 3, 2]]), array(5, 4), array(2, 4)],
+        contains=["t[jnp.zeros("],
+    )
+
+
 # ---- GatherND ------------------------------------------------------------------------
 
 
