@@ -1,6 +1,6 @@
 """Write seeds of the fuzz targets: `make_corpus.py` adds to corpus/.
 
-fuzz_compile starts from the test fixtures and one node of each operator of ONNX,
+fuzz_compile starts from the test fixtures, an export and one node of each operator,
 fuzz_parser from a model that holds every kind of message. Seeds named found_* once made
 a target fail; they stay.
 """
@@ -152,6 +152,50 @@ def every_message() -> onnx.ModelProto:
     return model
 
 
+def exported() -> onnx.ModelProto:
+    """Two layers as the dynamo exporter writes them: scopes, a signature, weights that
+    have lost their names, and a table of which one row is read."""
+    nodes, tensors, signature = [], {}, ["p_s: PARAMETER target='layers.0.s'"]
+
+    def add(scope, kind, *args, **attributes):
+        node = helper.make_node(*args, **attributes)
+        for key, texts in [("name_scopes", [scope]), ("class_hierarchy", [kind])]:
+            text = str(["", *texts, "x"])
+            node.metadata_props.add(key=f"pkg.torch.onnx.{key}", value=text)
+        nodes.append(node)
+
+    for i in range(2):
+        norm = [f"layers.{i}.n.{k}" for k in ("w", "b", "m", "v")]
+        tensors |= {name: np.ones(2, np.float32) for name in norm}
+        tensors[f"val_{i}"] = np.eye(2, dtype=np.float32) + i
+        signature += [f"p_{i}: PARAMETER target='{norm[0]}'"]
+        norm_type = "torch.nn.modules.batchnorm.BatchNorm1d"
+        inputs = [f"x{i}", *norm]
+        add(f"layers.{i}.n", norm_type, "BatchNormalization", inputs, [f"n{i}"])
+        linear = "torch.nn.modules.linear.Linear"
+        product = [f"n{i}", f"val_{i}"]
+        add(f"layers.{i}.fc", linear, "MatMul", product, [f"x{i + 1}"])
+    tensors["table"] = np.ones((3, 2), np.float32)
+    add("", "M", "Shape", ["x0"], ["s"], end=1)
+    zero = helper.make_tensor("", TensorProto.INT64, [1], [0])
+    add("", "M", "ConstantOfShape", ["s"], ["zeros"], value=zero)
+    add("t", "torch.nn.modules.sparse.Embedding", "Gather", ["table", "zeros"], ["r"])
+    add("", "M", "Add", ["x2", "r"], ["y"])
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x0", TensorProto.FLOAT, ["n", 2])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(a, k) for k, a in tensors.items()],
+    )
+    graph.metadata_props.add(
+        key="pkg.torch.export.ExportedProgram.graph_signature",
+        value="\n".join(signature),
+    )
+    opsets = [helper.make_opsetid("", 20)]
+    return helper.make_model(graph, opset_imports=opsets, producer_name="pytorch")
+
+
 def write(target: str, seeds: dict[str, bytes]) -> None:
     folder = CORPUS / target
     folder.mkdir(parents=True, exist_ok=True)
@@ -164,6 +208,7 @@ def main() -> int:
     fixtures = sorted((ROOT / "tests" / "fixtures").glob("*.onnx"))
     seeds = {f"fixture_{path.stem}": path.read_bytes() for path in fixtures}
     write("fuzz_parser", {"every_message": every_message().SerializeToString()})
+    seeds["exported"] = exported().SerializeToString()
     write("fuzz_compile", seeds | one_node_models())
     return 0 if seeds else 1
 
