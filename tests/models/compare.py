@@ -71,6 +71,20 @@ def eager(module: torch.nn.Module, inputs: dict[str, torch.Tensor]):
         return [t for _, t in fx_call.named_outputs(module(**inputs))]
 
 
+def other_inputs(entry: Architecture) -> dict[str, torch.Tensor]:
+    """Inputs of the same sizes with other values; masks stay."""
+    generator = torch.Generator().manual_seed(2)
+    result = entry.make_inputs()
+    for given in entry.inputs:
+        tensor = result[given.name]
+        if given.tokens:
+            result[given.name] = tensor.flip(-1)
+        elif tensor.is_floating_point():
+            noise = torch.randn(tensor.shape, generator=generator)
+            result[given.name] = tensor + 0.5 * noise.to(tensor.dtype)
+    return result
+
+
 def input_names(path: Path) -> list[str]:
     """The graph's inputs in order: what `forward` takes."""
     graph = onnx.load(path, load_external_data=False).graph

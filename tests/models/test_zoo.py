@@ -6,6 +6,7 @@ A few run in `make test`; `make test-models` runs all.
 import itertools
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -67,6 +68,17 @@ def test_equals_torch(entry, exporter):
         assert result.trained < most
     else:
         assert "export with the bridge" in result.trained
+
+
+@each_entry
+def test_the_outputs_depend_on_the_inputs(entry):
+    """Or any file would be equal: an output moves by far more than the limit."""
+    module = entry.build()
+    outputs = compare.eager(module, entry.make_inputs())
+    others = compare.eager(module, compare.other_inputs(entry))
+    pairs = zip(outputs, others, strict=True)
+    moves = [compare.relative_error(compare.to_numpy(b), a) for a, b in pairs]
+    assert max(m for m in moves if np.isfinite(m)) > 1e5 * compare.LIMIT
 
 
 @each_entry

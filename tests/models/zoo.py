@@ -165,6 +165,11 @@ MODELS = {
 }
 
 
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED)
+NORMS = nn.modules.batchnorm._BatchNorm  # noqa: SLF001 - the class of all of them
+
+
 def randomize(module: nn.Module) -> None:
     """Replace what initialisation leaves constant: biases, scales and statistics."""
     for name, tensor in module.state_dict().items():
@@ -174,6 +179,32 @@ def randomize(module: nn.Module) -> None:
             tensor.uniform_(0.5, 2.0)
         elif torch.all(tensor == tensor.flatten()[0]):
             tensor.add_(torch.randn_like(tensor), alpha=0.1)
+
+
+def enliven(module: nn.Module, inputs: dict[str, torch.Tensor]) -> None:
+    """Weights under which signals come through and rounding does not grow.
+
+    What configurations initialise with can let the inputs fade to nothing, and then the
+    outputs are right whatever the layers compute.
+    """
+    layers = [m for m in module.modules() if isinstance(m, WEIGHTED)]
+    norms = [m for m in module.modules() if isinstance(m, NORMS)]
+    with torch.no_grad():
+        for layer in layers:
+            inward = layer.weight.numel() // layer.weight.shape[0]
+            if isinstance(layer, TRANSPOSED):
+                inward = layer.weight.numel() // layer.weight.shape[1]
+            layer.weight.normal_(std=0.5 * inward**-0.5)  # more, and rounding grows
+            if layer.bias is not None:
+                layer.bias.abs_()  # a last ReLU lets something through
+        for norm in norms:  # one batch gives the statistics
+            norm.train().momentum = None
+            norm.reset_running_stats()
+            norm.weight.uniform_(0.5, 1.5)
+            norm.bias.uniform_(0.5, 1.5)  # most units are active
+        module(**inputs)
+    for norm in norms:
+        norm.eval()
 
 
 # Exports ---------------------------------------------------------------------------
