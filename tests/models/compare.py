@@ -123,9 +123,8 @@ def compile_to(folder: Path, entry: Architecture, path: Path):
     return pillars.compile_file(path, folder / f"{entry.name}_jax.py")
 
 
-def trained(entry: Architecture) -> torch.nn.Module:
-    """The same architecture with other weights; tied ones stay tied."""
-    module = entry.build()
+def train(module: torch.nn.Module) -> None:
+    """Give it other weights; tied ones stay tied."""
     generator = torch.Generator().manual_seed(7)
     parameters = dict(module.named_parameters())
     with torch.no_grad():
@@ -135,6 +134,12 @@ def trained(entry: Architecture) -> torch.nn.Module:
         for key, tensor in module.state_dict().items():
             if key not in parameters and tensor.is_floating_point():
                 tensor *= 1.1  # the statistics of a normalization
+
+
+def trained(entry: Architecture) -> torch.nn.Module:
+    """The same architecture with other weights."""
+    module = entry.build()
+    train(module)
     return module
 
 
@@ -144,15 +149,16 @@ def save_plain(module: torch.nn.Module, path: Path) -> None:
     save_file(state, path)
 
 
-def trained_error(entry, generated, names, folder: Path) -> float | str:
-    """The error when a plain state_dict of other values is loaded, or why it is not."""
-    module, path = trained(entry), folder / "trained.safetensors"
+def trained_error(module, generated, names, inputs, folder: Path) -> float | str:
+    """The error when a plain state_dict of other values is loaded, or why it is not;
+    the module then has those values."""
+    path = folder / "trained.safetensors"
+    train(module)
     save_plain(module, path)
     try:
         params = generated.load_params(path)
     except ValueError as refusal:
         return str(refusal)
-    inputs = entry.make_inputs()
     return worst_error(generated, params, names, inputs, eager(module, inputs))
 
 
@@ -167,11 +173,13 @@ def compare(entry: Architecture, exporter: str) -> Comparison:
         inputs = entry.make_inputs()
         expected = eager(module, inputs)
         error = worst_error(generated, params, names, inputs, expected)
-        other = trained_error(entry, generated, names, Path(folder))
+        larger = entry.make_inputs(second=export.axes)
+        if export.dynamic:
+            expected = eager(module, larger)  # before the module changes
+        other = trained_error(module, generated, names, inputs, Path(folder))
         if not export.dynamic:
             return Comparison(error, None, False, lines, other)
-        inputs = entry.make_inputs(second=export.axes)
-        expected = eager(module, inputs)
+        inputs = larger
         try:
             second = worst_error(generated, params, names, inputs, expected)
         except (TypeError, ValueError):  # the sizes do not fit
