@@ -232,6 +232,13 @@ def test_a_path_without_its_beginning():
     assert "decoder.fc.weight" in keys(model)
 
 
+def test_a_path_with_its_beginning_elsewhere():
+    """Where scopes begin at encoder, /decoder is a module of the root."""
+    model = linear("/decoder/fc/MatMul", bias="encoder.decoder.fc.bias")
+    model.graph.node[1].name = "/encoder/decoder/fc/Add"
+    assert "decoder.fc.weight" in keys(model)
+
+
 def test_a_layer_that_is_called_twice_and_stored_twice():
     names = ["/fc/MatMul", "/fc/MatMul_1"]
     same = {"onnx::MatMul_7": SQUARE, "onnx::MatMul_8": SQUARE.copy()}

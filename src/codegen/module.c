@@ -405,7 +405,8 @@ static void print_load_params(Gen *g, Text *t) {
     bool nested = g->options->params == OX_PARAMS_NESTED;
     bool plain = g->options->weights != OX_NPZ && !has_rare_types(g);
     bool saves = plain && !g->stacks.count;
-    ChangeKind changed = plain ? gen_print_changes(g, t) : CHANGES_NONE;
+    bool converts = g->options->weights != OX_NPZ; /* which PyTorch does not write */
+    ChangeKind changed = converts ? gen_print_changes(g, t) : CHANGES_NONE;
     bool buffers = plain && gen_print_buffers(g, t);
     if (nested)
         print_helper(t, "nest");

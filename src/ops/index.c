@@ -271,6 +271,17 @@ static void eval_gather_nd(Model *m, Node *n) {
         eval_pick(m, n, 0, 0, map, count);
 }
 
+/* All of the numbers are known, and of an axis of a known size: a slice past its end
+ * would be shorter in silence. */
+static bool are_inside(const Known *k, Dim size) {
+    if (!k || !k->ints || !dim_is_int(size))
+        return false;
+    for (size_t i = 0; i < k->n; i++)
+        if (!dim_is_int(k->ints[i]) || k->ints[i].c < -size.c || k->ints[i].c >= size.c)
+            return false;
+    return true;
+}
+
 const Expr *emit_tuple_index(Emit *e, const Expr *x, int in) {
     enum { TUPLE_MAX = 4 };
     Arena *a = emit_arena(e);
@@ -280,7 +291,8 @@ const Expr *emit_tuple_index(Emit *e, const Expr *x, int in) {
     Dim length = rank > 0 ? in_dim(n, in, rank - 1) : dim_int(0);
     if (!dim_is_int(length) || length.c < 1 || length.c > TUPLE_MAX)
         return NULL;
-    if (length.c == 1 && in_rank(n, 0) > 0) {
+    if (length.c == 1 && in_rank(n, 0) > 0 &&
+        are_inside(in_known(n, in), in_dim(n, 0, 0))) {
         const Expr *run[OX_MAX_RANK];
         Type numbers = n->in[in]->type;
         numbers.rank--;

@@ -29,6 +29,7 @@ typedef struct Names {
     Owner *owners;        /* by value id */
     Signature signature;
     Map busy;        /* scopes of TorchScript with nodes that no linear layer has */
+    Map firsts;      /* first parts of the scopes of TorchScript */
     Map roots;       /* first part of a scope -> Str: what paths have before it */
     Map alive;       /* scopes of torch.export that nodes come from */
     size_t n_values; /* when the pass began */
@@ -244,9 +245,14 @@ static void name_borrowed(Names *names, Node *n) {
 
 /* ---- scopes ------------------------------------------------------------------------ */
 
-/* What comes before ".first." in the names of parameters, when that is always the same
- * and no name begins with it; else empty. */
-static Str root_of(const Graph *g, Str first) {
+static Str first_part(Str path) {
+    const char *dot = path.n ? memchr(path.p, '.', path.n) : NULL;
+    return (Str){path.p, dot ? (size_t)(dot - path.p) : path.n};
+}
+
+/* What comes before ".first." in the names of parameters, when that is always the same,
+ * no name begins with "first.", and no scope with what comes before; else empty. */
+static Str root_of(const Names *names, const Graph *g, Str first) {
     Str root = {0};
     for (size_t i = 0; i < g->n_params; i++) {
         Str name = g->params[i]->generated_name ? (Str){0} : g->params[i]->name;
@@ -256,7 +262,8 @@ static Str root_of(const Graph *g, Str first) {
                         name.p[at + first.n] == '.';
             if (!part)
                 continue;
-            if (at == 0 || (root.n && !str_eq(root, (Str){name.p, at})))
+            if (at == 0 || map_get(&names->firsts, first_part(name)) ||
+                (root.n && !str_eq(root, (Str){name.p, at})))
                 return (Str){0};
             root = (Str){name.p, at};
             break;
@@ -270,14 +277,13 @@ static Str root_of(const Graph *g, Str first) {
 static Str rooted(Names *names, const Node *n, Str scope) {
     if (!scope.n || metadata(n, "pkg.torch.onnx.name_scopes").n)
         return scope;
-    const char *dot = memchr(scope.p, '.', scope.n);
-    Str first = {scope.p, dot ? (size_t)(dot - scope.p) : scope.n};
+    Str first = first_part(scope);
     const Str *root = map_get(&names->roots, first);
     if (!root) {
         Str *made = ARENA_NEW(names->m->arena, Str);
         if (!made || !map_set(&names->roots, first, made))
             return scope;
-        *made = root_of(names->m->graph, first);
+        *made = root_of(names, names->m->graph, first);
         root = made;
     }
     return root->n ? arena_printf(names->m->arena, "%.*s%.*s", (int)root->n, root->p,
@@ -293,6 +299,16 @@ static bool is_of_linear(const Node *n) {
         if (str_is(n->op_type, operators[i]))
             return true;
     return false;
+}
+
+static void list_firsts(void *user, Graph *g) {
+    Names *names = user;
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        Str first =
+            first_part(scope_in_name(names->m->arena, g->nodes[i]->name, false));
+        if (first.n)
+            (void)map_set(&names->firsts, first, names);
+    }
 }
 
 static void survey_scope(Names *names, const Node *n) {
@@ -368,7 +384,8 @@ static void name_linear(Names *names, Node *n, Str scope) {
     /* A table that is also a head is stored twice, once with its name. */
     Value *tied = map_get(&names->taken, join(names, scope, leaf));
     if (tied && tied != w && tied->generated_name) { /* called twice, stored twice */
-        n->in[1] = same_tensor(tied->tensor, w->tensor) ? tied : w;
+        if (tied->graph == w->graph && same_tensor(tied->tensor, w->tensor))
+            n->in[1] = tied;
         return;
     }
     name_leaf(names, n, 1, scope, leaf);
@@ -499,7 +516,8 @@ static void note_constants(void *user, Graph *g) {
 void pass_params(Model *m) {
     Names names = {.m = m, .taken = {.arena = m->arena}};
     names.signature = signature_of(m->arena, &m->pb->graph);
-    names.busy.arena = names.roots.arena = names.alive.arena = m->arena;
+    names.firsts.arena = names.busy.arena = names.roots.arena = names.alive.arena =
+        m->arena;
     names.n_values = m->value_count;
     names.readers = ARENA_ARRAY(m->arena, names.n_values + 1, const Node *);
     names.owners = ARENA_ARRAY(m->arena, names.n_values + 1, Owner);
@@ -508,6 +526,7 @@ void pass_params(Model *m) {
     graph_each(m->graph, list_params, &names);
     graph_each(m->graph, name_all_merged, &names);
     graph_each(m->graph, look_through, &names);
+    graph_each(m->graph, list_firsts, &names);
     graph_each(m->graph, survey, &names);
     graph_each(m->graph, name_graph, &names);
     if (str_is(m->pb->producer_name, "pytorch"))

@@ -59,7 +59,7 @@ static Value *one_index(Model *m, const Node *gather) {
     const Value *all = value_final(gather->in[1]), *data = value_final(gather->in[0]);
     int64_t axis = attr_int(gather, "axis");
     bool ranked = data->type.rank > 0 && all->type.rank > 0;
-    if (!ranked || !all->splat || !all->splat->ints || axis >= data->type.rank)
+    if (!ranked || gather->out[0]->type.rank < 0 || !all->splat || !all->splat->ints)
         return NULL;
     Dim at = all->splat->ints[0],
         size = data->type.dims[axis < 0 ? axis + data->type.rank : axis];

@@ -292,6 +292,7 @@ def test_other_tuples_are_gathered(body):
         ("int64[1,2,1] {0, 1}", "x[None, :2]"),
         ("int64[2,1,1] {2, 3}", "x[2:, None]"),
         ("int64[1] {3}", "x[3]"),
+        ("int64[2,1] {-1, 0}", "x[jnp.array([[-1], [0]], int)[..., 0]]"),
         ("int64[2,1] {2, 1}", "x[jnp.array([[2], [1]], int)[..., 0]]"),
     ],
 )
