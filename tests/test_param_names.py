@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from safetensors.numpy import save_file
 
 import oxide_xla
 from models import pillars
@@ -222,6 +223,25 @@ def test_a_module_that_computes_more_is_no_linear_layer():
     compiled = products(["/attn/MatMul"], {"onnx::MatMul_7": SQUARE}, "/attn/Tanh")
     assert compiled.params.keys() == {"onnx::MatMul_7"}
     assert compiled.module.CHANGED == {"onnx::MatMul_7": "computed by the exporter"}
+
+
+def test_a_module_with_packed_types_converts_too(tmp_path):
+    """float8 takes another loader; a square weight would load turned in silence."""
+    model = linear("/fc/MatMul")
+    del model.graph.initializer[:]
+    model.graph.initializer.append(numpy_helper.from_array(SQUARE, "onnx::MatMul_7"))
+    scale = helper.make_tensor("scale", TensorProto.FLOAT8E4M3FN, [2], [1.0, 2.0])
+    model.graph.initializer.append(scale)
+    cast = helper.make_node("Cast", ["scale"], ["s"], to=TensorProto.FLOAT)
+    model.graph.node.extend([cast, helper.make_node("Mul", ["p", "s"], ["y"])])
+    model.graph.output[0].name = "y"
+    onnx.save(model, tmp_path / "m.onnx")
+    module = pillars.compile_file(tmp_path / "m.onnx", tmp_path / "m_jax.py")
+    own = module.load_params()
+    np.testing.assert_array_equal(own["fc.weight"], SQUARE)
+    save_file({"fc.weight": SQUARE.T.copy()}, tmp_path / "plain.safetensors")
+    params = module.load_params(tmp_path / "plain.safetensors")
+    np.testing.assert_array_equal(params["fc.weight"], SQUARE)
 
 
 def test_a_path_without_its_beginning():
