@@ -66,6 +66,56 @@ static void eval_gather(Model *m, Node *n) {
         eval_pick(m, n, 0, 0, map, count);
 }
 
+/* One index of shape [1, ..., 1] for all that pick one row; NULL when they do not. */
+static Value *one_index(Model *m, const Node *n, Dim size) {
+    const Value *all = value_final(n->in[1]);
+    if (!all->splat || !all->splat->ints || !dim_is_int(size))
+        return NULL;
+    Dim at = all->splat->ints[0];
+    size_t bytes = dtype_info(all->type.dtype)->bits / 8;
+    if (!dim_is_int(at) || at.c < -size.c || at.c >= size.c)
+        return NULL;
+    Tensor *t = ARENA_NEW(m->arena, Tensor);
+    char *data = ARENA_ARRAY(m->arena, bytes, char);
+    int64_t *dims = ARENA_ARRAY(m->arena, all->type.rank, int64_t);
+    Value *one =
+        t && data && dims ? value_new(m, n->graph, VALUE_CONST, all->name) : NULL;
+    if (!one)
+        return NULL;
+    for (size_t i = 0; i < bytes; i++)
+        data[i] = (char)((uint64_t)at.c >> 8 * i & 0xff);
+    for (int i = 0; i < all->type.rank; i++)
+        dims[i] = 1;
+    *t = (Tensor){.name = all->name,
+                  .dtype = all->type.dtype,
+                  .rank = all->type.rank,
+                  .dims = dims,
+                  .count = 1,
+                  .data = {data, bytes},
+                  .offset = OX_NO_OFFSET};
+    return value_set_tensor(m, one, t, true) ? one : NULL;
+}
+
+/* A row that is the same everywhere, as the type of all tokens, is given for one place. */
+static Value *narrow_gather(Model *m, Node *n, bool only) {
+    Value *y = n->out[0];
+    int axis, data = in_rank(n, 0), rank = in_rank(n, 1);
+    if (!only || data < 1 || rank < 1 || y->type.rank < 0 ||
+        !fix_axis(m, n, attr_int(n, "axis"), data, &axis))
+        return NULL;
+    Value *one = one_index(m, n, in_dim(n, 0, axis));
+    Dim *dims = one ? ARENA_ARRAY(m->arena, y->type.rank, Dim) : NULL;
+    if (!dims)
+        return NULL;
+    memcpy(dims, y->type.dims, (size_t)y->type.rank * sizeof *dims);
+    for (int i = 0; i < rank; i++)
+        dims[axis + i] = dim_int(1);
+    y->type.dims = dims;
+    y->known = y->partly = NULL;
+    n->in[1] = one;
+    return y;
+}
+
 /* Indices that count up by one, as a slice; NULL for others. */
 static const Expr *index_run(Arena *a, const Known *k, Dim size) {
     if (k->n == 0)
@@ -323,7 +373,8 @@ static void emit_gather_nd(Emit *e) {
 static const OpDef ops[] = {
     {.name = "Gather", .since = 1, .in = "data indices", .out = "output",
      .attrs = {INT("axis", 0)}, .facts = OP_MOVES | OP_TABLE,
-     .infer = infer_gather, .eval = eval_gather, .emit = emit_gather},
+     .infer = infer_gather, .eval = eval_gather, .narrow = narrow_gather,
+     .emit = emit_gather},
     {.name = "GatherElements", .since = 11, .in = "data indices", .out = "output",
      .attrs = {INT("axis", 0)},
      .facts = OP_MOVES, .infer = infer_gather_elements, .emit = emit_gather_elements},

@@ -123,6 +123,10 @@ typedef struct OpDef {
     Value *(*same)(const Node *n);
     /* Turns the node into a simpler one with the same output, where there is one. */
     void (*rewrite)(Model *m, Node *n);
+    /* For a reader that broadcasts by itself: a value that gives output 0 when it is
+     * broadcast; where `only` that reader has output 0, it may be that, made smaller.
+     * NULL: none. */
+    Value *(*narrow)(Model *m, Node *n, bool only);
 } OpDef;
 
 typedef struct OpFamily {

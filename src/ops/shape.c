@@ -505,6 +505,11 @@ static void eval_expand(Model *m, Node *n) {
     eval_strided(m, n, 0, 0, &walk);
 }
 
+static Value *narrow_expand(Model *m, Node *n, bool only) {
+    (void)m, (void)only;
+    return in_rank(n, 0) >= 0 ? n->in[0] : NULL;
+}
+
 static void emit_expand(Emit *e) {
     Arena *a = emit_arena(e);
     const Node *n = emit_node(e);
@@ -562,7 +567,7 @@ static const OpDef ops[] = {
      .attrs = {INTS_OPT("perm")}, .same = same_transpose,
      MOVES(transpose, eval_transpose)},
     {.name = "Expand", .since = 8, .in = "input shape", .out = "output",
-     .fixed = "shape", KEEPS(expand, eval_expand)},
+     .fixed = "shape", .narrow = narrow_expand, KEEPS(expand, eval_expand)},
 };
 /* clang-format on */
 const OpFamily ops_shape = FAMILY(ops);

@@ -291,14 +291,10 @@ static Str rooted(Names *names, const Node *n, Str scope) {
                    : scope;
 }
 
-/* Operators that linear layers are made of. */
+/* Products, sums and constants: what linear layers are made of. */
 static bool is_of_linear(const Node *n) {
-    static const char *const operators[] = {
-        "MatMul", "Gemm", "Add", "Transpose", "Cast", "Identity", "Constant"};
-    for (size_t i = 0; i < OX_COUNT(operators); i++)
-        if (str_is(n->op_type, operators[i]))
-            return true;
-    return false;
+    enum { LINEAR = OP_LINEAR | OP_UNIT0 | OP_IDENTITY };
+    return n->n_in == 0 || (n->op && n->op->facts & LINEAR);
 }
 
 static void list_firsts(void *user, Graph *g) {

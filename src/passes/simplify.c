@@ -54,48 +54,7 @@ static bool is_covered(const Node *n, uint32_t i) {
     return false;
 }
 
-/* One index of shape [1, ..., 1] for all that pick one row; NULL when they do not. */
-static Value *one_index(Model *m, const Node *gather) {
-    const Value *all = value_final(gather->in[1]), *data = value_final(gather->in[0]);
-    int64_t axis = attr_int(gather, "axis");
-    bool ranked = data->type.rank > 0 && all->type.rank > 0;
-    if (!ranked || gather->out[0]->type.rank < 0 || !all->splat || !all->splat->ints)
-        return NULL;
-    Dim at = all->splat->ints[0],
-        size = data->type.dims[axis < 0 ? axis + data->type.rank : axis];
-    if (!dim_is_int(at) || !dim_is_int(size) || at.c < -size.c || at.c >= size.c)
-        return NULL;
-    Dim *dims = ARENA_ARRAY(m->arena, all->type.rank, Dim);
-    Value *one = dims ? value_new(m, gather->graph, VALUE_CONST, all->name) : NULL;
-    if (!one)
-        return NULL;
-    for (int i = 0; i < all->type.rank; i++)
-        dims[i] = dim_int(1);
-    one->type = all->type;
-    one->type.dims = dims;
-    one->known = one->splat = all->splat;
-    make_literal(m, gather->graph, one);
-    return one;
-}
-
-/* The node then gives its row for one place and leaves the rest to its reader. */
-static void gather_once(Model *m, Node *gather, Value *one) {
-    Value *y = gather->out[0];
-    int64_t axis = attr_int(gather, "axis");
-    axis += axis < 0 ? value_final(gather->in[0])->type.rank : 0;
-    Dim *dims = ARENA_ARRAY(m->arena, y->type.rank, Dim);
-    if (!dims)
-        return;
-    memcpy(dims, y->type.dims, (size_t)y->type.rank * sizeof *dims);
-    for (int i = 0; i < one->type.rank; i++)
-        dims[axis + i] = dim_int(1);
-    y->type.dims = dims;
-    y->known = y->partly = NULL;
-    gather->in[1] = one;
-}
-
-/* x + Expand(y): the operator broadcasts itself.  So it is with the row that a table of
- * token types gives for zeros. */
+/* x + Expand(y): the operator broadcasts itself. */
 static void spare_broadcasts(Model *m, Node *n) {
     if (!n->op || !(n->op->facts & OP_BROADCAST) || !node_out(n, 0) ||
         n->out[0]->is_assumed)
@@ -103,17 +62,12 @@ static void spare_broadcasts(Model *m, Node *n) {
     for (uint32_t i = 0; i < n->n_in; i++) {
         Value *v = n->in[i] ? value_final(n->in[i]) : NULL;
         Node *def = v ? v->def : NULL;
-        if (!def || !def->op || def->op->domain || !node_in(def, 0) ||
-            !node_in(def, 1) || v->is_assumed || !is_covered(n, i))
+        if (!def || !def->op || !def->op->narrow || v->is_assumed || !is_covered(n, i))
             continue;
-        if (str_is(def->op_type, "Expand") && def->in[0]->type.rank >= 0)
-            n->in[i] = def->in[0];
         /* What is bypassed may have readers that v does not count. */
         bool only = n->in[i] == v && v->uses == 1;
-        bool row = only && str_is(def->op_type, "Gather");
-        Value *one = row ? one_index(m, def) : NULL;
-        if (one)
-            gather_once(m, def, one);
+        Value *narrow = def->op->narrow(m, def, only);
+        n->in[i] = narrow ? narrow : n->in[i];
     }
 }
 
