@@ -640,7 +640,8 @@ def run(options: argparse.Namespace) -> onnx.ModelProto:
         import onnxscript  # noqa: F401
         import torch
     except ImportError as error:
-        raise ModelError(f"{error}: pip install -r bridge/requirements.txt") from error
+        packages = Path(__file__).with_name("requirements.txt")
+        raise ModelError(f"{error}: pip install -r {packages}") from error
     if options.config.get("use_cache"):
         raise UsageError("use_cache: a key-value cache cannot be an ONNX output")
     sys.path.insert(0, os.getcwd())

@@ -121,6 +121,10 @@ OX_API OxStatus ox_compile(OxCompiler *compiler, const OxOptions *options);
 /* The generated module; empty before a successful ox_compile. */
 OX_API OxText ox_source(const OxCompiler *compiler);
 
+/* One line about what was compiled: "4 parameters, 156 values, 624 bytes; open: batch".
+ * Empty before a successful ox_compile. */
+OX_API OxText ox_summary(const OxCompiler *compiler);
+
 /* What --dump printed; empty without it. */
 OX_API OxText ox_dump(const OxCompiler *compiler);
 
@@ -144,9 +148,11 @@ OX_API OxStatus ox_write_weights(OxCompiler *compiler, const char *path,
                                  OxWeightFormat format);
 
 /* Writes the source and, unless weights_path is NULL, the parameters: both files appear
- * or neither.  "-" is standard output. */
+ * or neither.  "-" is standard output.  A file at source_path that is no generated module,
+ * or was edited since, is left alone with OX_ERR_USAGE unless `force`. */
 OX_API OxStatus ox_write_module(OxCompiler *compiler, const char *source_path,
-                                const char *weights_path, OxWeightFormat format);
+                                const char *weights_path, OxWeightFormat format,
+                                bool force);
 
 typedef enum OxFormat { OX_ASCII, OX_JSON, OX_MARKDOWN } OxFormat;
 

@@ -77,6 +77,10 @@ OxText ox_source(const OxCompiler *c) {
     return as_text(c->compiled ? c->module.source : STR(""));
 }
 
+OxText ox_summary(const OxCompiler *c) {
+    return as_text(c->compiled ? c->summary : STR(""));
+}
+
 OxText ox_dump(const OxCompiler *c) {
     return as_text(c->dump);
 }

@@ -39,6 +39,7 @@ struct OxCompiler {
     OxParam *params; /* module.n_params entries */
     bool compiled;   /* module and params are there */
     Str dump;
+    Str summary;
     Timings timings;
     size_t load_timings; /* how many of them belong to loading */
 };
@@ -51,6 +52,9 @@ OxStatus api_begin(OxCompiler *c);
 double api_clock(void);
 /* Notes the time since `start` under a name that lives for ever. */
 void api_timing(OxCompiler *c, const char *stage, double start);
+
+/* What was compiled, in one line for people. */
+Str api_summary(Arena *arena, const Model *model, const Module *module);
 
 /* Whether the model lies in a file, as an index needs it; false after a message. */
 bool api_can_refer(OxCompiler *c);

@@ -229,6 +229,8 @@ OxStatus ox_compile(OxCompiler *c, const OxOptions *options) {
     Job job = {.c = c, .options = options ? options : &defaults};
     bool ok = run_stages(&job, stages, OX_COUNT(stages));
     c->compiled = ok && describe_params(c);
+    if (c->compiled)
+        c->summary = api_summary(&c->arena, job.model, &c->module);
     return diag_status(&c->diags);
 }
 

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "codegen/seal.h"
+
 /* The results are those of ox_compile, so that must have come first. */
 static bool is_compiled(OxCompiler *c) {
     if (c->compiled)
@@ -29,8 +31,8 @@ OxStatus ox_write_weights(OxCompiler *c, const char *path, OxWeightFormat format
 }
 
 OxStatus ox_write_module(OxCompiler *c, const char *source_path,
-                         const char *weights_path, OxWeightFormat format) {
-    (void)source_path;
+                         const char *weights_path, OxWeightFormat format, bool force) {
+    (void)source_path, (void)force;
     return ox_write_weights(c, weights_path, format);
 }
 
@@ -115,6 +117,25 @@ static bool overwrites_source(OxCompiler *c, const char *path) {
     return false;
 }
 
+/* What somebody has written by hand is not replaced unasked. */
+static bool overwrites_work(OxCompiler *c, const char *path) {
+    FileMap map;
+    if (!path || strcmp(path, "-") == 0 || !file_map_regular(&map, path))
+        return false;
+    SealState state = seal_check(map.bytes);
+    file_unmap(&map);
+    if (state == SEAL_HOLDS)
+        return false;
+    diag_add(&c->diags, OX0006, STR(""),
+             STR("--force (force=True in Python) replaces it; or choose another "
+                 "--output"),
+             state == SEAL_BROKEN
+                 ? "\"%s\" was edited since it was generated"
+                 : "\"%s\" is there already, and is no module that was generated",
+             path);
+    return true;
+}
+
 /* All of the files or none: each is complete on the disk before the first is renamed.
  */
 static OxStatus commit(OxCompiler *c, Output *outputs, size_t n) {
@@ -136,7 +157,7 @@ static OxStatus commit(OxCompiler *c, Output *outputs, size_t n) {
 
 /* Either path may be NULL. */
 static OxStatus write_files(OxCompiler *c, const char *source, const char *weights,
-                            OxWeightFormat format) {
+                            OxWeightFormat format, bool force) {
     if (!is_compiled(c))
         return OX_ERR_USAGE;
     double start = api_clock();
@@ -146,6 +167,8 @@ static OxStatus write_files(OxCompiler *c, const char *source, const char *weigh
     if (c->arena.failed)
         return OX_ERR_MEMORY;
     if (overwrites_source(c, weights) || overwrites_source(c, source))
+        return OX_ERR_USAGE;
+    if (!force && overwrites_work(c, source))
         return OX_ERR_USAGE;
     if (weights && !plan_weights(c, weights, format, &plan)) {
         OxStatus status = diag_status(&c->diags);
@@ -173,12 +196,12 @@ static OxStatus write_files(OxCompiler *c, const char *source, const char *weigh
 }
 
 OxStatus ox_write_weights(OxCompiler *c, const char *path, OxWeightFormat format) {
-    return write_files(c, NULL, path, format);
+    return write_files(c, NULL, path, format, false);
 }
 
 OxStatus ox_write_module(OxCompiler *c, const char *source_path,
-                         const char *weights_path, OxWeightFormat format) {
-    return write_files(c, source_path, weights_path, format);
+                         const char *weights_path, OxWeightFormat format, bool force) {
+    return write_files(c, source_path, weights_path, format, force);
 }
 
 #endif

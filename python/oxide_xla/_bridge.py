@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,16 @@ if not (Path(__file__).parent / "bridge").exists():
 
 
 def export(module: Any, args: Any, kwargs: Any, **options: Any) -> bytes:
-    """The module as a serialized ONNX model; OxideError when it cannot be exported."""
+    """The module as a serialized ONNX model; needs torch, onnx and onnxscript.
+
+    Raises OxideError when it cannot be exported, ImportError where one is missing.
+    """
+    for package in ("torch", "onnx", "onnxscript"):
+        if importlib.util.find_spec(package) is None:
+            raise ModuleNotFoundError(
+                f"from_torch needs {package}: pip install 'oxide_xla[torch]'",
+                name=package,
+            )
     from oxide_xla.bridge import fx_errors, fx_export
 
     try:

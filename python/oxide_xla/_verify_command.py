@@ -3,12 +3,18 @@
 import sys
 
 
+def hint(package: str | None) -> str:
+    """The command that installs this package with all others that verify needs."""
+    extra = "torch" if package in ("torch", "onnxscript") else "verify"
+    return f"pip install 'oxide_xla[{extra}]'"
+
+
 def main() -> int:
     """Runs the command; the exit code is 2 where a package that it needs is missing."""
     try:
         from oxide_xla.verify.cli import main as verify
     except ModuleNotFoundError as error:
         print(f"error: oxide_xla verify needs {error.name}", file=sys.stderr)
-        print("  help: pip install 'oxide_xla[verify]' jax", file=sys.stderr)
+        print(f"  help: {hint(error.name)}", file=sys.stderr)
         return 2
     return verify()

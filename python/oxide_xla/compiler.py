@@ -71,10 +71,6 @@ class Handle:
         self.check(status)
         return json.loads(str(text))
 
-    def write(self, path: bytes, weights: bytes | None, weight_format: int) -> None:
-        write = self.lib.ox_write_module
-        self.check(write(self.pointer, path, weights, weight_format))
-
     def arrays(self) -> dict[str, np.ndarray]:
         count = self.lib.ox_param_count(self.pointer)
         params = (self.lib.ox_param(self.pointer, i) for i in range(count))
@@ -144,8 +140,12 @@ class CompiledModel:
         """`forward(params, *inputs)`."""
         return self.module.forward
 
-    def save(self, path: str | os.PathLike) -> Path:
-        """Write the module to `path` and its parameters beside it, both or neither."""
+    def save(self, path: str | os.PathLike, *, force: bool = False) -> Path:
+        """Write the module to `path` and its parameters beside it, both or neither.
+
+        OxideError where `path` is a file that was not generated, or was edited since;
+        `force` replaces it.
+        """
         path = Path(path)
         weights = None
         if self.arrays and self._weights != "none":
@@ -155,7 +155,7 @@ class CompiledModel:
         handle = self._handle
         handle.check(
             handle.lib.ox_write_module(
-                handle.pointer, os.fsencode(path), weights, style
+                handle.pointer, os.fsencode(path), weights, style, force
             )
         )
         return path
@@ -165,7 +165,8 @@ class CompiledModel:
         return self._handle.inspect()
 
     def __repr__(self) -> str:
-        return f"<CompiledModel {self.name}: {len(self.arrays)} parameters>"
+        summary = self._handle.lib.ox_summary(self._handle.pointer)
+        return f"<CompiledModel {self.name}: {summary}>"
 
 
 def compile(
@@ -217,8 +218,8 @@ def from_torch(
 
     `dynamic_shapes` is one name for axis 0 of every input, or {input: {axis: name}}, or
     one such entry for each argument; `exporter` is "dynamo" or "torchscript". The rest
-    goes to `compile`. The keys of `params` are those of `module.state_dict()`. Needs
-    torch, onnx and onnxscript. Raises OxideError.
+    goes to `compile`. The keys of `params` are those of `module.state_dict()`. Raises
+    OxideError, or ImportError where torch, onnx or onnxscript are missing.
     """
     from oxide_xla import _bridge
 

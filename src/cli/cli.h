@@ -51,6 +51,10 @@ enum { EXIT_OK = 0, EXIT_MODEL = 1, EXIT_USAGE = 2, EXIT_IO = 3 };
 /* Parses the words after the command's name and runs it; --help is answered here. */
 int run_command(const Command *command, int argc, char **argv);
 
+/* `left`, which takes `width` columns, and its explanation beside it or, where it is
+ * wider, below, within 80 columns. */
+void print_help_row(FILE *out, int width, const char *left, const char *text);
+
 /* The value of an option, NULL when it was not given. */
 const char *args_value(const Args *args, const char *name);
 bool args_flag(const Args *args, const char *name);
@@ -63,6 +67,8 @@ const char *args_next(const Args *args, const char *name, size_t *at);
 
 /* Colours are for terminals, unless NO_COLOR says otherwise. */
 bool use_color(FILE *file);
+/* Prints a file name as a shell takes it, without what a terminal would act on. */
+void print_name(FILE *out, const char *name);
 /* Prints a message in the grammar of all others; returns EXIT_USAGE. */
 int usage_error(const char *hint, const char *fmt, ...) OX_PRINTF(2, 3);
 int exit_code(OxStatus status);

@@ -1,10 +1,9 @@
 /* The compile command: decides where the files go; the rest is the library's. */
-#define _POSIX_C_SOURCE 200809L /* isatty, stat */
+#define _POSIX_C_SOURCE 200809L /* stat */
 #include "cli/cli.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 typedef enum WeightsChoice {
     WEIGHTS_SAFETENSORS,
@@ -51,11 +50,26 @@ static char *default_output(const char *model) {
     return copy(name, without_extension(name), "_jax.py");
 }
 
+/* The module's name decides that of the weights, and a file of another kind is not to
+ * be replaced by Python; devices and pipes may be called anything. */
+static int check_output(const char *output) {
+    struct stat st;
+    if (!*output)
+        return usage_error("", "--output needs a file name");
+    if (is_stdio(output) || str_ends(str_from(output), STR(".py")))
+        return EXIT_OK;
+    if (stat(output, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+        return EXIT_OK;
+    return usage_error("give the Python module a name that ends in .py",
+                       "--output \"%s\" is no name of a Python module", output);
+}
+
 static int set_paths(Compile *job) {
     const char *output = args_value(job->args, "output");
     WeightsChoice choice = args_choice(job->args, "weights");
-    if (output && !*output)
-        return usage_error("", "--output needs a file name");
+    int code = output ? check_output(output) : EXIT_OK;
+    if (code != EXIT_OK)
+        return code;
     job->output = output ? copy(output, strlen(output), "")
                          : default_output(job->args->operands[0]);
     if (!job->output)
@@ -183,17 +197,27 @@ static OxStatus write_files(Compile *job) {
         fputs("note: the weights were not written: give --output FILE to get both\n",
               stderr);
     return ox_write_module(c, job->output, has_params ? job->weights : NULL,
-                           job->options.weights);
+                           job->options.weights, args_flag(job->args, "force"));
 }
 
+/* What was written, and what to do with it; nothing when the module itself was printed. */
 static void say_done(const Compile *job) {
-    if (!isatty(STDERR_FILENO) || is_stdio(job->output))
+    const char *model = job->args->operands[0];
+    if (is_stdio(job->output) || args_flag(job->args, "quiet"))
         return;
-    size_t params = ox_param_count(job->compiler);
-    fprintf(stderr, "wrote %s", job->output);
-    if (params && job->weights)
-        fprintf(stderr, " and %s (%zu parameters)", job->weights, params);
-    fputc('\n', stderr);
+    fputs("wrote ", stderr);
+    print_name(stderr, job->output);
+    if (job->weights && ox_param_count(job->compiler) > 0) {
+        fputs(" and ", stderr);
+        print_name(stderr, job->weights);
+    }
+    fprintf(stderr, ": %s\n", ox_summary(job->compiler).data);
+    bool piped = is_stdio(model);
+    fputs(piped ? "next: python -i " : "next: oxide_xla verify ", stderr);
+    print_name(stderr, piped ? job->output : model);
+    fputs(piped ? " shows how to call it: help(forward)\n"
+                : " compares it with onnxruntime\n",
+          stderr);
 }
 
 /* Largest resident memory so far, in bytes; 0 where the kernel does not say.  Unlike
@@ -265,7 +289,7 @@ static const Option options[] = {
     {"target", 't', "jax|stablehlo", "what to generate (stablehlo: not yet)", false},
     {"params", 'p', "flat|nested", "params[\"a.b\"] or params[\"a\"][\"b\"]", false},
     {"layers", 'l', "functions|scan|unrolled",
-     "repeated modules: one function each, lax.scan over stacked parameters, or\n"
+     "repeated modules: one function each, lax.scan over stacked parameters, or "
      "straight code",
      false},
     {"weights", 'w', "safetensors|npz|reference|none",
@@ -276,6 +300,8 @@ static const Option options[] = {
     {"bound", 'b', "NAME=N", "pad a value whose size depends on data to N, for jax.jit",
      true},
     {"outputs", 0, "NAME,NAME,...", "return these values instead of the outputs", true},
+    {"force", 'f', NULL, "replace a module that was edited by hand", false},
+    {"quiet", 'q', NULL, "do not say what was written", false},
     {"dump", 0, "PASS", "print the graph after a pass to standard error", false},
     {"timings", 0, NULL, "print the time of each stage, and the memory used", false},
 };

@@ -1,6 +1,6 @@
-/* The program: a table of subcommands.  A command that is not in it is looked up on the
- * PATH as oxide_xla-NAME, so that other packages can add some. */
-#define _POSIX_C_SOURCE 200809L /* execvp */
+/* The program: a table of subcommands.  A command that is not in it is the program
+ * oxide_xla-NAME, so that other packages can add some. */
+#define _POSIX_C_SOURCE 200809L /* execvp, readlink */
 #include "cli/cli.h"
 
 #include <errno.h>
@@ -21,7 +21,7 @@ static void print_overview(FILE *out) {
     for (size_t i = 0; i < OX_COUNT(commands); i++) {
         char left[40];
         snprintf(left, sizeof left, "%s %s", commands[i]->name, commands[i]->operands);
-        fprintf(out, "  %-16s  %s\n", left, commands[i]->summary);
+        print_help_row(out, 13, left, commands[i]->summary);
     }
     fprintf(out,
             "\noxide_xla COMMAND --help shows the options of a command.  Any other\n"
@@ -47,21 +47,63 @@ static bool is_command_name(const char *name) {
     return *name && *name != '-' && name[strspn(name, letters)] == '\0';
 }
 
+/* Commands that are known to come from elsewhere: the extra of the Python package that
+ * brings what they need. */
+static const struct {
+    const char *name, *extra;
+} python_commands[] = {{"verify", "verify"}};
+
+static int no_program(const char *name) {
+    for (size_t i = 0; i < OX_COUNT(python_commands); i++) {
+        if (strcmp(python_commands[i].name, name) != 0)
+            continue;
+        char hint[128];
+        snprintf(hint, sizeof hint, "pip install 'oxide_xla[%s]'",
+                 python_commands[i].extra);
+        return usage_error(
+            hint, "the program oxide_xla-%s is neither beside this one nor on the PATH",
+            name);
+    }
+    return unknown_command(name);
+}
+
+/* The folder of this program, with its last slash, into `room`; false when the system
+ * does not tell.  Source: proc(5). */
+static bool own_folder(char *room, size_t size) {
+    ssize_t n = readlink("/proc/self/exe", room, size - 1);
+    if (n <= 0)
+        return false;
+    room[n] = '\0';
+    char *slash = strrchr(room, '/');
+    if (!slash)
+        return false;
+    slash[1] = '\0';
+    return true;
+}
+
+/* Runs oxide_xla-NAME from beside this program, where pip has put both, or from the
+ * PATH.  Returns the errno of the failure, of a program that is there if there is one. */
+static int execute(const char *name, char **argv) {
+    char path[4096], program[64 + sizeof path], plain[64];
+    snprintf(plain, sizeof plain, "oxide_xla-%s", name);
+    argv[0] = plain;
+    int beside = ENOENT;
+    if (own_folder(path, sizeof path)) {
+        snprintf(program, sizeof program, "%s%s", path, plain);
+        execv(program, argv);
+        beside = errno;
+    }
+    execvp(plain, argv);
+    return errno == ENOENT ? beside : errno;
+}
+
 /* Returns only when there is no such program. */
 static int run_external(const char *name, char **argv) {
-    if (!is_command_name(name))
+    if (!is_command_name(name) || strlen(name) > 40)
         return unknown_command(name);
-    size_t n = strlen("oxide_xla-") + strlen(name) + 1;
-    char *program = malloc(n);
-    if (!program)
-        return out_of_memory();
-    snprintf(program, n, "oxide_xla-%s", name);
-    argv[0] = program;
-    execvp(program, argv);
-    int error = errno;
-    free(program);
+    int error = execute(name, argv);
     if (error == ENOENT || error == ENOTDIR)
-        return unknown_command(name);
+        return no_program(name);
     return usage_error("", "oxide_xla-%s cannot be run: %s", name, strerror(error));
 }
 

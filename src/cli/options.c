@@ -10,6 +10,34 @@ static const Option help_option = {"help", 'h', NULL, "show this text", false};
 
 /* ---- help -------------------------------------------------------------------------- */
 
+enum { HELP_WIDTH = 80, OPTION_WIDTH = 26 };
+
+/* The text in lines of at most HELP_WIDTH columns, all but the first indented. */
+static void print_wrapped(FILE *out, const char *text, int indent) {
+    int column = indent;
+    while (*text) {
+        int n = (int)strcspn(text, " ");
+        if (column > indent && column + 1 + n > HELP_WIDTH) {
+            fprintf(out, "\n%*s", indent, "");
+            column = indent;
+        }
+        column += fprintf(out, "%s%.*s", column > indent ? " " : "", n, text);
+        text += n;
+        text += strspn(text, " ");
+    }
+    fputc('\n', out);
+}
+
+void print_help_row(FILE *out, int width, const char *left, const char *text) {
+    fprintf(out, "  %s", left);
+    int n = (int)strlen(left);
+    if (n > width)
+        fprintf(out, "\n%*s", width + 4, "");
+    else
+        fprintf(out, "%*s", width - n + 2, "");
+    print_wrapped(out, text, width + 4);
+}
+
 static void print_option(const Option *o) {
     char left[80];
     char letter[8] = "    ";
@@ -17,10 +45,7 @@ static void print_option(const Option *o) {
         snprintf(letter, sizeof letter, "-%c, ", o->letter);
     snprintf(left, sizeof left, "%s--%s%s%s", letter, o->name, o->arg ? " " : "",
              o->arg ? o->arg : "");
-    if (strlen(left) > 28)
-        printf("  %s\n  %-28s  %s\n", left, "", o->help);
-    else
-        printf("  %-28s  %s\n", left, o->help);
+    print_help_row(stdout, OPTION_WIDTH, left, o->help);
 }
 
 static int print_help(const Command *c) {

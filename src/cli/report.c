@@ -28,6 +28,25 @@ static void message(DiagCode code, const char *hint, const char *what) {
     arena_free(&arena);
 }
 
+void print_name(FILE *out, const char *name) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "0123456789_-./,:=+@%";
+    bool quoted = name[strspn(name, plain)] || !*name;
+    Arena arena;
+    arena_init(&arena, NULL);
+    Text text = {.arena = &arena};
+    text_lit(&text, quoted ? "'" : "");
+    for (const char *end; *(end = name + strcspn(name, "'")); name = end + 1) {
+        diag_escape(&text, (Str){name, (size_t)(end - name)});
+        text_lit(&text, "'\\''");
+    }
+    diag_escape(&text, str_from(name));
+    text_lit(&text, quoted ? "'" : "");
+    Str printed = text_view(&text);
+    fwrite(printed.p, 1, printed.n, out);
+    arena_free(&arena);
+}
+
 int usage_error(const char *hint, const char *fmt, ...) {
     char what[1024];
     va_list args;

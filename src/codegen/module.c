@@ -2,6 +2,7 @@
  * only then it is known which helpers, imports and parameters the file uses. */
 #include "codegen/gen.h"
 #include "codegen/helpers.h"
+#include "codegen/seal.h"
 #include "ops/nested.h"
 
 #include <ctype.h>
@@ -473,11 +474,15 @@ static void print_module(Gen *g, Text *t, const Str *inputs, const Str *outputs)
     gen_print_functions(g, &body);
     text_str(&body, text_view(&forward));
     print_parameters(g, &body);
+    Text top = {.arena = g->arena};
+    print_module_docstring(g, &top, inputs + 1, outputs);
+    text_char(&top, '\n');
+    print_imports(&top, text_view(&body));
+    Str sealed[] = {text_view(&top), text_view(&body)};
     print_header(g, t);
-    print_module_docstring(g, t, inputs + 1, outputs);
-    text_char(t, '\n');
-    print_imports(t, text_view(&body));
-    text_str(t, text_view(&body));
+    text_str(t, seal_make(g->arena, sealed, OX_COUNT(sealed)));
+    for (size_t i = 0; i < OX_COUNT(sealed); i++)
+        text_str(t, sealed[i]);
 }
 
 /* What callers give and get has the types of the model. */

@@ -126,5 +126,6 @@ bool dims_take_overflow(Dims *ds);
 /* Prints for messages and inspect: 8, batch, 2*seq + 1, floor(h/2); a symbol without a
  * name is value[axis]. */
 void dim_print(Text *t, Dim d);
+void dim_print_symbol(Text *t, const Symbol *s);
 
 #endif

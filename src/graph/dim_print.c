@@ -29,7 +29,7 @@ static void print_operand(Text *t, Dim d, bool divisor) {
     text_lit(t, wrap ? ")" : "");
 }
 
-static void print_symbol(Text *t, const Symbol *s) {
+void dim_print_symbol(Text *t, const Symbol *s) {
     Str name = s->name.n ? s->name : s->value ? s->value->name : STR("?");
     bool counted = s->axis == SYMBOL_SELF && s->value->type.kind == TYPE_SEQUENCE;
     text_printf(t, counted ? "len(%.*s)" : "%.*s", (int)name.n, name.p);
@@ -40,7 +40,7 @@ static void print_symbol(Text *t, const Symbol *s) {
 static void print_atom(Text *t, const Atom *atom) {
     static const char *const open[] = {"", "floor(", "mod(", "min(", "max("};
     if (atom->kind == ATOM_SYMBOL) {
-        print_symbol(t, atom->symbol);
+        dim_print_symbol(t, atom->symbol);
         return;
     }
     bool floor = atom->kind == ATOM_FLOORDIV;

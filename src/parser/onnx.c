@@ -3,6 +3,7 @@
  * Source: onnx.proto of onnx 1.23; fields that no compiler needs (training, devices,
  * denotations) have no row and are skipped. */
 #include "parser/decode.h"
+#include "parser/guess.h"
 
 /* Messages that need more than their rows. */
 static bool decode_type(Decoder *d, Str bytes, void *type);
@@ -364,31 +365,9 @@ Str onnx_node_metadata_get(const PbNode *node, Str key) {
 
 /* --- entry ---------------------------------------------------------------------- */
 
-/* What people pass by mistake, by its first bytes. */
-static Str wrong_file_hint(Str bytes) {
-    static const struct {
-        const char *magic, *hint;
-    } kinds[] = {
-        {"PK\x03\x04", "this is a zip archive, perhaps a PyTorch checkpoint: export it "
-                       "with torch.onnx.export"},
-        {"\x80\x02",
-         "this is a Python pickle: export the model with torch.onnx.export"},
-        {"\x80\x04",
-         "this is a Python pickle: export the model with torch.onnx.export"},
-        {"version https://git-lfs", "this is a Git LFS pointer: run `git lfs pull`"},
-        {"\x1f\x8b", "this is a gzip file: unpack it first"},
-        {"\x89HDF", "this is an HDF5 file, perhaps of Keras: convert it with tf2onnx"},
-        {"<", "this is a web page or XML: download the file itself"},
-        {"{", "this is JSON"},
-    };
-    for (size_t i = 0; i < OX_COUNT(kinds); i++)
-        if (str_starts(bytes, str_from(kinds[i].magic)))
-            return str_from(kinds[i].hint);
-    return STR("");
-}
-
 /* Whether this is an ONNX model at all, judged by the outermost fields.  A file that
- * starts like a model and then breaks off passes: decoding says where it breaks. */
+ * starts like a model and then breaks off passes, unless it is known as something else:
+ * decoding says where it breaks. */
 static bool check_is_model(Decoder *d, Str bytes) {
     bool version = false, graph = false;
     Wire w = wire_open(bytes);
@@ -396,12 +375,13 @@ static bool check_is_model(Decoder *d, Str bytes) {
         version |= f.number == 1 && f.type == WIRE_VARINT;
         graph |= f.number == 7 && f.type == WIRE_BYTES;
     }
-    if (graph || (version && w.error != WIRE_OK))
+    Str hint = graph ? STR("") : guess_hint(bytes);
+    if (graph || (version && w.error != WIRE_OK && !hint.n))
         return true;
     const char *what = bytes.n == 0         ? "the file is empty"
                        : w.error == WIRE_OK ? "the file is protobuf but has no graph"
                                             : "the file is no ONNX model";
-    diag_add(d->diags, OX0101, STR(""), wrong_file_hint(bytes), "%s", what);
+    diag_add(d->diags, OX0101, STR(""), hint, "%s", what);
     return false;
 }
 

@@ -130,6 +130,18 @@ bool file_map(FileMap *m, const char *path) {
     return ok;
 }
 
+bool file_map_regular(FileMap *m, const char *path) {
+    *m = no_map;
+    /* Opening a pipe would otherwise wait for its other end. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return false;
+    bool ok = map_fd(m, fd, true);
+    if (m->fd != fd)
+        close_keeping_errno(fd);
+    return ok;
+}
+
 void file_unmap(FileMap *m) {
     if (m->mapped)
         munmap((void *)(uintptr_t)m->bytes.p, m->bytes.n);

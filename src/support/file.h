@@ -22,6 +22,10 @@ typedef struct FileMap {
  * unmapping. */
 bool file_map(FileMap *m, const char *path);
 
+/* The same for what is a regular file and nothing else: pipes and devices are left
+ * alone, with EINVAL. */
+bool file_map_regular(FileMap *m, const char *path);
+
 /* Maps the regular file `location` that lies in the folder of `model_path` or below.
  * `location` is hostile: it must be relative, without "..", and links on the way may
  * not lead out of the folder.  false with one phrase in *why ("it is an absolute

@@ -71,7 +71,7 @@ static OxStatus run(const OxAllocator *hook, const char *bytes, size_t n) {
     if (status == OX_OK)
         status = ox_compile(c, &options);
     if (status == OX_OK)
-        status = ox_write_module(c, "/dev/null", "/dev/null", OX_SAFETENSORS);
+        status = ox_write_module(c, "/dev/null", "/dev/null", OX_SAFETENSORS, false);
     if (status == OX_OK)
         status = ox_write_weights(c, "/dev/null", OX_NPZ);
     OxText messages = ox_messages(c, true);
@@ -110,7 +110,7 @@ static OxStatus run_reference(const OxAllocator *hook, const char *bytes, size_t
     if (status == OX_OK)
         status = ox_compile(c, &options);
     if (status == OX_OK)
-        status = ox_write_module(c, "/dev/null", "/dev/null", OX_REFERENCE);
+        status = ox_write_module(c, "/dev/null", "/dev/null", OX_REFERENCE, false);
     ox_free(c);
     return status;
 }

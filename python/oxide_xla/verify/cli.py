@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from oxide_xla import OxideError
+from oxide_xla._verify_command import hint
 from oxide_xla.verify.check import Report, verify
 from oxide_xla.verify.network import VerifyError
 
@@ -96,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except ImportError as error:
-        print(f"error: {error}: pip install 'oxide_xla[verify]'", file=sys.stderr)
+        print(f"error: {error}\n  help: {hint(error.name)}", file=sys.stderr)
         return USAGE
     except OSError as error:
         print(f"error: {error}", file=sys.stderr)
