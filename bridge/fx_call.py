@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if __package__:
+    from . import fx_refuse
     from .fx_errors import ModelError, UsageError, reason
 else:
+    import fx_refuse
     from fx_errors import ModelError, UsageError, reason
 
 if TYPE_CHECKING:
@@ -171,7 +173,9 @@ def probe(
     A name is empty where the module gives none. Raises ModelError if the module does
     not run, or at no second size of the dynamic dimensions.
     """
-    outputs = named_outputs(_forward(module, call))
+    result = _forward(module, call)
+    fx_refuse.check_result(result)
+    outputs = named_outputs(result)
     names = [name for name, _ in outputs]
     if not axes:
         return names, [set() for _ in outputs]

@@ -31,11 +31,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if __package__:
-    from . import fx_call, fx_model
+    from . import fx_call, fx_model, fx_refuse
     from .fx_errors import BridgeError, ModelError, UsageError, innermost, reason
 else:
     import fx_call
     import fx_model
+    import fx_refuse
     from fx_errors import BridgeError, ModelError, UsageError, innermost, reason
 
 if TYPE_CHECKING:
@@ -113,16 +114,19 @@ def export_model(
     `dynamic_shapes` is one name for axis 0 of every input, a mapping of input names to
     `{axis: name}`, or one such entry per argument (`torch.export.Dim` is a name too).
     A transformers model gives no key-value cache, and the module is left as it was
-    found. Raises ModelError if no exporter succeeds.
+    found. Raises ModelError if no exporter succeeds, and where a graph would freeze or
+    lose what the module does (see fx_refuse).
     """
     if exporter not in EXPORTERS:
         raise UsageError(f"no exporter {exporter!r}; there are {EXPORTERS}")
+    fx_refuse.check_mode(module)
     call = fx_call.bind(module, args, kwargs or {})
+    fx_refuse.check_call(call.named())
     axes = fx_call.normalize_axes(dynamic_shapes, call)
     call = fx_call.grow(call, axes)
     order = [exporter, *(e for e in EXPORTERS if fallback and e != exporter)]
     with _inference(module):
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(sys.stderr), fx_refuse.watch_state(module):
             names, varying = fx_call.probe(module, call, axes)
         plan = Plan(call, axes, names, varying, opset, verbose)
         model = _first_success(module, plan, order, log)
@@ -228,6 +232,7 @@ def _export_dynamo(
         opset_version=plan.opset,
         dynamic_shapes=_dynamo_shapes(module, call, axes) if axes else None,
     )
+    fx_refuse.check_program(program.exported_program.graph)
     _name_outputs(program.model.graph, plan.names)
     model = program.model_proto
     model.metadata_props.add(key=UNOPTIMIZED, value="the weights are the module's own")
@@ -647,7 +652,7 @@ def run(options: argparse.Namespace) -> onnx.ModelProto:
     sys.path.insert(0, os.getcwd())
     target = fx_model.load_object(options.model)
     torch.manual_seed(options.seed)
-    module = fx_model.build_module(target, options.config)
+    module = fx_model.build_module(target, options.config).eval()
     if options.weights:
         fx_model.load_weights(module, options.weights)
     call = make_call(module, options.input or default_inputs(module))

@@ -152,7 +152,9 @@ def test_names_and_dynamic_batch(exporter):
 )
 def test_forms_of_dynamic_shapes(shapes):
     """All the forms that torch.export takes."""
-    model = fx_export.export_model(Net(), torch.randn(1, 4), dynamic_shapes=shapes)
+    model = fx_export.export_model(
+        Net().eval(), torch.randn(1, 4), dynamic_shapes=shapes
+    )
     dims = model.graph.input[0].type.tensor_type.shape.dim
     assert dims[0].dim_param
     assert dims[1].dim_value == 4
@@ -160,8 +162,8 @@ def test_forms_of_dynamic_shapes(shapes):
 
 def test_module_is_left_as_it_was():
     """Training flags, one by one, and no trace of the exchanged forward."""
-    module = Net()
-    module.up.eval()
+    module = Net().eval()
+    module.up.train()  # a linear layer is the same in training
     before = {name: m.training for name, m in module.named_modules()}
     state = dict(vars(module))
     fx_export.export(module, torch.randn(2, 4), exporter="torchscript")
@@ -171,9 +173,9 @@ def test_module_is_left_as_it_was():
 
 def test_no_source_positions():
     """Nothing of the machine that made the file is in it."""
-    data = fx_export.export(Net(), torch.randn(2, 4))
+    data = fx_export.export(Net().eval(), torch.randn(2, 4))
     assert os.path.dirname(torch.__file__).encode() not in data
-    kept = fx_export.export(Net(), torch.randn(2, 4), keep_stack_traces=True)
+    kept = fx_export.export(Net().eval(), torch.randn(2, 4), keep_stack_traces=True)
     assert b"stack_trace" in kept
 
 
@@ -262,8 +264,8 @@ def test_fallback_says_why(monkeypatch):
         raise RuntimeError("no such operator")
 
     monkeypatch.setattr(fx_export, "_export_dynamo", fail)
-    fx_export.export(Net(), torch.randn(2, 4), log=messages.append)
+    fx_export.export(Net().eval(), torch.randn(2, 4), log=messages.append)
     assert "dynamo" in messages[0]
     assert "no such operator" in messages[0]
     with pytest.raises(fx_errors.ModelError, match="no such operator"):
-        fx_export.export(Net(), torch.randn(2, 4), fallback=False)
+        fx_export.export(Net().eval(), torch.randn(2, 4), fallback=False)

@@ -337,6 +337,39 @@ static void note_left_out(Names *names) {
     }
 }
 
+typedef struct Merged {
+    size_t count;
+    Str first; /* empty while count is 0 */
+} Merged;
+
+/* Larger equal tensors are tied in the module itself. */
+static void count_aliases(void *user, Graph *g) {
+    Merged *merged = user;
+    for (size_t i = 0; i < g->n_params; i++) {
+        const Value *v = g->params[i];
+        const ParamAlias *alias = v->note ? v->note->aliases : NULL;
+        for (; alias && is_uniform(v); alias = alias->next)
+            merged->first = merged->count++ ? merged->first : alias->name;
+    }
+}
+
+/* A model of fewer parameters computes the same, but learns otherwise. */
+static void warn_merged(Model *m) {
+    Merged merged = {m->left_out.count,
+                     m->left_out.count ? m->left_out.items[0] : (Str){0}};
+    graph_each(m->graph, count_aliases, &merged);
+    if (!merged.count)
+        return;
+    bool one = merged.count == 1;
+    diag_add(m->diags, OX0508, merged.first,
+             STR("for training, export with bridge/fx_export.py or "
+                 "oxide_xla.from_torch, which keep all parameters"),
+             "%zu parameter%s of the PyTorch module %s not in the file: the exporter "
+             "merged %s with equal ones or computed with %s",
+             merged.count, one ? "" : "s", one ? "is" : "are", one ? "it" : "them",
+             one ? "its value" : "their values");
+}
+
 /* ---- rules ------------------------------------------------------------------------- */
 
 /* The leaf of the bias that is added to the product, when it is the module's own. */
@@ -529,4 +562,5 @@ void pass_params(Model *m) {
         graph_each(m->graph, note_constants, &names);
     if (!is_of_bridge(m))
         note_left_out(&names);
+    warn_merged(m);
 }
