@@ -31,11 +31,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if __package__:
-    from . import fx_call, fx_model, fx_refuse
+    from . import fx_call, fx_model, fx_operators, fx_refuse
     from .fx_errors import BridgeError, ModelError, UsageError, innermost, reason
 else:
     import fx_call
     import fx_model
+    import fx_operators
     import fx_refuse
     from fx_errors import BridgeError, ModelError, UsageError, innermost, reason
 
@@ -231,10 +232,12 @@ def _export_dynamo(
         verbose=False,
         opset_version=plan.opset,
         dynamic_shapes=_dynamo_shapes(module, call, axes) if axes else None,
+        custom_translation_table=fx_operators.translations(),
     )
     fx_refuse.check_program(program.exported_program.graph)
     _name_outputs(program.model.graph, plan.names)
     model = program.model_proto
+    fx_operators.add_functions(model)
     model.metadata_props.add(key=UNOPTIMIZED, value="the weights are the module's own")
     return model
 

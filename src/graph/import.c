@@ -304,7 +304,9 @@ static void import_nodes(Import *im, const PbNode *items, size_t count, Graph *g
         import_attrs(im, n, s, frame, depth);
         if (!ok(im))
             return;
-        const PbFunction *f = find_function(im, &items[i]);
+        /* The functions of our own operators are for other runtimes. */
+        bool own = str_is(n->domain, OP_BRIDGE);
+        const PbFunction *f = own ? NULL : find_function(im, &items[i]);
         if (f) {
             call_function(im, f, n, nodes, s, frame, depth);
             continue;

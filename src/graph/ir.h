@@ -22,6 +22,9 @@ enum {
     GRAPH_DEPTH_MAX = 32 /* subgraphs and functions inside each other */
 };
 
+/* Domain of the operators that the bridge makes: src/ops/bridge.c. */
+#define OP_BRIDGE "oxide_xla"
+
 typedef enum TypeKind { TYPE_TENSOR, TYPE_SEQUENCE, TYPE_OPTIONAL, TYPE_MAP } TypeKind;
 
 /* rank -1: not known.  dtype DT_UNDEFINED: not known. */

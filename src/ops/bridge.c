@@ -1,0 +1,43 @@
+/* Operators of the domain "oxide_xla": what ONNX has no operator for and the bridge
+ * writes under a name of ours, with a function of the same meaning beside it for other
+ * runtimes.
+ * Source: bridge/fx_operators.py; PyTorch's torch.nn.functional.grouped_mm. */
+#include "ops/op.h"
+
+#define BRIDGE .domain = OP_BRIDGE, .since = 1
+
+/* (rows, in) by (groups, in, out), and the end of each group of rows: (rows, out). */
+static void infer_grouped(Model *m, Node *n) {
+    Shape x, w, ends;
+    in_shape(n, 0, &x);
+    in_shape(n, 1, &w);
+    in_shape(n, 2, &ends);
+    bool wrong = (x.rank >= 0 && x.rank != 2) || (w.rank >= 0 && w.rank != 3) ||
+                 (ends.rank >= 0 && ends.rank != 1);
+    if (!wrong && x.rank >= 0 && w.rank >= 0)
+        wrong = dim_known_eq(&m->dims, x.d[1], w.d[1]) == 0;
+    if (!wrong && w.rank >= 0 && ends.rank >= 0)
+        wrong = dim_known_eq(&m->dims, w.d[0], ends.d[0]) == 0;
+    if (wrong) {
+        node_error(
+            m, n, OX0401, "",
+            "input, weight and offsets must be (rows, in), (groups, in, out) and "
+            "(groups)");
+        return;
+    }
+    if (x.rank < 0 || w.rank < 0) {
+        set_rank(m, n, 0, in_dtype(n, 0), 2);
+        return;
+    }
+    x.d[1] = w.d[2];
+    set_type(m, n, 0, in_dtype(n, 0), &x);
+}
+
+/* clang-format off */
+static const OpDef ops[] = {
+    {.name = "GroupedMatMul", BRIDGE, .in = "input weight offsets", .out = "output",
+     .infer = infer_grouped, .jax = "grouped_matmul($input, $weight, $offsets)"},
+};
+/* clang-format on */
+
+const OpFamily ops_bridge = FAMILY(ops);
