@@ -4,6 +4,7 @@ import io
 import sys
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 import torch
@@ -38,3 +39,16 @@ def test_upsample_is_that_of_torch(dynamo, options):
     x = torch.linspace(0, 1, 210).reshape(2, 3, 5, 7)
     expected = module(x).numpy()
     check_model(exported(module, x, dynamo), [x.numpy()], [expected], rtol=1e-5)
+
+
+# tensorflow/tensorflow#21338, pytorch/pytorch#12013: no boxes were found, so that what
+# looks at them gets a batch of 0.
+def test_batch_of_nothing():
+    module = nn.Sequential(nn.InstanceNorm2d(3, affine=True), nn.MaxPool2d(2)).eval()
+    x = torch.zeros(2, 3, 4, 4)
+    batch = ({0: torch.export.Dim.DYNAMIC},)
+    model = torch.onnx.export(
+        module, (x,), dynamo=True, verbose=False, dynamic_shapes=batch
+    ).model_proto
+    expected = np.zeros((0, 3, 2, 2), np.float32)
+    check_model(model, [x[:0].numpy()], [expected], infer=False)

@@ -49,7 +49,7 @@ def resize(
         sizes = [int(np.float32(s) * np.float32(n)) for s, n in zip(scales, lengths)]
     else:
         number = number if nearest else float
-        scales = [size / n for size, n in zip(sizes, lengths)]
+        scales = [size / n if n else 1 for size, n in zip(sizes, lengths)]
         if keep_aspect != "stretch":
             scale = min(scales) if keep_aspect == "not_larger" else max(scales)
             scales = [scale] * count
