@@ -1,8 +1,10 @@
 /* Builds the IR of a parsed model.  Names become pointers here and are not looked up
  * again.  Local functions are inlined where they are called: a Frame binds a function's
- * attributes, opsets and value prefix while its nodes are imported.
+ * attributes, opsets and value prefix while its nodes are imported.  Where a node reads
+ * what is not there yet, all is imported once more, in another order.
  * Source: ONNX IR specification, "Graphs", "Names Within a Graph", "Functions". */
 #include "graph/ir.h"
+#include "graph/order.h"
 #include "graph/signature.h"
 
 enum { INLINED_NODES_MAX = 4000000 }; /* functions that call functions can explode */
@@ -28,6 +30,9 @@ typedef struct Import {
     Map functions;   /* "domain:name" -> PbFunction */
     Map opset_cache; /* of the main graph: domain -> PbOpset */
     Signature signature;
+    bool sort;   /* look for an order of the nodes; else that of the file must do */
+    bool sorted; /* it is another one, and a warning has said so */
+    bool early;  /* a node reads a value that is unknown so far */
     size_t inlined;
     Text key;
 } Import;
@@ -38,7 +43,7 @@ typedef struct Nodes {
 } Nodes;
 
 static bool ok(const Import *im) {
-    return diag_status(im->m->diags) == OX_OK;
+    return diag_status(im->m->diags) == OX_OK && !im->early;
 }
 
 static Str domain_of(Str domain) {
@@ -214,11 +219,12 @@ static void connect_inputs(Import *im, Node *n, const Scope *s) {
         if (!name.n)
             continue;
         n->in[i] = lookup(s, name);
-        if (!n->in[i])
+        if (!n->in[i] && im->sort)
             graph_error(im, node_where(im->m, n),
-                        STR("nodes must be in topological order, and every input must "
-                            "be made by a node, an input or an initializer"),
+                        STR("every input must be made by a node, an input or an "
+                            "initializer"),
                         "a node reads an unknown value", name);
+        im->early |= !n->in[i] && !im->sort;
     }
 }
 
@@ -294,9 +300,33 @@ static void call_function(Import *im, const PbFunction *f, Node *call, Nodes *no
     inline_call(im, f, call, nodes, s, up, depth);
 }
 
+/* Positions of the nodes in the order in which they are imported; NULL: that of the file,
+ * or an error. */
+static const size_t *find_order(Import *im, const PbNode *items, size_t count) {
+    if (!im->sort || !count)
+        return NULL;
+    NodeOrder order = order_nodes(im->m->arena, items, count);
+    if (order.cycle.n)
+        diag_add(im->m->diags, OX0201, (Str){0},
+                 STR("what repeats is written with Loop or Scan"),
+                 "nodes read each other's values in a circle: %.*s", (int)order.cycle.n,
+                 order.cycle.p);
+    if (order.at && order.early < count && !im->sorted) {
+        const PbNode *n = &items[order.early];
+        diag_add(im->m->diags, OX0407,
+                 arena_printf(im->m->arena, "node \"%.*s\" (%.*s)", (int)n->name.n,
+                              n->name.p, (int)n->op_type.n, n->op_type.p),
+                 (Str){0}, "a node reads a value that a later one makes");
+        im->sorted = true;
+    }
+    return order.at;
+}
+
 static void import_nodes(Import *im, const PbNode *items, size_t count, Graph *g,
                          Nodes *nodes, Scope *s, const Frame *frame, int depth) {
-    for (size_t i = 0; i < count && ok(im); i++) {
+    const size_t *order = find_order(im, items, count);
+    for (size_t k = 0; k < count && ok(im); k++) {
+        size_t i = order ? order[k] : k;
         Node *n = node_new(im, &items[i], g, frame);
         if (!n)
             return;
@@ -448,7 +478,8 @@ static Str stem(Str file) {
     return base.n ? base : STR("model");
 }
 
-Model *graph_import(Arena *arena, Diags *diags, const PbModel *pb, Str file) {
+static Model *import_model(Arena *arena, Diags *diags, const PbModel *pb, Str file,
+                           bool sort, bool *early) {
     Model *m = ARENA_NEW(arena, Model);
     if (!m)
         return NULL;
@@ -458,10 +489,20 @@ Model *graph_import(Arena *arena, Diags *diags, const PbModel *pb, Str file) {
     m->name = stem(file);
     m->dims.arena = arena;
     m->dim_names.arena = arena;
-    Import im = {
-        .m = m, .pb = pb, .functions = {.arena = arena}, .key = {.arena = arena}};
+    Import im = {.m = m,
+                 .pb = pb,
+                 .functions = {.arena = arena},
+                 .sort = sort,
+                 .key = {.arena = arena}};
     im.signature = signature_of(arena, &pb->graph);
     index_functions(&im);
     m->graph = import_graph(&im, &pb->graph, NULL, NULL, NULL, 0);
+    *early = im.early;
     return m->graph ? m : NULL;
+}
+
+Model *graph_import(Arena *arena, Diags *diags, const PbModel *pb, Str file) {
+    bool early = false;
+    Model *m = import_model(arena, diags, pb, file, false, &early);
+    return early ? import_model(arena, diags, pb, file, true, &early) : m;
 }

@@ -168,8 +168,8 @@ typedef struct Model {
     } unsupported;
 } Model;
 
-/* Builds the IR of a parsed model: resolves names, checks that each is made once and
- * before its use, inlines local functions.  Nodes have no OpDef yet: see ops_bind.
+/* Builds the IR of a parsed model: resolves names, checks that each is made once, sorts
+ * nodes that stand before what they read (a warning), inlines local functions.  Nodes have no OpDef yet: see ops_bind.
  * Errors go to `diags`.  Returns NULL when memory ran out. */
 Model *graph_import(Arena *arena, Diags *diags, const PbModel *pb, Str file);
 

@@ -176,15 +176,23 @@ static const Expr *axis_argument(Emit *e, const Ints *axes) {
                         : ex_ints(a, EX_TUPLE, axes->v, axes->n);
 }
 
-/* An axis that is reduced, or may be, is known to have size 0. */
-static bool is_empty(Emit *e) {
+/* An axis that is reduced, or may be, has size 0: `open`, when its size follows from
+ * what a caller gives; else when the file says so. */
+static bool may_be_empty(Emit *e, bool open) {
+    Model *m = emit_model(e);
     const Node *n = emit_node(e);
     uint64_t mask = UINT64_MAX;
+    int64_t low;
     if (!axes_at_run_time(n) && in_rank(n, 0) >= 0)
-        (void)reduced_axes(emit_model(e), n, &mask);
-    for (int i = 0; i < in_rank(n, 0); i++)
-        if (mask >> i & 1 && dim_is(in_dim(n, 0, i), 0))
+        (void)reduced_axes(m, n, &mask);
+    for (int i = 0; i < in_rank(n, 0); i++) {
+        Dim d = in_dim(n, 0, i);
+        bool some = dim_is_int(d)
+                        ? d.c != 0
+                        : !open || (dim_lower_bound(&m->dims, d, &low) && low > 0);
+        if (mask >> i & 1 && !some)
             return true;
+    }
     return false;
 }
 
@@ -260,7 +268,7 @@ static void emit_log_sum(Emit *e) {
 }
 
 static void emit_log_sum_exp(Emit *e) {
-    bool empty = is_empty(e);
+    bool empty = may_be_empty(e, false);
     emit_float_reduce(e,
                       empty ? "jnp.log(jnp.sum(jnp.exp($0)" OVER "))"
                             : "jax.nn.logsumexp($0" OVER ")",
@@ -279,25 +287,30 @@ static void emit_l2(Emit *e) {
                       "jnp.abs($0)");
 }
 
-/* jnp.max and jnp.min want an initial value where there may be no element. */
+/* What the extreme over no elements is, for a type that an array x has. */
+static const Expr *extreme_of_none(Emit *e, const Expr *x, bool max) {
+    Arena *a = emit_arena(e);
+    DType dtype = in_dtype(emit_node(e), 0);
+    if (dtype_is_float(dtype))
+        return EX(a, max ? "-$0" : "$0", ex_name(a, STR("jnp.inf")));
+    if (dtype == DT_BOOL)
+        return ex_bool(a, !max);
+    return EX(a, max ? "jnp.iinfo($0.dtype).min" : "jnp.iinfo($0.dtype).max", x);
+}
+
+/* jnp.max and jnp.min want an initial value where there may be no element.  ONNX says
+ * since opset 18 what the result is, so that sizes which a caller gives may be 0. */
 static void emit_extreme(Emit *e, bool max) {
     Arena *a = emit_arena(e);
     Over over = read_axes(e);
-    DType dtype = in_dtype(emit_node(e), 0);
-    const Expr *initial = NULL;
-    bool empty = is_empty(e);
-    if (empty && dtype_is_float(dtype))
-        initial = EX(a, max ? "-$0" : "$0", ex_name(a, STR("jnp.inf")));
-    else if (empty && dtype == DT_BOOL)
-        initial = ex_bool(a, !max);
-    else if (empty)
-        initial = EX(a, max ? "jnp.iinfo($0).min" : "jnp.iinfo($0).max",
-                     emit_dtype(e, dtype));
+    bool empty = may_be_empty(e, emit_node(e)->op->since >= 18);
+    bool twice = empty && dtype_is_int(in_dtype(emit_node(e), 0));
+    const Expr *x = twice ? emit_in_named(e, 0) : emit_in(e, 0);
+    const Expr *initial = empty ? extreme_of_none(e, x, max) : NULL;
     const char *text = max ? "jnp.max($0" OVER "$(, initial=$3))"
                            : "jnp.min($0" OVER "$(, initial=$3))";
     emit_out(e, 0,
-             EX(a, over.nothing ? "$0" : text, emit_in(e, 0), over.axis, over.keepdims,
-                initial));
+             EX(a, over.nothing ? "$0" : text, x, over.axis, over.keepdims, initial));
 }
 
 static void emit_max(Emit *e) {

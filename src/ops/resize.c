@@ -301,16 +301,24 @@ static const Expr *with_flag(Emit *e, const Expr *call, const char *name) {
     return call_with(e, call, name, on ? ex_bool(emit_arena(e), true) : NULL);
 }
 
-static const Expr *with_coordinates(Emit *e, const Expr *call, bool nearest) {
+/* The length that align_corners takes for a resized axis is the whole number in PyTorch
+ * and onnxruntime, but scale * n in onnx.reference and ONNX's own cases.  Files of
+ * exporters hold their scales and mean the former; for scales that only a caller knows
+ * there is no word but ONNX's. */
+static const Expr *with_coordinates(Emit *e, const Expr *call, const Resize *r,
+                                    bool nearest) {
     Arena *a = emit_arena(e);
     const Node *n = emit_node(e);
-    if (n->op->since >= 11) {
+    if (!r->known && r->scaled && transform_is(n, "align_corners"))
+        call = call_with(e, call, "coordinates",
+                         ex_str(a, STR("align_unrounded_corners")));
+    else if (n->op->since >= 11)
         call = with_option(e, call, "coordinates", "coordinate_transformation_mode",
                            "half_pixel");
+    if (n->op->since >= 11)
         return nearest ? with_option(e, call, "rounding", "nearest_mode",
                                      "round_prefer_floor")
                        : call;
-    }
     call = call_with(e, call, "coordinates", ex_str(a, STR("asymmetric")));
     return call_with(e, call, "rounding", nearest ? ex_str(a, STR("before_11")) : NULL);
 }
@@ -393,7 +401,7 @@ static void emit_resize(Emit *e) {
     call = call_with(e, call, r.scaled ? "scales" : "sizes", targets(e, &r));
     call = call_with(e, call, "axes", axes_of(e, &r));
     call = call_with(e, call, "mode", nearest ? NULL : ex_str(a, str_from(mode)));
-    call = with_coordinates(e, call, nearest);
+    call = with_coordinates(e, call, &r, nearest);
     if (!nearest)
         call = with_filter(e, call, mode);
     if (!r.scaled)

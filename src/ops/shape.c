@@ -104,6 +104,19 @@ static void check_count(Model *m, const Node *n, const Shape *s) {
         node_error(m, n, OX0401, "", "the new shape has another number of elements");
 }
 
+/* A size that follows from what a caller gives may be a 0 that stands for that of x: it
+ * does where x is known to have elements. */
+static bool may_copy(Model *m, const Node *n, Dim size, int axis) {
+    int64_t low;
+    if (dim_is_int(size) || has_allowzero(n) || axis >= in_rank(n, 0) ||
+        dim_eq(size, in_dim(n, 0, axis)))
+        return false;
+    if (dim_lower_bound(&m->dims, size, &low) && low > 0)
+        return false;
+    Dim total = type_count(&m->dims, &n->in[0]->type);
+    return dim_lower_bound(&m->dims, total, &low) && low > 0;
+}
+
 /* Replaces 0 and -1 in the requested shape by what they stand for. */
 static void resolve_reshape(Model *m, Node *n, Shape *s, uint64_t unknown) {
     int rest = -1;
@@ -115,6 +128,9 @@ static void resolve_reshape(Model *m, Node *n, Shape *s, uint64_t unknown) {
             s->d[i] = i < in_rank(n, 0) ? in_dim(n, 0, i) : fresh_dim(m, n, 0, i);
         } else if (dim_is(s->d[i], -1) && rest < 0) {
             rest = i;
+        } else if (may_copy(m, n, s->d[i], i)) {
+            given = false;
+            s->d[i] = fresh_dim(m, n, 0, i);
         } else if (dim_is_int(s->d[i]) && s->d[i].c < 0) {
             node_error(m, n, OX0401, "", "the new shape has the size %lld",
                        (long long)s->d[i].c);

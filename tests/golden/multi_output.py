@@ -27,15 +27,19 @@ class Outputs(NamedTuple):
 
 
 def top_k(x, k, axis=-1, largest=True):
-    """The k largest or smallest along an axis, best first, and their indices."""
+    """The k largest or smallest along an axis, best first, and their indices.
+
+    NaN is larger than all numbers.
+    """
     if largest:
         values, indices = jax.lax.top_k(x, k, axis=axis)
     elif jnp.issubdtype(x.dtype, jnp.integer):
         values, indices = jax.lax.top_k(~x, k, axis=axis)
         values = ~values
     else:
-        values, indices = jax.lax.top_k(-x, k, axis=axis)
-        values = -values
+        order = jnp.argsort(x, axis)
+        indices = jax.lax.slice_in_dim(order, 0, k, axis=axis)
+        values = jnp.take_along_axis(x, indices, axis)
     return values, indices.astype(int)
 
 

@@ -2,6 +2,7 @@
 
 import ml_dtypes
 import numpy as np
+import ort
 import pytest
 from harness import check_node
 
@@ -208,6 +209,14 @@ def test_topk(axis, largest, dtype):
     attrs = {"axis": axis, "largest": largest}
     options = {"outputs": 2, "constant": ["K"], "expected": topk(x, 2, axis, largest)}
     check_node("TopK", [x, np.array([2])], attrs, **options)
+
+
+@pytest.mark.parametrize("k", [2, 7])
+def test_topk_of_nan(k):
+    """NaN is the largest of all, and equals come in their order."""
+    x = np.array([3, np.nan, 0, -np.inf, -0.0, np.inf, -np.nan], np.float32)
+    inputs = [x, np.array([k])]
+    ort.check("TopK", inputs, {"largest": 0}, outputs=2, opset=11, constant=["K"])
 
 
 def test_topk_of_unsigned():

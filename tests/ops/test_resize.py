@@ -8,7 +8,9 @@ import ort
 import pytest
 import torch
 import torch.nn.functional as F
-from harness import check_node, compile_fails
+from harness import check_node, compile_fails, make_model
+
+from resize import resize
 
 
 def image(*shape):
@@ -146,6 +148,107 @@ def test_scales_round_in_float32():
     x = image(1, 1, 10, 10)
     inputs = [x, None, scales(0.7, 0.7)]
     ort.check("Resize", inputs, {"mode": "linear"}, opset=19, constant=["scales"])
+
+
+# ---- positions -----------------------------------------------------------------------
+
+
+def nearest_indices(n, rounding="floor", coordinates="asymmetric", **to):
+    """Which elements of an axis of n resize() takes."""
+    z = resize(np.arange(n), coordinates=coordinates, rounding=rounding, **to)
+    return np.asarray(z).tolist()
+
+
+@pytest.mark.parametrize("mode", ["linear", "cubic"])
+@pytest.mark.parametrize("scale", [1.3, 0.6, 2.7])
+@pytest.mark.parametrize("dynamic", [True, "unique"])
+def test_corners_are_aligned_at_whole_lengths(mode, scale, dynamic):
+    """The length is 1.3 * 5 rounded down, not 6.5."""
+    attrs = {"mode": mode, "coordinate_transformation_mode": "align_corners"}
+    y = F.interpolate(
+        torch.from_numpy(X),
+        scale_factor=scale,
+        mode={"linear": "bilinear", "cubic": "bicubic"}[mode],
+        align_corners=True,
+    ).numpy()
+    inputs = [X, None, scales(scale, scale)]
+    options = {"constant": ["scales"], "dynamic": dynamic}
+    ort.check("Resize", inputs, attrs, opset=18, **options)
+    check_node("Resize", inputs, attrs, expected=[y], rtol=2e-5, atol=2e-5, **options)
+
+
+def test_corners_of_scales_that_a_caller_gives():
+    """As in onnx.reference and ONNX's own cases; the runtimes differ."""
+    attrs = {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
+    text = 'coordinates="align_unrounded_corners"'
+    inputs = [X, None, scales(1.3, 0.6)]
+    check_node("Resize", inputs, attrs, infer=False, dynamic=False, contains=text)
+
+
+def torch_indices(n, **to):
+    x = torch.arange(n, dtype=torch.float32)[None, None]
+    return F.interpolate(x, mode="nearest", **to)[0, 0].tolist()
+
+
+@pytest.mark.parametrize(
+    "n, scale", [(7, 0.6), (14, 0.3), (6, 1.2), (31, 2.3), (11, 2.9), (11, 3.7)]
+)
+def test_nearest_of_scales_is_that_of_torch(n, scale):
+    assert nearest_indices(n, scales=(scale,)) == torch_indices(n, scale_factor=scale)
+
+
+@pytest.mark.parametrize(
+    "n, size", [(14, 18), (21, 54), (28, 18), (36, 42), (50, 34), (62, 18)]
+)
+def test_nearest_of_sizes_is_that_of_torch(n, size):
+    assert nearest_indices(n, sizes=(size,)) == torch_indices(n, size=size)
+
+
+@pytest.mark.parametrize(
+    "coordinates", [*COORDINATES, "tf_half_pixel_for_nn", "align_corners"]
+)
+def test_nearest_is_that_of_onnxruntime(coordinates):
+    """Positions that are ties in exact arithmetic, or close to an element."""
+    roundings = ["ceil", "round_prefer_floor", "round_prefer_ceil"]
+    roundings += ["floor"] * (coordinates != "asymmetric")  # see above
+    for rounding in roundings:
+        attrs = {
+            "coordinate_transformation_mode": coordinates,
+            "nearest_mode": rounding,
+        }
+        for n, size in [
+            (14, 19),
+            (14, 39),
+            (11, 26),
+            (20, 6),
+            (5, 3),
+            (14, 4),
+            (64, 5),
+        ]:
+            inputs = {"X": np.arange(n, dtype=np.float32), "sizes": np.array([size])}
+            full = {"X": inputs["X"], "roi": None, "scales": None, **inputs}
+            model = make_model("Resize", full, attrs, opset=19)
+            (y,) = ort.run(model, inputs)
+            z = nearest_indices(n, rounding, coordinates, sizes=(size,))
+            assert z == y.tolist(), (rounding, n, size)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+def test_lengths_that_a_scale_leaves(mode):
+    """Both runtimes copy; by the formula the last elements would move."""
+    attrs = {
+        "mode": mode,
+        "coordinate_transformation_mode": "asymmetric",
+        "nearest_mode": "floor",
+    }
+    inputs = [X, None, scales(1.1, 1.1)]
+    y = F.interpolate(
+        torch.from_numpy(X),
+        scale_factor=1.1,
+        mode={"linear": "bilinear"}.get(mode, mode),
+    ).numpy()
+    np.testing.assert_array_equal(y, X)
+    ort.check("Resize", inputs, attrs, opset=18, constant=["scales"])
 
 
 # ---- code ----------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 #include "build.h"
 #include "graph/signature.h"
 
+#include <stdio.h>
+
 static void names_become_pointers(void **state) {
     Fixture *f = *state;
     Text g = graph_text(f);
@@ -41,15 +43,89 @@ static void an_unknown_value_is_an_error(void **state) {
     assert_error(f, OX0201, "nowhere");
 }
 
-static void use_before_definition_is_an_error(void **state) {
+static void assert_warned(const Fixture *f, DiagCode code) {
+    assert_int_equal(diag_status(&f->diags), OX_OK);
+    assert_int_equal(f->diags.count, 1);
+    assert_int_equal(f->diags.items[0].code, code);
+}
+
+static void nodes_out_of_order_are_sorted(void **state) {
     Fixture *f = *state;
     Text g = graph_text(f);
     add_input(&g, "x", "4");
-    add_node(&g, "Relu", "later", "y", NULL);
-    add_node(&g, "Relu", "x", "later", NULL);
+    add_node(&g, "Abs", "x", "a", NULL);
+    add_node(&g, "Add", "later,a", "y", NULL);
+    add_node(&g, "Neg", "x", "b", NULL);
+    add_node(&g, "Relu", "b", "later", NULL);
     add_output(&g, "y");
+    Model *m = import(f, &g);
+    assert_warned(f, OX0407);
+    const char *const order[] = {"Abs", "Neg", "Relu", "Add"};
+    assert_int_equal(m->graph->n_nodes, OX_COUNT(order));
+    for (size_t i = 0; i < OX_COUNT(order); i++)
+        assert_true(str_is(m->graph->nodes[i]->op_type, order[i]));
+    const char *why;
+    assert_true(graph_verify(m, &why));
+}
+
+static void what_a_subgraph_reads_is_read_by_its_node(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f), body = graph_text(f);
+    add_node(&body, "Relu", "later", "y",
+             NULL); /* a name that the outer graph has too */
+    add_output(&body, "y");
+    Str attr = graph_attr(&f->arena, "then_branch", text_view(&body));
+    add_input(&g, "x", "4");
+    add_node(&g, "If", "x", "y", &attr);
+    add_node(&g, "Neg", "x", "later", NULL);
+    add_output(&g, "y");
+    Model *m = import(f, &g);
+    assert_warned(f, OX0407);
+    assert_true(str_is(m->graph->nodes[0]->op_type, "Neg"));
+    assert_ptr_equal(m->graph->nodes[1]->attrs[0].graphs[0]->nodes[0]->in[0],
+                     m->graph->nodes[0]->out[0]);
+}
+
+static void a_circle_of_nodes_is_an_error(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f);
+    add_input(&g, "x", "4");
+    add_node(&g, "Neg", "x", "a", NULL);
+    add_node(&g, "Add", "a,d", "b", NULL);
+    add_node(&g, "Relu", "b", "c", NULL);
+    add_node(&g, "Abs", "c", "d", NULL);
+    add_output(&g, "d");
     import(f, &g);
-    assert_error(f, OX0201, "later");
+    assert_error(f, OX0201, "in a circle: \"Add\" (Add), \"Abs\" (Abs), \"Relu\"");
+    assert_int_equal(f->diags.count, 1);
+}
+
+static void a_node_that_reads_itself_is_an_error(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f);
+    add_node(&g, "Neg", "a", "a", NULL);
+    add_output(&g, "a");
+    import(f, &g);
+    assert_error(f, OX0201, "in a circle: \"Neg\" (Neg)");
+}
+
+/* Deep enough for a recursion to fail. */
+static void a_long_chain_is_sorted(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f);
+    enum { LENGTH = 100000 };
+    add_input(&g, "x", "4");
+    add_node(&g, "Relu", "v0", "y", NULL);
+    for (int i = 0; i < LENGTH; i++) {
+        char in[16], out[16];
+        snprintf(in, sizeof in, i + 1 < LENGTH ? "v%d" : "x", i + 1);
+        snprintf(out, sizeof out, "v%d", i);
+        add_node(&g, "Neg", in, out, NULL);
+    }
+    add_output(&g, "y");
+    Model *m = import(f, &g);
+    assert_warned(f, OX0407);
+    assert_int_equal(m->graph->n_nodes, LENGTH + 1);
 }
 
 static void two_values_of_one_name_are_an_error(void **state) {
@@ -251,7 +327,11 @@ int main(void) {
         IN_ARENA(names_become_pointers),
         IN_ARENA(an_empty_name_is_an_absent_input),
         IN_ARENA(an_unknown_value_is_an_error),
-        IN_ARENA(use_before_definition_is_an_error),
+        IN_ARENA(nodes_out_of_order_are_sorted),
+        IN_ARENA(what_a_subgraph_reads_is_read_by_its_node),
+        IN_ARENA(a_circle_of_nodes_is_an_error),
+        IN_ARENA(a_node_that_reads_itself_is_an_error),
+        IN_ARENA(a_long_chain_is_sorted),
         IN_ARENA(two_values_of_one_name_are_an_error),
         IN_ARENA(an_output_that_nothing_makes_is_an_error),
         IN_ARENA(an_input_with_an_initializer_is_a_parameter),

@@ -11,13 +11,17 @@ def trunc_div(x, y):
     return jax.lax.div(x, y)
 
 
+def shift(x, axis, first):
+    """x moved on by one along an axis: `first` comes in, the last drops out."""
+    widths = [(0, 0, 0)] * x.ndim
+    widths[axis] = (1, -1, 0)
+    return jax.lax.pad(x, x.dtype.type(first), widths)
+
+
 def cumsum(x, axis, exclusive=False, reverse=False):
     """Cumulative sum; `exclusive` leaves out the element itself."""
     x = jnp.flip(x, axis) if reverse else x
-    if exclusive:
-        zeros = jnp.zeros_like(jax.lax.slice_in_dim(x, 0, 1, axis=axis))
-        head = jax.lax.slice_in_dim(x, 0, -1, axis=axis)
-        x = jnp.concatenate([zeros, head], axis)
+    x = shift(x, axis, 0) if exclusive else x
     x = jnp.cumsum(x, axis)
     return jnp.flip(x, axis) if reverse else x
 
@@ -25,28 +29,31 @@ def cumsum(x, axis, exclusive=False, reverse=False):
 def cumprod(x, axis, exclusive=False, reverse=False):
     """Cumulative product; `exclusive` leaves out the element itself."""
     x = jnp.flip(x, axis) if reverse else x
-    if exclusive:
-        ones = jnp.ones_like(jax.lax.slice_in_dim(x, 0, 1, axis=axis))
-        head = jax.lax.slice_in_dim(x, 0, -1, axis=axis)
-        x = jnp.concatenate([ones, head], axis)
+    x = shift(x, axis, 1) if exclusive else x
     x = jnp.cumprod(x, axis)
     return jnp.flip(x, axis) if reverse else x
 
 
 def top_k(x, k, axis=-1, largest=True):
-    """The k largest or smallest along an axis, best first, and their indices."""
+    """The k largest or smallest along an axis, best first, and their indices.
+
+    NaN is larger than all numbers.
+    """
     if largest:
         values, indices = jax.lax.top_k(x, k, axis=axis)
     elif jnp.issubdtype(x.dtype, jnp.integer):
         values, indices = jax.lax.top_k(~x, k, axis=axis)
         values = ~values
     else:
-        values, indices = jax.lax.top_k(-x, k, axis=axis)
-        values = -values
+        order = jnp.argsort(x, axis)
+        indices = jax.lax.slice_in_dim(order, 0, k, axis=axis)
+        values = jnp.take_along_axis(x, indices, axis)
     return values, indices.astype(int)
 
 
 def hardmax(x, axis=-1):
     """One at the first maximum along an axis, zero elsewhere."""
+    if x.shape[axis] == 0:
+        return x
     index = jnp.argmax(x, axis)
     return jax.nn.one_hot(index, x.shape[axis], dtype=x.dtype, axis=axis)

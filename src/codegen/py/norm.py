@@ -63,9 +63,10 @@ def rms_norm(x, weight, axis=-1, eps=1e-05):
 def group_norm(x, groups, scale, bias, eps=1e-05):
     """Normalizes groups of channels of x (N, C, ...), then scales channels."""
     z = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    z = z.reshape(x.shape[0], groups, -1)
-    z = z - jnp.mean(z, -1, keepdims=True)
-    z = z * jax.lax.rsqrt(jnp.mean(z * z, -1, keepdims=True) + eps)
+    z = z.reshape(x.shape[0], groups, x.shape[1] // groups, *x.shape[2:])
+    axes = tuple(range(2, z.ndim))
+    z = z - jnp.mean(z, axes, keepdims=True)
+    z = z * jax.lax.rsqrt(jnp.mean(z * z, axes, keepdims=True) + eps)
     shape = (1, -1, *[1] * (x.ndim - 2))
     y = z.astype(x.dtype).reshape(x.shape)
     return y * scale.reshape(shape) + bias.reshape(shape)

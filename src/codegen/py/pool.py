@@ -61,12 +61,13 @@ def extract_windows(x, window, stride=1, padding=0, dilation=1, fill=0):
     n = x.ndim - 2
     pads = [(padding, padding)] * n if isinstance(padding, int) else padding
     x = jnp.pad(x, ((0, 0), (0, 0), *pads), constant_values=fill)
-    sizes = zip(per_axis(window, n), per_axis(stride, n), per_axis(dilation, n))
-    for axis, (size, step, gap) in enumerate(sizes, 2):
+    sizes = per_axis(window, n)
+    each = zip(sizes, per_axis(stride, n), per_axis(dilation, n))
+    for axis, (size, step, gap) in enumerate(each, 2):
         count = (x.shape[axis] - (size - 1) * gap - 1) // step + 1
         index = step * jnp.arange(count)[:, None] + gap * jnp.arange(size)
         x = jnp.moveaxis(jnp.take(x, index, axis), axis + 1, -1)
-    return x.reshape(*x.shape[:-n], -1)
+    return x.reshape(*x.shape[:-n], math.prod(sizes))
 
 
 def max_pool_indices(

@@ -48,7 +48,7 @@ def dequantize(x, scale, zero_point=0, dtype=jnp.float32, axis=1, block=0):
 
 def dynamic_quantize(x):
     """x as uint8 over its own range, with the scale and zero point of that."""
-    low, high = jnp.minimum(jnp.min(x), 0), jnp.maximum(jnp.max(x), 0)
+    low, high = jnp.min(x, initial=0), jnp.max(x, initial=0)
     scale = jnp.where(high == low, 1, (high - low) / 255)
     zero = jnp.round(jnp.clip(-low / scale, 0, 255))
     y = jnp.clip(jnp.round(x / scale) + zero, 0, 255)

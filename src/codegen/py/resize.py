@@ -1,7 +1,8 @@
 """Resizing by interpolation, one axis after the other.
 
 Positions and weights follow from shapes, so NumPy computes them while JAX traces; only
-the box of a crop may be an array.
+the box of a crop may be an array.  Which neighbor is nearest depends on the rounding of
+positions: they are of float32, as in PyTorch and onnxruntime.
 """
 
 import jax
@@ -43,25 +44,35 @@ def resize(
     count = len(sizes if scales is None else scales)
     axes = range(x.ndim - count, x.ndim) if axes is None else axes
     lengths = [x.shape[axis] for axis in axes]
+    nearest, number = mode == "nearest", np.float32
     if scales is not None:
-        scales = np.array(scales, np.float32)
-        sizes = [int(size) for size in scales * np.array(lengths, np.float32)]
+        sizes = [int(np.float32(s) * np.float32(n)) for s, n in zip(scales, lengths)]
     else:
-        scales = [size / n for size, n in zip(sizes, lengths)]
+        number = number if nearest else float
+        scales = [size / n if n else 1 for size, n in zip(sizes, lengths)]
         if keep_aspect != "stretch":
             scale = min(scales) if keep_aspect == "not_larger" else max(scales)
             scales = [scale] * count
             sizes = [int(scale * n + 0.5) for n in lengths]
-    z = x if mode == "nearest" else x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    if box is None and mode != "cubic" and list(sizes) == lengths:
+        return x
+    z = x if nearest else x.astype(jnp.promote_types(x.dtype, jnp.float32))
     for i, axis in enumerate(axes):
-        n, scale = lengths[i], float(scales[i])
+        n, scale = lengths[i], float(number(scales[i]))
         if scale == 1 and box is None:
             continue
         ends = None if box is None else (box[i], box[count + i])
-        at = resize_positions(n, sizes[i], scale, coordinates, ends)
+        at = np.arange(sizes[i], dtype=np.float32 if nearest else float)
+        toward = rounding
+        if rounding == "before_11":
+            toward = "floor" if scale >= 1 else "ceil"
+        if nearest and coordinates == "asymmetric" and toward == "floor":
+            at = at * (1 / scales[i])  # as PyTorch does, where onnxruntime divides
+        else:
+            at = resize_positions(at, n, scale, coordinates, ends)
         z = jnp.moveaxis(z, axis, -1)
-        if mode == "nearest":
-            z = z[..., nearest_index(at, n, scale, rounding)]
+        if nearest:
+            z = z[..., nearest_index(at, n, toward)]
         else:
             a = cubic if mode == "cubic" else None
             shrink = min(scale, 1.0) if antialias else 1.0
@@ -70,18 +81,23 @@ def resize(
         if ends is not None:
             z = jnp.where((at >= 0) & (at <= n - 1), z, jnp.asarray(fill, z.dtype))
         z = jnp.moveaxis(z, -1, axis)
-    if jnp.issubdtype(x.dtype, jnp.integer) and mode != "nearest":
+    if jnp.issubdtype(x.dtype, jnp.integer) and not nearest:
         limits = jnp.iinfo(x.dtype)
         z = jnp.clip(jnp.round(z), limits.min, limits.max)
     return z.astype(x.dtype)
 
 
-def resize_positions(n, size, scale, coordinates, ends=None):
-    """Where the elements of an axis of `size` lie on one of n, in its elements."""
-    i = np.arange(size, dtype=float)
+def resize_positions(i, n, scale, coordinates, ends=None):
+    """Where the elements i of the resized axis lie on one of n, in its elements.
+
+    "align_unrounded_corners" takes scale * n for the length of the resized axis, whole
+    or not.
+    """
+    size, last = len(i), len(i) - 1
+    if coordinates == "align_unrounded_corners":
+        coordinates, last = "align_corners", scale * n - 1
     if coordinates == "align_corners":
-        width = scale * n
-        return i * (n - 1) / (width - 1) if width != 1 else 0 * i
+        return i * (n - 1) / last if last != 0 else 0 * i
     if coordinates == "asymmetric":
         return i / scale
     if coordinates == "tf_half_pixel_for_nn":
@@ -90,24 +106,26 @@ def resize_positions(n, size, scale, coordinates, ends=None):
         start, end = ends
         if size == 1:
             return (start + end) * (n - 1) / 2 + 0 * i
-        return i * (end - start) * (n - 1) / (size - 1) + start * (n - 1)
+        return i * (end - start) * (n - 1) / last + start * (n - 1)
     if coordinates == "pytorch_half_pixel" and size == 1:
         return 0 * i
-    shift = 0.0
     if coordinates == "half_pixel_symmetric":
-        shift = n / 2 * (1 - size / (scale * n))
-    return shift + (i + 0.5) / scale - 0.5
+        number = i.dtype.type
+        shift = n / 2 * (1 - size / number(scale * n))
+        return number(shift + (i.astype(float) + 0.5) / scale - 0.5)
+    return (i + 0.5) / scale - 0.5
 
 
-def nearest_index(at, n, scale, rounding):
+def nearest_index(at, n, rounding):
     """The element of an axis of n that is nearest to each position."""
     xp = jnp if isinstance(at, jax.Array) else np
-    if rounding == "round_prefer_floor":
-        at = xp.ceil(at - 0.5)
+    below = xp.floor(at)
+    if rounding == "round_prefer_floor":  # a tie, but for rounding, is one
+        at = below + (at - below > 0.5 + 1e-6)
     elif rounding == "round_prefer_ceil":
-        at = xp.floor(at + 0.5)
-    elif rounding == "floor" or (rounding == "before_11" and scale >= 1):
-        at = xp.floor(at)
+        at = below + (at - below >= 0.5 - 1e-6)
+    elif rounding == "floor":
+        at = below
     else:
         at = xp.ceil(at)
     return xp.clip(at, 0, n - 1).astype(int)

@@ -1,5 +1,7 @@
 """Sampling images at computed places, regions of interest, and boxes."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 
@@ -140,7 +142,8 @@ def col2im(columns, shape, window, stride=1, padding=0, dilation=1):
         count = jnp.arange(counts[i])
         count = count.reshape([-1 if k == n + i else 1 for k in range(2 * n)])
         places.append(taps * dilation[i] + count * stride[i])
-    columns = columns.reshape(columns.shape[0], -1, *window, *counts)
+    channels = columns.shape[1] // math.prod(window)
+    columns = columns.reshape(columns.shape[0], channels, *window, *counts)
     image = jnp.zeros((*columns.shape[:2], *padded), columns.dtype)
     image = image.at[(slice(None), slice(None), *places)].add(columns)
     inner = [slice(low, low + size) for size, (low, _) in zip(shape, pads)]
