@@ -2,6 +2,7 @@
  * that governs it, constants become values, and operators that the registry does not
  * have are collected, all of them, for one report. */
 #include "ops/op.h"
+#include "support/nearest.h"
 
 enum { BIND_CACHE = 64, BIND_PROBES = 4 };
 
@@ -97,16 +98,96 @@ static bool become_value(Model *m, Node *n) {
     return false;
 }
 
+/* ---- attributes --------------------------------------------------------------------- */
+
+/* Attributes without a meaning.  Names that begin with two underscores belong to the tool
+ * that wrote them; the checker of ONNX, too, lets them pass.  Up to version 5 of ai.onnx
+ * consumed_inputs said which inputs a runtime could write over. */
+static bool is_meaningless(const Node *n, Str name) {
+    bool old = !n->op->domain && n->opset < 6;
+    return str_starts(name, STR("__")) || (old && str_is(name, "consumed_inputs"));
+}
+
+static bool is_version_of(const OpDef *a, const OpDef *b) {
+    return strcmp(a->name, b->name) == 0 && !a->domain == !b->domain &&
+           (!a->domain || strcmp(a->domain, b->domain) == 0);
+}
+
+/* Where another version of the operator has the attribute: the node is right, and the
+ * opset that the model declares is not.  Empty: no version has it. */
+static Str other_version(Model *m, const Node *n, Str name) {
+    const OpDef *op;
+    int newer = 0, older = 0; /* the opsets with it that are next to the node's */
+    for (size_t i = 0; (op = op_at(i)); i++) {
+        if (!is_version_of(op, n->op) || !op_attr(op, name))
+            continue;
+        if (op->since > n->op->since && (!newer || op->since < newer))
+            newer = op->since;
+        if (op->since < n->op->since && op->until > older)
+            older = op->until;
+    }
+    if (!older && !newer)
+        return (Str){0};
+    return arena_printf(m->arena,
+                        older
+                            ? "opsets up to %d have it; the opset of this node is %lld"
+                            : "opsets since %d have it; the opset of this node is %lld",
+                        older ? older : newer, (long long)n->opset);
+}
+
+static Str attr_hint(Model *m, const Node *n, Str name) {
+    Str version = other_version(m, n, name);
+    if (version.n)
+        return version;
+    Nearest nearest = {.wanted = name};
+    Text all = {.arena = m->arena};
+    for (int i = 0; i < OP_MAX_ATTRS && n->op->attrs[i].name; i++) {
+        nearest_offer(&nearest, str_from(n->op->attrs[i].name));
+        text_printf(&all, "%s%s", i ? ", " : "its attributes are ",
+                    n->op->attrs[i].name);
+    }
+    if (nearest.best.n)
+        return arena_printf(m->arena, "did you mean \"%.*s\"?", (int)nearest.best.n,
+                            nearest.best.p);
+    return all.n ? text_view(&all) : STR("it has no attributes");
+}
+
+/* An attribute that the definition does not have is a slip of the pen, or newer than the
+ * definition: com.microsoft gives operators new ones without a new version.  Either way
+ * the model means something that the code would not do. */
+_Static_assert(OP_MAX_ATTRS <= 32, "attributes are bits of a uint32_t");
+
+static void check_attrs(Model *m, const Node *n) {
+    uint32_t seen = 0; /* bit i: the i-th attribute of the definition */
+    for (uint32_t i = 0; i < n->n_attrs; i++) {
+        Str name = n->attrs[i].pb->name;
+        const OpAttr *attr = op_attr(n->op, name);
+        if (!attr && !is_meaningless(n, name))
+            diag_add(m->diags, OX0305, node_where(m, n), attr_hint(m, n, name),
+                     "%s has no attribute \"%.*s\"", n->op->name, (int)name.n, name.p);
+        uint32_t bit = attr ? UINT32_C(1) << (attr - n->op->attrs) : 0;
+        if (seen & bit)
+            node_error(m, n, OX0303, "", "attribute %s is given twice", attr->name);
+        seen |= bit;
+    }
+}
+
+static void bind_node(Bind *b, Node *n) {
+    n->op = find(b, n);
+    if (!n->op)
+        note_unsupported(b->m, n);
+    else if (!(n->op->facts & OP_REFUSED))
+        check_attrs(b->m, n);
+}
+
 static void bind_graph(void *user, Graph *g) {
     Bind *b = user;
     size_t kept = 0;
     for (size_t i = 0; i < g->n_nodes; i++) {
         Node *n = g->nodes[i];
         if (!n->op)
-            n->op = find(b, n);
-        if (!n->op)
-            note_unsupported(b->m, n);
-        else if (n->op->facts & OP_CONSTANT && become_value(b->m, n))
+            bind_node(b, n);
+        if (n->op && n->op->facts & OP_CONSTANT && become_value(b->m, n))
             continue;
         if (!b->newer && !n->domain.n && n->opset > OP_NEWEST_OPSET) {
             b->newer = true;

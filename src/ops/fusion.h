@@ -17,7 +17,8 @@
  * All nodes but the outermost must have no other readers.  In what it becomes, names
  * stand for the values bound (absent inputs when they are not), and attributes take
  * numbers, lists of integers, texts, what an attribute of the pattern was, products and
- * quotients of constants, or sizes: x[1] is the second dimension of x. */
+ * quotients of constants, or sizes: x[1] is the second dimension of x.  Where such a
+ * number is not known before the model runs (a parameter, an input) the subgraph stays. */
 #ifndef OX_OPS_FUSION_H
 #define OX_OPS_FUSION_H
 

@@ -331,26 +331,44 @@ static bool has_type_of_x(const FusionMatch *t) {
 
 /* ---- replacement ------------------------------------------------------------------- */
 
-static double evaluate(const FusionMatch *t, const Expr *x) {
-    double c = NAN;
-    if (is_number(x))
-        return number_of(x);
+static bool known_size(const Value *v, int64_t axis, double *c) {
+    if (!v || axis >= v->type.rank || !dim_is_int(v->type.dims[axis]))
+        return false;
+    *c = (double)v->type.dims[axis].c;
+    return true;
+}
+
+/* The number that x stands for; false when it, or a part of it, is not known before the
+ * model runs, as a parameter or an input is not. */
+static bool evaluate(const FusionMatch *t, const Expr *x, double *c) {
+    if (is_number(x)) {
+        *c = number_of(x);
+        return true;
+    }
     if (x->kind == EX_BINARY) {
-        double l = evaluate(t, x->kids[0]), r = evaluate(t, x->kids[1]);
-        return str_is(x->text, "*") ? l * r : l / r;
+        double l, r;
+        if (!evaluate(t, x->kids[0], &l) || !evaluate(t, x->kids[1], &r))
+            return false;
+        *c = str_is(x->text, "*") ? l * r : l / r;
+        return true;
     }
     const Expr *of = x->kind == EX_INDEX ? x->kids[0] : x;
     for (size_t i = 0; i < t->n_bound; i++) {
-        Value *v = t->bound[i].value;
+        const Value *v = t->bound[i].value;
         if (!str_eq(t->bound[i].name, of->text))
             continue;
         if (of != x)
-            return (double)v->type.dims[x->kids[1]->i].c;
-        if (!v)
-            return t->bound[i].number;
-        (void)constant_of(v, &c);
+            return known_size(v, x->kids[1]->i, c);
+        if (v)
+            return constant_of(v, c);
+        *c = t->bound[i].number;
+        return true;
     }
-    return c;
+    return false;
+}
+
+static bool is_counted(const OpAttr *decl) {
+    return decl->type == ATTR_FLOAT || decl->type == ATTR_INT;
 }
 
 static PbAttr *new_attr(const FusionMatch *t, const OpAttr *decl, const Expr *x) {
@@ -361,11 +379,13 @@ static PbAttr *new_attr(const FusionMatch *t, const OpAttr *decl, const Expr *x)
     *pb = (PbAttr){.name = str_from(decl->name), .type = decl->type};
     if (decl->type == ATTR_STRING)
         pb->s = x->text;
-    else if (decl->type == ATTR_FLOAT)
-        pb->f = (float)evaluate(t, x);
-    else if (decl->type == ATTR_INT)
-        pb->i = (int64_t)evaluate(t, x);
-    else
+    else if (is_counted(decl)) {
+        double c;
+        if (!evaluate(t, x, &c))
+            return NULL;
+        pb->f = (float)c;
+        pb->i = decl->type == ATTR_INT ? (int64_t)c : 0;
+    } else
         for (uint32_t i = 0; i < x->n; i++)
             (void)ARENA_PUSH(a, &pb->ints, x->kids[i]->i);
     return pb;
@@ -392,6 +412,36 @@ static const OpDef *find_op(Str name) {
 }
 
 static Value *build(Fuse *f, const FusionMatch *t, const Expr *x, bool *absent);
+
+static bool is_bound(const FusionMatch *t, const Expr *x) {
+    if (x->kind == EX_CALL) {
+        bool all = true;
+        for (uint32_t i = 0; i < positional(x); i++)
+            all &= is_bound(t, x->kids[i + 1]);
+        return all;
+    }
+    for (size_t i = 0; i < t->n_bound; i++)
+        if (str_eq(t->bound[i].name, x->text))
+            return true;
+    return false;
+}
+
+/* Every number that the call gives an operator is known.  The pattern does not ask: its
+ * names stand for any value. */
+static bool numbers_are_known(const FusionMatch *t, const Expr *x) {
+    if (x->kind == EX_BINARY)
+        return numbers_are_known(t, x->kids[!is_bound(t, x->kids[0])]);
+    const OpDef *op = x->kind == EX_CALL ? find_op(x->kids[0]->text) : NULL;
+    bool known = true;
+    for (uint32_t i = 1; op && i < x->n; i++) {
+        const Expr *kid = x->kids[i];
+        const OpAttr *decl = kid->kind == EX_KEYWORD ? op_attr(op, kid->text) : NULL;
+        double c;
+        known &= decl ? !is_counted(decl) || evaluate(t, kid->kids[0], &c)
+                      : numbers_are_known(t, kid);
+    }
+    return known;
+}
 
 /* Makes n the call x, reading what its arguments are. */
 static bool become(Fuse *f, const FusionMatch *t, Node *n, const Expr *x) {
@@ -439,19 +489,6 @@ static Value *new_node(Fuse *f, const FusionMatch *t, const Expr *x) {
     return n->out[0];
 }
 
-static bool is_bound(const FusionMatch *t, const Expr *x) {
-    if (x->kind == EX_CALL) {
-        bool all = true;
-        for (uint32_t i = 0; i < positional(x); i++)
-            all &= is_bound(t, x->kids[i + 1]);
-        return all;
-    }
-    for (size_t i = 0; i < t->n_bound; i++)
-        if (str_eq(t->bound[i].name, x->text))
-            return true;
-    return false;
-}
-
 static Value *build(Fuse *f, const FusionMatch *t, const Expr *x, bool *absent) {
     if (x->kind == EX_BINARY)
         return build(f, t, x->kids[!is_bound(t, x->kids[0])], absent);
@@ -497,7 +534,10 @@ static bool try_row(Fuse *f, Row *row, Node *n) {
     if (f->m->arena->failed || !match(&t, pattern, n->out[0]) || !is_closed(&t) ||
         !(fusion->fits ? fusion->fits : has_type_of_x)(&t))
         return false;
-    replace(f, &t, ex_build(f->m->arena, fusion->becomes, NULL, 0));
+    const Expr *becomes = ex_build(f->m->arena, fusion->becomes, NULL, 0);
+    if (f->m->arena->failed || !numbers_are_known(&t, becomes))
+        return false;
+    replace(f, &t, becomes);
     return true;
 }
 

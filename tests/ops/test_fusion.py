@@ -6,6 +6,7 @@ import onnx.parser
 import onnxruntime
 import pytest
 from harness import compile_model, load_module, run_module
+from onnx import helper, numpy_helper
 
 HEADER = '<ir_version: 8, opset_import: ["" : {opset}]> g ({inputs}) => ({output}) {{'
 RNG = np.random.default_rng(0)
@@ -29,13 +30,17 @@ def values(inputs):
 
 def check(body, inputs, folder, output="float[2,3,8] y", opset=20):
     """Compares with onnxruntime; returns the code of forward."""
-    model = parse(body, inputs, output, opset)
-    args = values(inputs)
+    return check_model(parse(body, inputs, output, opset), values(inputs), folder)
+
+
+def check_model(model, args, folder):
     session = onnxruntime.InferenceSession(model.SerializeToString())
-    expected = session.run(None, dict(zip(inputs, args, strict=True)))
+    names = [x.name for x in model.graph.input]
+    expected = session.run(None, dict(zip(names, args, strict=True)))
     path = compile_model(model, folder)
     for got, want in zip(run_module(load_module(path), args), expected, strict=True):
-        np.testing.assert_allclose(got, want, 2e-5, 2e-6)
+        rtol = 2e-3 if want.dtype == np.float16 else 2e-5
+        np.testing.assert_allclose(got, want, rtol, 2e-6)
     return path.read_text().split("@jax.jit")[1].split("def load_params")[0]
 
 
@@ -309,6 +314,95 @@ def test_attention_with_shared_keys(tmp_path):
 def test_attention_over_other_axes_is_no_attention(tmp_path):
     body = PLAIN + "s = MatMul(a, b) " + END.replace("axis = -1", "axis = 2")
     assert "dot_product" not in attention(body, tmp_path)
+
+
+# ---- numbers that are not known ------------------------------------------------------
+
+MASK = {**Q, "mask": "bool[2,1,5,6]"}
+HALF_NORM = (
+    TWO + "f = Cast<to = 1>(x) q = Pow(f, two) v = ReduceMean<axes = [-1]>(q)"
+    "a = Add(v, eps) s = Sqrt(a) r = Reciprocal(s) n = Mul(f, r) h = Cast<to = 10>(n)"
+    "y = Mul(w, h)"
+)
+#: a body for each row of the table that reads numbers
+ROWS = {name: (body, inputs) for name, (body, inputs, _) in FIRES.items()}
+ROWS["rms norm in halves"] = (HALF_NORM, {"x": "float16[2,3,8]", "w": "float16[8]"})
+ROWS["attention"] = (PLAIN + "s = MatMul(a, b) " + END, Q)
+ROWS["attention with a mask"] = (
+    f"{PLAIN}{LOWEST}m = MatMul(a, b) w = Where(mask, zero, low) s = Add(m, w) {GUARD}",
+    MASK,
+)
+
+
+def constants(model):
+    return [
+        node
+        for node in model.graph.node
+        if node.op_type == "Constant" and node.attribute[0].t.data_type == 1
+    ]
+
+
+def unknown(model, constant, name, kind):
+    """The model with a constant as a parameter or an input of that name; returns what
+    the input is called with."""
+    value = numpy_helper.to_array(constant.attribute[0].t)
+    model.graph.node.remove(constant)
+    for node in model.graph.node:
+        for i, read in enumerate(node.input):
+            if read == constant.output[0]:
+                node.input[i] = name
+    if kind == "parameter":
+        model.graph.initializer.append(numpy_helper.from_array(value, name))
+        return []
+    model.graph.input.append(helper.make_tensor_value_info(name, 1, value.shape))
+    return [value]
+
+
+def arguments(inputs):
+    made = values(inputs)
+    for i, spec in enumerate(inputs.values()):
+        if spec.startswith("float16"):
+            made[i] = made[i].astype(np.float16)
+    return made
+
+
+NUMBERS = [
+    (row, i)
+    for row, (body, inputs) in ROWS.items()
+    for i in range(len(constants(parse(body, inputs, "float y"))))
+]
+
+
+@pytest.mark.parametrize("kind", ["parameter", "input"])
+@pytest.mark.parametrize(("row", "i"), NUMBERS)
+def test_numbers_that_are_not_known(row, i, kind, tmp_path):
+    """Each number of each row in turn: what is not known is not made up."""
+    body, inputs = ROWS[row]
+    first = next(iter(inputs))
+    model = parse(body, inputs, f"{inputs[first]} y", opset=17)
+    more = unknown(model, constants(model)[i], "layers.0.norm.eps", kind)
+    code = check_model(model, arguments(inputs) + more, tmp_path)
+    assert "nan" not in code.replace("isnan", "")
+
+
+@pytest.mark.parametrize("name", ["eps", "layers.0.norm.eps", "onnx::Add_12"])
+@pytest.mark.parametrize("row", ["rms norm", "layer norm"])
+def test_an_epsilon_for_each_channel(row, name, tmp_path):
+    body, inputs = ROWS[row]
+    body = body.replace("ReduceMean<axes = [-1]>(q)", "ReduceMean<axes = [2]>(q)")
+    model = parse(body, inputs, "float[2,3,8] y", opset=17)
+    constant = next(n for n in constants(model) if n.output[0] == "eps")
+    epsilons = np.linspace(1e-3, 1, 8, dtype=np.float32)
+    constant.attribute[0].t.CopyFrom(numpy_helper.from_array(epsilons))
+    unknown(model, constant, name, "parameter")
+    assert "norm(" not in check_model(model, values(inputs), tmp_path)
+
+
+def test_a_computed_epsilon(tmp_path):
+    body, inputs = ROWS["rms norm"]
+    body = body.replace("eps = Constant<value = float {1e-6}> ()", "eps = Exp(e)")
+    code = check(body, {**inputs, "e": "float[1]"}, tmp_path, opset=17)
+    assert "jnp.exp(e)" in code
 
 
 def test_internal_operators_are_in_no_file(tmp_path):
