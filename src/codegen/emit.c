@@ -4,6 +4,7 @@
 #include "codegen/gen.h"
 #include "ops/layout.h"
 #include "ops/nested.h"
+#include "ops/wide.h"
 
 enum {
     SPLICE_MAX = 32,       /* inputs of one node that may be spliced */
@@ -125,7 +126,7 @@ const Expr *gen_value(Gen *g, Value *v, bool inline_ok) {
     if (v->kind == VALUE_PARAM)
         return gen_param(g, v);
     if (v->kind == VALUE_CONST)
-        return gen_literal(g, v);
+        return wide_of(v) == WIDE_ENDS ? gen_saturated(g, v) : gen_literal(g, v);
     if (c->state == VS_NONE) {
         /* Nodes are in order, so somebody wants a size of what is still to be made. */
         diag_add(g->m->diags, OX0403, v->def ? node_where(g->m, v->def) : (Str){0},
@@ -228,6 +229,9 @@ const Expr *emit_in(Emit *e, int i) {
         e->ops += c->ops;
     }
     const Expr *x = gen_value(e->g, v, splice);
+    if (v->kind == VALUE_CONST && wide_of(v) != WIDE_NONE)
+        x = wide_use(e->node, i) == WIDE_REFUSED ? gen_literal(e->g, v)
+                                                 : gen_saturated(e->g, v);
     if (is_contracted_literal(e->node, v, i))
         return EX(e->g->arena, "jax.lax.optimization_barrier($0)", x);
     return e->node->op->facts & OP_BROADCAST
@@ -333,6 +337,10 @@ const Expr *emit_ints(Emit *e, const char *name) {
     int index = op_input_index(e->node->op, str_from(name));
     const Expr *x = emit_in(e, index);
     return EX(e->g->arena, v->type.rank == 0 ? "$0.item()" : "tuple($0.tolist())", x);
+}
+
+const Expr *emit_plain(Emit *e, int i) {
+    return gen_plain(e->g, node_in(e->node, i));
 }
 
 /* ---- services: shapes, types, literals --------------------------------------------- */

@@ -194,6 +194,10 @@ size_t gen_width(const Expr *x, size_t limit);
 
 /* A literal value as an array expression: jnp.array([1, 2], jnp.float32). */
 const Expr *gen_literal(Gen *g, const Value *v);
+/* The same for integers that JAX's mode may have no room for: the nearest it has. */
+const Expr *gen_saturated(Gen *g, const Value *v);
+/* Its elements as Python numbers: one, or nested lists. */
+const Expr *gen_plain(Gen *g, const Value *v);
 /* Element i of a Known as a Python scalar of this dtype. */
 const Expr *gen_scalar(Gen *g, const Known *k, size_t i, DType dtype);
 const Expr *gen_dtype(Gen *g, DType dtype);

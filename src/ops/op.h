@@ -123,6 +123,9 @@ typedef struct OpDef {
     Value *(*same)(const Node *n);
     /* Turns the node into a simpler one with the same output, where there is one. */
     void (*rewrite)(Model *m, Node *n);
+    /* Integers of input i past an end of the type may be that end: the output stays the
+     * same.  Asked about inputs with integers that 32 bits do not hold; NULL: never. */
+    bool (*saturates)(const Node *n, int i);
     /* For a reader that broadcasts by itself: a value that gives output 0 when it is
      * broadcast; where `only` that reader has output 0, it may be that, made smaller.
      * NULL: none. */
@@ -302,6 +305,8 @@ const Expr *emit_operand(Emit *e, int i);
  * attributes, a tuple otherwise).  An input that is not known at compile time becomes
  * tuple(name.tolist()) and turns jit off, with a reason in the file. NULL when absent. */
 const Expr *emit_ints(Emit *e, const char *name);
+/* A known input as Python numbers: one, or nested lists. */
+const Expr *emit_plain(Emit *e, int i);
 /* A dimension as Python int expression. */
 const Expr *emit_dim(Emit *e, Dim d);
 /* Input i as a Python number; only where value_is_number of ops/nested.h says so. */

@@ -3,6 +3,7 @@
  * Source: ONNX operators Constant, ConstantOfShape, Identity, EyeLike, Range,
  * OneHot, Trilu. */
 #include "ops/layout.h"
+#include "ops/wide.h"
 
 #include <math.h>
 
@@ -87,6 +88,10 @@ static const Expr *int_literal(Emit *e, DType dtype, int64_t i) {
 }
 
 static const Expr *fill_literal(Emit *e, const Tensor *t) {
+    if (wide_of(node_out(emit_node(e), 0)) == WIDE_ENDS)
+        return EX(emit_arena(e), "saturated($0$(, $1))",
+                  int_literal(e, t->dtype, tensor_i64(t, 0)),
+                  t->dtype == DT_UINT64 ? ex_str(emit_arena(e), STR("uint64")) : NULL);
     if (dtype_is_float(t->dtype))
         return emit_float(e, tensor_f64(t, 0), t->dtype);
     return int_literal(e, t->dtype, tensor_i64(t, 0));
