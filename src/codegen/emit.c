@@ -169,9 +169,10 @@ static bool has_code(Emit *e, const Value *v) {
 
 static void run_emit(Emit *e, bool splice);
 
-static const Expr *number(Gen *g, Value *v) {
-    if (v->known)
-        return gen_dim(g, v->known->ints[0]);
+const Expr *gen_number(Gen *g, Value *v) {
+    const Expr *x = gen_known_number(g, v, 0);
+    if (x)
+        return x;
     Emit e = {.g = g, .node = v->def, .ints = true};
     e.outs = ARENA_ARRAY(g->arena, v->def->n_out, const Expr *);
     if (!e.outs)
@@ -181,7 +182,7 @@ static const Expr *number(Gen *g, Value *v) {
 }
 
 const Expr *emit_number(Emit *e, int i) {
-    return number(e->g, value_final(node_in(e->node, i)));
+    return gen_number(e->g, value_final(node_in(e->node, i)));
 }
 
 /* One that pass_weights has left, for its size: a barrier keeps XLA from folding it. */
@@ -216,7 +217,7 @@ const Expr *emit_in(Emit *e, int i) {
     if (!v)
         return NULL;
     if (e->ints)
-        return number(e->g, v);
+        return gen_number(e->g, v);
     if (!has_code(e, v))
         return ex_none();
     ValueCode *c = &e->g->code[v->id];
@@ -277,7 +278,8 @@ static bool may_be_python_scalar(const Node *n, const Value *v) {
     bool typed = false, covered = false;
     for (int i = 0; i < (int)n->n_in; i++) {
         const Value *other = node_in(n, i);
-        if (!other || other == v || is_scalar_literal(other))
+        if (!other || other == v || is_scalar_literal(other) ||
+            (gen_is_size(v) && gen_is_size(other)))
             continue;
         typed |= other->type.dtype == v->type.dtype;
         covered |= is_covered(&v->type, &other->type);
@@ -287,6 +289,8 @@ static bool may_be_python_scalar(const Node *n, const Value *v) {
 
 const Expr *emit_operand(Emit *e, int i) {
     Value *v = node_in(e->node, i);
+    if (v && gen_is_size(v) && may_be_python_scalar(e->node, v))
+        return gen_dim(e->g, v->reals->items[0].num);
     if (v && is_scalar_literal(v) && may_be_python_scalar(e->node, v))
         return gen_scalar(e->g, v->splat, 0, v->type.dtype);
     return emit_in(e, i);
@@ -328,11 +332,13 @@ const Expr *emit_ints(Emit *e, const char *name) {
         return ex_int(e->g->arena, pb->i);
     if (pb && attr_ints(e->node, name, &attr))
         return ex_ints(e->g->arena, EX_TUPLE, attr.v, attr.n);
-    const Value *v = node_input(e->node, name);
+    Value *v = node_input(e->node, name);
     if (!v)
         return NULL;
     if (v->known && (v->known->ints || !v->known->n))
         return ints_of_known(e, v);
+    if (v->reals)
+        return gen_numbers(e->g, v);
     emit_not_jittable(e, "needs run-time values as a shape");
     int index = op_input_index(e->node->op, str_from(name));
     const Expr *x = emit_in(e, index);
@@ -557,7 +563,9 @@ static void run_emit(Emit *e, bool splice) {
     e->ops = 0;
     e->tuple = NULL;
     memset(e->outs, 0, e->node->n_out * sizeof *e->outs);
-    if (e->node->op->emit)
+    if (e->ints && e->node->op->number && e->node->out[0]->reals)
+        e->outs[0] = emit_template(e, e->node->op->number);
+    else if (e->node->op->emit)
         e->node->op->emit(e);
     else
         e->outs[0] = emit_template(e, e->node->op->jax);

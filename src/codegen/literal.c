@@ -166,6 +166,8 @@ static const Expr *named_symbol(Gen *g, const Symbol *s) {
 
 /* A number that is no size: see SYMBOL_SELF. */
 static const Expr *own_number(Gen *g, Value *v) {
+    if (v->reals)
+        return gen_computed(g, v);
     const Expr *x = gen_value(g, v, false);
     if (v->type.kind == TYPE_SEQUENCE)
         return EX(g->arena, "len($0)", x);

@@ -603,6 +603,15 @@ static void infer_det(Model *m, Node *n) {
     {.name = (op), .since = (v), .in = (x), .out = (z),                                \
      .facts = OP_BROADCAST | (fact), .infer = infer_broadcast,                         \
      .eval = (evaluator), .jax = (python)}
+/* of floats that follow from sizes, too */
+#define UNARY_REAL(op, v, python, evaluator, exact, text)                              \
+    {.name = (op), .since = (v), .in = "X", .out = "Y", .facts = OP_ELEMENTWISE,       \
+     .infer = infer_same, .eval = (evaluator), .real = (exact), .number = (text),      \
+     .jax = (python)}
+#define BINARY_REAL(op, fact, evaluator, exact, text, python)                          \
+    {.name = (op), .since = 7, .in = "A B", .out = "C", .facts = OP_BROADCAST | (fact),\
+     .infer = infer_broadcast, .eval = (evaluator), .real = (exact), .number = (text), \
+     .jax = (python)}
 #define BINARY_CALL(op, v, x, z, evaluator, callback)                                  \
     {.name = (op), .since = (v), .in = (x), .out = (z), .facts = OP_BROADCAST,         \
      .infer = infer_broadcast, .eval = (evaluator), .emit = (callback)}
@@ -617,20 +626,20 @@ static void infer_det(Model *m, Node *n) {
 static const OpDef ops[] = {
     /*    name     opsets  inputs    output  facts, evaluator, JAX                    */
     LEGACY("Add",          "A B",    "C",    legacy_add),
-    BINARY("Add",      7,  "A B",    "C",    OP_COMMUTATIVE | OP_UNIT0, eval_add,
-           "$A + $B"),
+    BINARY_REAL("Add", OP_COMMUTATIVE | OP_UNIT0, eval_add, real_add, "$A + $B",
+                "$A + $B"),
     LEGACY("Sub",          "A B",    "C",    legacy_sub),
-    BINARY("Sub",      7,  "A B",    "C",    OP_UNIT0, eval_sub, "$A - $B"),
+    BINARY_REAL("Sub", OP_UNIT0, eval_sub, real_sub, NULL, "$A - $B"),
     LEGACY("Mul",          "A B",    "C",    legacy_mul),
-    BINARY("Mul",      7,  "A B",    "C",    OP_COMMUTATIVE | OP_UNIT1, eval_mul,
-           "$A * $B"),
+    BINARY_REAL("Mul", OP_COMMUTATIVE | OP_UNIT1, eval_mul, real_mul, "$A * $B",
+                "$A * $B"),
     LEGACY("Div",          "A B",    "C",    legacy_div),
     {.name = "Div", .since = 7, .in = "A B", .out = "C",
      .facts = OP_BROADCAST | OP_UNIT1, .infer = infer_broadcast, .eval = eval_div,
-     .emit = emit_div},
+     .real = real_div, .number = "$A / $B", .emit = emit_div},
     LEGACY("Pow",          "X Y",    "Z",    legacy_pow),
     {.name = "Pow", .since = 7, .in = "X Y", .out = "Z", .facts = OP_BROADCAST,
-     .infer = infer_pow, .eval = eval_pow, .emit = emit_pow},
+     .infer = infer_pow, .eval = eval_pow, .number = "$X**$Y", .emit = emit_pow},
     BINARY("BitwiseAnd", 18, "A B",  "C",    OP_COMMUTATIVE, NULL, "$A & $B"),
     BINARY("BitwiseOr",  18, "A B",  "C",    OP_COMMUTATIVE, NULL, "$A | $B"),
     BINARY("BitwiseXor", 18, "A B",  "C",    OP_COMMUTATIVE, NULL, "$A ^ $B"),
@@ -652,14 +661,14 @@ static const OpDef ops[] = {
     SAME_SHAPES("Mean", "mean", emit_mean),
     VARIADIC("Mean", "mean", 0, NULL, NULL, emit_mean),
 
-    UNARY("Neg",        1,  "X",     "Y",      "-$X",                 eval_neg),
+    UNARY_REAL("Neg",    1,  "-$X",           eval_neg,   real_neg,   NULL),
     UNARY("Abs",        1,  "X",     "Y",      "jnp.abs($X)",         eval_abs),
     UNARY("Sign",       9,  "input", "output", "jnp.sign($input)",    eval_sign),
-    UNARY("Reciprocal", 1,  "X",     "Y",      "1 / $X",              eval_reciprocal),
-    UNARY("Sqrt",       1,  "X",     "Y",      "jnp.sqrt($X)",        eval_sqrt),
-    UNARY("Floor",      1,  "X",     "Y",      "jnp.floor($X)",       eval_floor),
-    UNARY("Ceil",       1,  "X",     "Y",      "jnp.ceil($X)",        eval_ceil),
-    UNARY("Round",      11, "X",     "Y",      "jnp.round($X)",       eval_round),
+    UNARY_REAL("Reciprocal", 1, "1 / $X", eval_reciprocal, NULL, "1 / $X"),
+    UNARY_REAL("Sqrt",   1,  "jnp.sqrt($X)",  eval_sqrt,  NULL,       "np.sqrt($X)"),
+    UNARY_REAL("Floor",  1,  "jnp.floor($X)", eval_floor, real_floor, "np.floor($X)"),
+    UNARY_REAL("Ceil",   1,  "jnp.ceil($X)",  eval_ceil,  real_ceil,  "np.ceil($X)"),
+    UNARY_REAL("Round",  11, "jnp.round($X)", eval_round, NULL,       "np.round($X)"),
     UNARY("Exp",        1,  "input", "output", "jnp.exp($input)",     NULL),
     UNARY("Log",        1,  "input", "output", "jnp.log($input)",     NULL),
     UNARY("Sin",        7,  "input", "output", "jnp.sin($input)",     NULL),

@@ -45,6 +45,7 @@ typedef enum OpFact {
     OP_PACKED_WEIGHTS = 1 << 18, /* inputs 1 to 3: weights in its own order */
     OP_CONTRACTS =
         1 << 19,        /* sums products over inputs 0 and 1: see passes/weights.c */
+    OP_JOINS = 1 << 21, /* every element of output 0 is an element of some input */
     OP_TABLE = 1 << 20, /* input 0 may be the weight of an embedding */
 } OpFact;
 
@@ -108,6 +109,12 @@ typedef struct OpDef {
     /* Computes the elements of output 0 (or all, through set_known) from known inputs;
      * called after infer when shapes allow. */
     void (*eval)(Model *m, Node *n);
+    /* One element of output 0, a float, from those of the inputs, which follow from sizes:
+     * false where it is no such quotient. */
+    bool (*real)(Model *m, const Real *args, Real *result);
+    /* The same as a template over Python numbers and numpy's scalars, of an operator that
+     * makes no negative numbers of others; NULL: there is none. */
+    const char *number;
     const char *jax;       /* expression template over input and attribute names, plus
                               $out.shape, $out.dtype, $out.rank of output 0 */
     void (*emit)(Emit *e); /* where a template cannot say it */

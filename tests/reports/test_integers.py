@@ -42,3 +42,20 @@ def test_wide_table(tmp_path):
     module = load_module(compile_model(model, tmp_path))
     with pytest.raises(OverflowError, match="table needs 64-bit"):
         module.load_params()
+
+
+# pytorch/pytorch#26127: arange(width, dtype=float32), whose length is cast to float in
+# the export; positional encodings are written so.
+def test_positions(tmp_path):
+    model = parse(
+        "g (float[b, n] x) => (float[b, n] y) {"
+        "n = Shape<start = 1>(x) zero = Constant<value = int64 {0}>()"
+        "s = Gather(n, zero) f = Cast<to = 1>(s)"
+        "start = Constant<value = float {0}>() step = Constant<value = float {1}>()"
+        "p = Range(start, f, step) y = Add(x, p) }"
+    )
+    path = compile_model(model, tmp_path)
+    assert "@jax.jit" in path.read_text()
+    assert "x + jnp.arange(n, dtype=jnp.float32)[None]" in path.read_text()
+    (y,) = run_module(load_module(path), [np.zeros((2, 5), np.float32)])
+    np.testing.assert_array_equal(y, [[0, 1, 2, 3, 4]] * 2)
