@@ -2,6 +2,7 @@
  * the block that are made outside are parameters while its body is generated; where it is
  * called, its results are values of the code around. */
 #include "codegen/gen.h"
+#include "ops/nested.h"
 
 #include <ctype.h>
 
@@ -48,7 +49,7 @@ typedef struct Keep {
 static void keep_symbol(void *user, const Symbol *s) {
     const Keep *k = user;
     const Value *origin = value_final(s->value);
-    if (origin && origin != k->reader)
+    if (origin && origin != k->reader && !symbol_is_computed(s))
         k->g->code[origin->id].keep = true;
 }
 
@@ -56,8 +57,7 @@ void gen_keep_origins(Gen *g, const Value *v) {
     Keep k = {g, v};
     for (int i = 0; i < v->type.rank; i++)
         dim_each_symbol(v->type.dims[i], keep_symbol, &k);
-    for (size_t i = 0; v->known && v->known->ints && i < v->known->n; i++)
-        dim_each_symbol(v->known->ints[i], keep_symbol, &k);
+    value_each_symbol(v, keep_symbol, &k);
 }
 
 /* What is given for the first argument; NULL when it is no value of a node. */
@@ -114,7 +114,8 @@ static void count_block(Gen *g, const Block *b) {
     }
     for (size_t i = 0; i < f->sizes.count; i++)
         if (f->sizes.items[i]->value)
-            g->code[value_final(f->sizes.items[i]->value)->id].keep = true;
+            g->code[value_final(f->sizes.items[i]->value)->id].keep |=
+                !symbol_is_computed(f->sizes.items[i]);
     for (size_t i = 0; i < b->n_out; i++)
         gen_keep_origins(g, b->out[i]);
 }

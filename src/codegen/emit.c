@@ -4,6 +4,7 @@
 #include "codegen/gen.h"
 #include "ops/layout.h"
 #include "ops/nested.h"
+#include "ops/wide.h"
 
 enum {
     SPLICE_MAX = 32,       /* inputs of one node that may be spliced */
@@ -125,7 +126,7 @@ const Expr *gen_value(Gen *g, Value *v, bool inline_ok) {
     if (v->kind == VALUE_PARAM)
         return gen_param(g, v);
     if (v->kind == VALUE_CONST)
-        return gen_literal(g, v);
+        return wide_of(v) == WIDE_ENDS ? gen_saturated(g, v) : gen_literal(g, v);
     if (c->state == VS_NONE) {
         /* Nodes are in order, so somebody wants a size of what is still to be made. */
         diag_add(g->m->diags, OX0403, v->def ? node_where(g->m, v->def) : (Str){0},
@@ -168,9 +169,10 @@ static bool has_code(Emit *e, const Value *v) {
 
 static void run_emit(Emit *e, bool splice);
 
-static const Expr *number(Gen *g, Value *v) {
-    if (v->known)
-        return gen_dim(g, v->known->ints[0]);
+const Expr *gen_number(Gen *g, Value *v) {
+    const Expr *x = gen_known_number(g, v, 0);
+    if (x)
+        return x;
     Emit e = {.g = g, .node = v->def, .ints = true};
     e.outs = ARENA_ARRAY(g->arena, v->def->n_out, const Expr *);
     if (!e.outs)
@@ -180,7 +182,7 @@ static const Expr *number(Gen *g, Value *v) {
 }
 
 const Expr *emit_number(Emit *e, int i) {
-    return number(e->g, value_final(node_in(e->node, i)));
+    return gen_number(e->g, value_final(node_in(e->node, i)));
 }
 
 /* One that pass_weights has left, for its size: a barrier keeps XLA from folding it. */
@@ -215,7 +217,7 @@ const Expr *emit_in(Emit *e, int i) {
     if (!v)
         return NULL;
     if (e->ints)
-        return number(e->g, v);
+        return gen_number(e->g, v);
     if (!has_code(e, v))
         return ex_none();
     ValueCode *c = &e->g->code[v->id];
@@ -228,6 +230,9 @@ const Expr *emit_in(Emit *e, int i) {
         e->ops += c->ops;
     }
     const Expr *x = gen_value(e->g, v, splice);
+    if (v->kind == VALUE_CONST && wide_of(v) != WIDE_NONE)
+        x = wide_use(e->node, i) == WIDE_REFUSED ? gen_literal(e->g, v)
+                                                 : gen_saturated(e->g, v);
     if (is_contracted_literal(e->node, v, i))
         return EX(e->g->arena, "jax.lax.optimization_barrier($0)", x);
     return e->node->op->facts & OP_BROADCAST
@@ -273,7 +278,8 @@ static bool may_be_python_scalar(const Node *n, const Value *v) {
     bool typed = false, covered = false;
     for (int i = 0; i < (int)n->n_in; i++) {
         const Value *other = node_in(n, i);
-        if (!other || other == v || is_scalar_literal(other))
+        if (!other || other == v || is_scalar_literal(other) ||
+            (gen_is_size(v) && gen_is_size(other)))
             continue;
         typed |= other->type.dtype == v->type.dtype;
         covered |= is_covered(&v->type, &other->type);
@@ -283,6 +289,8 @@ static bool may_be_python_scalar(const Node *n, const Value *v) {
 
 const Expr *emit_operand(Emit *e, int i) {
     Value *v = node_in(e->node, i);
+    if (v && gen_is_size(v) && may_be_python_scalar(e->node, v))
+        return gen_dim(e->g, v->reals->items[0].num);
     if (v && is_scalar_literal(v) && may_be_python_scalar(e->node, v))
         return gen_scalar(e->g, v->splat, 0, v->type.dtype);
     return emit_in(e, i);
@@ -324,15 +332,21 @@ const Expr *emit_ints(Emit *e, const char *name) {
         return ex_int(e->g->arena, pb->i);
     if (pb && attr_ints(e->node, name, &attr))
         return ex_ints(e->g->arena, EX_TUPLE, attr.v, attr.n);
-    const Value *v = node_input(e->node, name);
+    Value *v = node_input(e->node, name);
     if (!v)
         return NULL;
     if (v->known && (v->known->ints || !v->known->n))
         return ints_of_known(e, v);
+    if (v->reals)
+        return gen_numbers(e->g, v);
     emit_not_jittable(e, "needs run-time values as a shape");
     int index = op_input_index(e->node->op, str_from(name));
     const Expr *x = emit_in(e, index);
     return EX(e->g->arena, v->type.rank == 0 ? "$0.item()" : "tuple($0.tolist())", x);
+}
+
+const Expr *emit_plain(Emit *e, int i) {
+    return gen_plain(e->g, node_in(e->node, i));
 }
 
 /* ---- services: shapes, types, literals --------------------------------------------- */
@@ -549,7 +563,9 @@ static void run_emit(Emit *e, bool splice) {
     e->ops = 0;
     e->tuple = NULL;
     memset(e->outs, 0, e->node->n_out * sizeof *e->outs);
-    if (e->node->op->emit)
+    if (e->ints && e->node->op->number && e->node->out[0]->reals)
+        e->outs[0] = emit_template(e, e->node->op->number);
+    else if (e->node->op->emit)
         e->node->op->emit(e);
     else
         e->outs[0] = emit_template(e, e->node->op->jax);

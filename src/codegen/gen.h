@@ -190,10 +190,27 @@ bool gen_is_plain(Str s);
 /* About how many columns x takes on one line; limit + 1 when it needs more. */
 size_t gen_width(const Expr *x, size_t limit);
 
+/* ---- number.c ------------------------------------------------------------------------ */
+
+/* The only element of a value that Python computes while JAX traces (emit.c). */
+const Expr *gen_number(Gen *g, Value *v);
+/* Element i of v, where that is known; NULL where the node of v says how it is computed. */
+const Expr *gen_known_number(Gen *g, const Value *v, size_t i);
+/* All elements of floats that follow from sizes: a number, or a tuple. */
+const Expr *gen_numbers(Gen *g, Value *v);
+/* A float that is a size n: arrays can be divided by n itself. */
+bool gen_is_size(const Value *v);
+/* The integral part of a float that Python computes, under a name: see REAL_OWN. */
+const Expr *gen_computed(Gen *g, Value *v);
+
 /* ---- literal.c ----------------------------------------------------------------------- */
 
 /* A literal value as an array expression: jnp.array([1, 2], jnp.float32). */
 const Expr *gen_literal(Gen *g, const Value *v);
+/* The same for integers that JAX's mode may have no room for: the nearest it has. */
+const Expr *gen_saturated(Gen *g, const Value *v);
+/* Its elements as Python numbers: one, or nested lists. */
+const Expr *gen_plain(Gen *g, const Value *v);
 /* Element i of a Known as a Python scalar of this dtype. */
 const Expr *gen_scalar(Gen *g, const Known *k, size_t i, DType dtype);
 const Expr *gen_dtype(Gen *g, DType dtype);

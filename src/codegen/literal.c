@@ -122,6 +122,30 @@ const Expr *gen_literal(Gen *g, const Value *v) {
     return EX(g->arena, "jnp.array($0, $1)", nested(g, v, 0, &next), dtype);
 }
 
+const Expr *gen_plain(Gen *g, const Value *v) {
+    size_t next = 0;
+    return v->known ? nested(g, v, 0, &next)
+                    : gen_scalar(g, v->splat, 0, v->type.dtype);
+}
+
+/* saturated(9223372036854775807) */
+const Expr *gen_saturated(Gen *g, const Value *v) {
+    Arena *a = g->arena;
+    if (v->type.rank < 0)
+        return ex_none();
+    const Expr *dtype = v->type.dtype == DT_INT64
+                            ? NULL
+                            : ex_str(a, str_from(dtype_info(v->type.dtype)->name));
+    bool is_filled = v->splat && (!v->known || v->known->n > 1);
+    const Expr *item =
+        is_filled ? gen_scalar(g, v->splat, 0, v->type.dtype) : gen_plain(g, v);
+    const Expr *x = EX(a, "saturated($0$(, $1))", item, dtype);
+    if (!is_filled)
+        return x;
+    return EX(a, "jnp.full($0, $1)", gen_dims(g, v->type.dims, (size_t)v->type.rank),
+              x);
+}
+
 /* ---- dimensions -------------------------------------------------------------------- */
 
 /* batch = x.shape[0], once, at the top of forward */
@@ -142,6 +166,8 @@ static const Expr *named_symbol(Gen *g, const Symbol *s) {
 
 /* A number that is no size: see SYMBOL_SELF. */
 static const Expr *own_number(Gen *g, Value *v) {
+    if (v->reals)
+        return gen_computed(g, v);
     const Expr *x = gen_value(g, v, false);
     if (v->type.kind == TYPE_SEQUENCE)
         return EX(g->arena, "len($0)", x);

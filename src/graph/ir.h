@@ -45,6 +45,26 @@ typedef struct Known {
     const double *floats; /* float types */
 } Known;
 
+/* A float that follows from sizes. */
+typedef enum RealKind {
+    REAL_EXACT,   /* it is num / den, and den a power of two */
+    REAL_ROUNDED, /* the float next to num / den */
+    REAL_OWN,     /* Python computes it for the value that the symbol num reads; num is
+                     its integral part, and it is not negative */
+} RealKind;
+
+typedef struct Real {
+    Dim num;
+    int64_t den; /* positive */
+    RealKind kind;
+} Real;
+
+/* The elements of a small tensor of floats that follow from sizes. */
+typedef struct Reals {
+    size_t n;
+    const Real *items;
+} Reals;
+
 typedef enum ValueKind {
     VALUE_NODE,  /* made by a node */
     VALUE_INPUT, /* graph input, or formal input of a subgraph */
@@ -75,6 +95,7 @@ typedef struct Value {
                              symbols of no value; NULL when `known` is there */
     const Known *splat;   /* the one element that all elements equal, whatever the size;
                              NULL when they differ or are not known */
+    const Reals *reals;   /* of floats that are not known but follow from sizes; NULL */
     Node *def;            /* VALUE_NODE */
     Graph *graph;         /* where it is made */
     uint32_t out_index;   /* which output of def */
@@ -225,6 +246,9 @@ Dim type_count(Dims *ds, const Type *t);
 const Known *known_from_tensor(Model *m, const Tensor *t);
 /* Room for n elements of dtype's class; *k is NULL when refused or n > KNOWN_MAX. */
 Known *known_new(Model *m, DType dtype, size_t n);
+/* Calls visit for each symbol that the elements of v name. */
+void value_each_symbol(const Value *v, void (*visit)(void *user, const Symbol *s),
+                       void *user);
 /* One element of k when all are equal, sharing its storage; NULL otherwise. */
 const Known *known_splat(Model *m, const Known *k);
 /* Writable elements of a Known made by known_new. */

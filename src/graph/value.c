@@ -296,3 +296,11 @@ bool value_set_tensor(Model *m, Value *v, const Tensor *t, bool constant_node) {
     v->splat = known_splat(m, v->known);
     return graph_add_param(m, v->graph, v);
 }
+
+void value_each_symbol(const Value *v, void (*visit)(void *user, const Symbol *s),
+                       void *user) {
+    for (size_t i = 0; v->known && v->known->ints && i < v->known->n; i++)
+        dim_each_symbol(v->known->ints[i], visit, user);
+    for (size_t i = 0; v->reals && i < v->reals->n; i++)
+        dim_each_symbol(v->reals->items[i].num, visit, user);
+}

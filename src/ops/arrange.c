@@ -455,7 +455,8 @@ static void infer_space_to_depth(Model *m, Node *n) {
 /* ---- table ----------------------------------------------------------------------- */
 
 /* clang-format off */
-#define CONCAT .infer = infer_concat, .eval = eval_concat, .emit = emit_concat
+#define CONCAT                                                                         \
+    .facts = OP_JOINS, .infer = infer_concat, .eval = eval_concat, .emit = emit_concat
 #define SPLIT                                                                          \
     .facts = OP_MOVES, .infer = infer_split, .eval = eval_split, .emit = emit_split
 #define TILE                                                                           \

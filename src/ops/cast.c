@@ -3,6 +3,7 @@
  * nearest even; float8 types saturate by default, which is written out as a clip.
  * Source: ONNX operators Cast (with the tables of versions 19 and 24), CastLike,
  * BitCast. */
+#include "ops/evals.h"
 #include "ops/layout.h"
 
 /* Cast-1 names the type: "FLOAT", "INT64", ... */
@@ -87,8 +88,21 @@ static bool cast_one(Model *m, DType to, const Known *from, size_t i, Known *k) 
     return round_to(to, x);
 }
 
+/* Floats that follow from sizes back to integers. */
+static void eval_reals(Model *m, Node *n, DType to) {
+    const Reals *from = n->in[0]->reals;
+    Known *k = to == DT_INT64 || to == DT_INT32 ? known_new(m, to, from->n) : NULL;
+    for (size_t i = 0; k && i < k->n; i++)
+        if (!real_to_int(m, &from->items[i], &known_ints(k)[i]))
+            return;
+    if (k && !m->dims.overflow)
+        set_known(n, 0, k);
+}
+
 static void eval_cast(Model *m, Node *n) {
     DType to = cast_target(n);
+    if (n->in[0]->reals)
+        eval_reals(m, n, to);
     const Known *from = in_known(n, 0);
     Known *k = from ? known_new(m, to, from->n) : NULL;
     for (size_t i = 0; k && i < k->n; i++)
@@ -223,7 +237,7 @@ static void emit_bitcast(Emit *e) {
 /* clang-format off */
 #define CAST                                                                           \
     .facts = OP_ELEMENTWISE | OP_ON_INTS | OP_KEEPS, .infer = infer_cast,              \
-    .eval = eval_cast, .emit = emit_cast
+    .eval = eval_cast, .real = real_same, .emit = emit_cast
 #define SATURATE INT("saturate", 1)
 #define ROUND_MODE STRING("round_mode", "up")
 static const OpDef ops[] = {

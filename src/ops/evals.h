@@ -32,4 +32,18 @@ bool float_mul(const double *a, double *r);
 bool float_min(const double *a, double *r);
 bool float_max(const double *a, double *r);
 
+/* OpDef.real of the operators by these names. */
+bool real_add(Model *m, const Real *args, Real *r);
+bool real_sub(Model *m, const Real *args, Real *r);
+bool real_mul(Model *m, const Real *args, Real *r);
+bool real_div(Model *m, const Real *args, Real *r);
+bool real_neg(Model *m, const Real *args, Real *r);
+bool real_floor(Model *m, const Real *args, Real *r);
+bool real_ceil(Model *m, const Real *args, Real *r);
+bool real_same(Model *m, const Real *args, Real *r);
+/* The number is an integer. */
+bool real_is_whole(const Real *x);
+/* Its integral part, of a number that is not negative. */
+bool real_to_int(Model *m, const Real *x, Dim *r);
+
 #endif

@@ -163,6 +163,30 @@ static bool scores_are_finite(const FusionMatch *t) {
     return !bias || (is_finite(bias) && bias->type.dtype != DT_FLOAT16);
 }
 
+/* What PyTorch's >> on signed integers becomes: BitShift takes unsigned ones, so that
+ * the bits that come in are set by hand where the number is negative. */
+static bool is_signed_shift(const FusionMatch *t) {
+    const Value *x = fusion_value(t, "x"), *s = fusion_value(t, "s"),
+                *k = fusion_value(t, "k"), *ones = fusion_value(t, "ones");
+    DType dtype = x->type.dtype;
+    const DTypeInfo *wide = dtype_info(dtype), *bits = dtype_info(s->type.dtype);
+    if (!is_like_x(t) || wide->cls != DC_INT || bits->cls != DC_UINT ||
+        wide->bits != bits->bits || !attr_is(s->def, "direction", "RIGHT"))
+        return false;
+    uint64_t all = UINT64_MAX >> (64 - bits->bits);
+    const Value *c = ones ? ones : fusion_value(t, "signs");
+    if (!c->splat || !dim_is_int(c->splat->ints[0]))
+        return false;
+    uint64_t known = (uint64_t)c->splat->ints[0].c & all;
+    if (ones)
+        return known == all &&
+               attr_is(fusion_value(t, "low")->def, "direction", "RIGHT");
+    if (!k->splat || !dim_is_int(k->splat->ints[0]))
+        return false;
+    uint64_t by = (uint64_t)k->splat->ints[0].c;
+    return by < (uint64_t)bits->bits && known == (all & ~(all >> by));
+}
+
 FusionScale fusion_scale(const Node *n) {
     return str_is(n->op_type, "Mul")   ? FUSION_TIMES
            : str_is(n->op_type, "Div") ? FUSION_OVER
@@ -198,6 +222,9 @@ FusionScale fusion_scale(const Node *n) {
 #define DOT_PRODUCT SWAP("DotProductAttention(" SWAP("q") ", " SWAP("k") " | rows, " \
                    SWAP("v") ", bias, mask, scale=c)")
 
+#define SHIFT(x)   "BitShift(" x ", Cast(k, to=_) | k, direction=_)"
+#define SIGNS      "BitwiseNot(As(low, " SHIFT("ones") ")) | signs"
+
 #define ROWS       "As(rows, " RESHAPE("x") ")"
 #define CHANNELS(all, one) "As(" all ", Unsqueeze(" one ", axes=_) | _)"
 
@@ -208,6 +235,8 @@ static const Fusion fusions[] = {
     {"Mul(x, Sigmoid(x))", "Swish(x)", NULL, false},
     {"Mul(x, Tanh(Softplus(x)))", "Mish(x)", NULL, false},
     {"Where(Greater(x, 20), x, Softplus(x))", "Softplus(x)", is_single, false},
+    {"Where(Less(x, 0), Cast(BitwiseOr(As(s, " SHIFT("Cast(x, to=_)") "), " SIGNS "), to=_), "
+     "Cast(s, to=_))", "ShiftRight(x, k)", is_signed_shift, false},
 
     {"Add(Mul(x, cos), Mul(" TURNED ", sin))", "RotateHalf(x, cos, sin)", is_rotary, false},
     {"Add(Mul(" LAYER_NORM ", w), b)", "LayerNormalization(x, w, b, epsilon=eps)", is_norm, false},

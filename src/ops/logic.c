@@ -1,6 +1,8 @@
 /* Comparisons, logic, and selection. */
 #include "ops/evals.h"
 #include "ops/legacy.h"
+#include "ops/nested.h"
+#include "ops/wide.h"
 
 /* ---- evaluation ------------------------------------------------------------------ */
 
@@ -116,10 +118,50 @@ static void eval_not(Model *m, Node *n) {
 static void legacy_equal(Emit *e) {
     emit_legacy(e, "$0 == $1");
 }
+
+/* Input i is beyond all that the narrow type of the other has.  What may be the stand-in
+ * of such an integer is compared with another one. */
+static bool is_beyond(const Node *n, int i) {
+    const Value *v = n->in[i], *other = n->in[1 - i];
+    return v->kind == VALUE_CONST && v->known && v->type.dtype == DT_INT64 &&
+           wide_of(v) != WIDE_NONE && !value_is_number(other) &&
+           !wide_may_be_saturated(other);
+}
+
+static bool compare_saturates(const Node *n, int i) {
+    return is_beyond(n, i) || wide_may_be_saturated(n->in[1 - i]);
+}
+
+/* `turned`: with the known integers first. */
+static void emit_compare(Emit *e, const char *text, const char *beyond,
+                         const char *turned) {
+    const Node *n = emit_node(e);
+    Arena *a = emit_arena(e);
+    for (int i = 0; i < 2; i++) {
+        if (!is_beyond(n, i))
+            continue;
+        emit_out(e, 0, EX(a, i ? beyond : turned, emit_in(e, 1 - i), emit_plain(e, i)));
+        return;
+    }
+    emit_out(e, 0, EX(a, text, emit_operand(e, 0), emit_operand(e, 1)));
+}
+
+#define COMPARE(callback, op)                                                          \
+    static void callback(Emit *e) {                                                    \
+        emit_compare(e, "$0 " op " $1",                                                \
+                     "compare_wide(lambda a, b: a " op " b, $0, $1)",                  \
+                     "compare_wide(lambda a, b: b " op " a, $0, $1)");                 \
+    }
+COMPARE(emit_less, "<")
+COMPARE(emit_greater, ">")
+COMPARE(emit_less_equal, "<=")
+COMPARE(emit_greater_equal, ">=")
+COMPARE(emit_same, "==")
+
 static void emit_equal(Emit *e) {
     if (in_dtype(emit_node(e), 0) == DT_STRING)
         emit_fail(e, OX0302, "", "JAX has no arrays of strings");
-    emit_out(e, 0, emit_template(e, "$A == $B"));
+    emit_same(e);
 }
 
 static void legacy_less(Emit *e) {
@@ -197,19 +239,23 @@ static void emit_where(Emit *e) {
     {.name = (op), .since = (v), .in = "A B", .out = "C",                              \
      .facts = OP_BROADCAST | OP_ON_INTS | (fact), .infer = infer_broadcast_bool,       \
      .eval = (evaluator), .jax = (python)}
+#define COMPARISON(op, v, evaluator, callback)                                         \
+    {.name = (op), .since = (v), .in = "A B", .out = "C",                              \
+     .facts = OP_BROADCAST | OP_ON_INTS, .infer = infer_broadcast_bool,                \
+     .eval = (evaluator), .saturates = compare_saturates, .emit = (callback)}
 
 static const OpDef ops[] = {
     /*     name         since  facts, evaluator, JAX                                 */
     LEGACY("Equal",            legacy_equal),
     {.name = "Equal", .since = 7, .in = "A B", .out = "C",
      .facts = OP_BROADCAST | OP_COMMUTATIVE | OP_ON_INTS, .infer = infer_broadcast_bool,
-     .eval = eval_equal, .emit = emit_equal},
+     .eval = eval_equal, .saturates = compare_saturates, .emit = emit_equal},
     LEGACY("Less",             legacy_less),
-    BINARY("Less",           7,  0, eval_less, "$A < $B"),
+    COMPARISON("Less",           7, eval_less, emit_less),
     LEGACY("Greater",          legacy_greater),
-    BINARY("Greater",        7,  0, eval_greater, "$A > $B"),
-    BINARY("LessOrEqual",    12, 0, eval_less_equal, "$A <= $B"),
-    BINARY("GreaterOrEqual", 12, 0, eval_greater_equal, "$A >= $B"),
+    COMPARISON("Greater",        7, eval_greater, emit_greater),
+    COMPARISON("LessOrEqual",    12, eval_less_equal, emit_less_equal),
+    COMPARISON("GreaterOrEqual", 12, eval_greater_equal, emit_greater_equal),
     LEGACY("And",              legacy_and),
     BINARY("And",            7,  OP_COMMUTATIVE | OP_UNIT1, eval_and, "$A & $B"),
     LEGACY("Or",               legacy_or),

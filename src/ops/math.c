@@ -5,6 +5,7 @@
  * have the type of the result; the callbacks look at the types. */
 #include "ops/evals.h"
 #include "ops/legacy.h"
+#include "ops/wide.h"
 
 #include <float.h>
 #include <math.h>
@@ -359,6 +360,18 @@ static void emit_shift(Emit *e) {
                 emit_operand(e, 1)));
 }
 
+/* Of signed integers; all bits that come in are the sign. */
+static void emit_shift_right(Emit *e) {
+    const Node *n = emit_node(e);
+    Arena *a = emit_arena(e);
+    const Known *k = in_rank(n, 1) == 0 ? in_known(n, 1) : NULL;
+    bool same = in_dtype(n, 0) == in_dtype(n, 1);
+    const Expr *x = emit_in(e, 0), *by = k ? emit_dim(e, k->ints[0]) : emit_in(e, 1);
+    emit_out(e, 0,
+             EX(a, same || k ? "$0 >> $1" : "$0 >> $1.astype($2)", x, by,
+                emit_dtype(e, in_dtype(n, 0))));
+}
+
 /* ---- any number of inputs -------------------------------------------------------- */
 
 static void infer_variadic(Model *m, Node *n) {
@@ -407,6 +420,13 @@ static void emit_joined(Emit *e, const char *text) {
         emit_out(e, 0, join(e, text, 0, count));
 }
 
+static bool min_saturates(const Node *n, int i) {
+    return wide_is_above(n->in[i]);
+}
+static bool max_saturates(const Node *n, int i) {
+    return wide_is_below(n->in[i]);
+}
+
 static void emit_min(Emit *e) {
     emit_joined(e, "jnp.minimum($0, $1)");
 }
@@ -429,13 +449,29 @@ static void emit_mean(Emit *e) {
 
 /* ---- others ---------------------------------------------------------------------- */
 
-/* A bound of Clip, from its attribute or input; NULL when absent. */
+/* The first or last number that the type has. */
+static bool is_end_of(DType dtype, int64_t x, bool last) {
+    const DTypeInfo *info = dtype_info(dtype);
+    if (info->cls == DC_UINT)
+        return x == (last ? (int64_t)(UINT64_MAX >> (64 - info->bits)) : 0);
+    return info->cls == DC_INT &&
+           x == (last ? INT64_MAX : INT64_MIN) >> (64 - info->bits);
+}
+
+/* Clip to the whole range of the type. */
+static bool is_no_bound(const Node *n, int input, bool last) {
+    const Known *k = input < 0 ? NULL : in_known(n, input);
+    return k && k->ints && k->n == 1 && dim_is_int(k->ints[0]) &&
+           is_end_of(in_dtype(n, 0), k->ints[0].c, last);
+}
+
+/* A bound of Clip, from its attribute or input; NULL when there is none. */
 static const Expr *clip_bound(Emit *e, const char *name, double *value) {
     const Node *n = emit_node(e);
     int input = op_input_index(n->op, str_from(name));
     *value = NAN;
     bool given = get_float(n, name, value);
-    if (!given && is_absent(n, name))
+    if ((!given && is_absent(n, name)) || is_no_bound(n, input, name[1] == 'a'))
         return NULL;
     return input >= 0 ? emit_operand(e, input) : emit_float(e, *value, in_dtype(n, 0));
 }
@@ -443,6 +479,10 @@ static const Expr *clip_bound(Emit *e, const char *name, double *value) {
 static void infer_clip(Model *m, Node *n) {
     (void)same_types(m, n, 0);
     infer_same(m, n);
+}
+
+static bool clip_saturates(const Node *n, int i) {
+    return i == 2 ? wide_is_above(n->in[i]) : i == 1 && wide_is_below(n->in[i]);
 }
 
 static void emit_clip(Emit *e) {
@@ -563,34 +603,43 @@ static void infer_det(Model *m, Node *n) {
     {.name = (op), .since = (v), .in = (x), .out = (z),                                \
      .facts = OP_BROADCAST | (fact), .infer = infer_broadcast,                         \
      .eval = (evaluator), .jax = (python)}
+/* of floats that follow from sizes, too */
+#define UNARY_REAL(op, v, python, evaluator, exact, text)                              \
+    {.name = (op), .since = (v), .in = "X", .out = "Y", .facts = OP_ELEMENTWISE,       \
+     .infer = infer_same, .eval = (evaluator), .real = (exact), .number = (text),      \
+     .jax = (python)}
+#define BINARY_REAL(op, fact, evaluator, exact, text, python)                          \
+    {.name = (op), .since = 7, .in = "A B", .out = "C", .facts = OP_BROADCAST | (fact),\
+     .infer = infer_broadcast, .eval = (evaluator), .real = (exact), .number = (text), \
+     .jax = (python)}
 #define BINARY_CALL(op, v, x, z, evaluator, callback)                                  \
     {.name = (op), .since = (v), .in = (x), .out = (z), .facts = OP_BROADCAST,         \
      .infer = infer_broadcast, .eval = (evaluator), .emit = (callback)}
 #define SAME_SHAPES(op, z, callback)                                                   \
     {.name = (op), .since = 1, .until = 7, .in = "data_0*", .out = (z),                \
      .infer = infer_one_shape, .emit = (callback)}
-#define VARIADIC(op, z, fact, evaluator, callback)                                     \
+#define VARIADIC(op, z, fact, evaluator, end, callback)                                   \
     {.name = (op), .since = 8, .in = "data_0*", .out = (z),                            \
      .facts = OP_BROADCAST | (fact), .infer = infer_variadic,                          \
-     .eval = (evaluator), .emit = (callback)}
+     .eval = (evaluator), .saturates = (end), .emit = (callback)}
 
 static const OpDef ops[] = {
     /*    name     opsets  inputs    output  facts, evaluator, JAX                    */
     LEGACY("Add",          "A B",    "C",    legacy_add),
-    BINARY("Add",      7,  "A B",    "C",    OP_COMMUTATIVE | OP_UNIT0, eval_add,
-           "$A + $B"),
+    BINARY_REAL("Add", OP_COMMUTATIVE | OP_UNIT0, eval_add, real_add, "$A + $B",
+                "$A + $B"),
     LEGACY("Sub",          "A B",    "C",    legacy_sub),
-    BINARY("Sub",      7,  "A B",    "C",    OP_UNIT0, eval_sub, "$A - $B"),
+    BINARY_REAL("Sub", OP_UNIT0, eval_sub, real_sub, NULL, "$A - $B"),
     LEGACY("Mul",          "A B",    "C",    legacy_mul),
-    BINARY("Mul",      7,  "A B",    "C",    OP_COMMUTATIVE | OP_UNIT1, eval_mul,
-           "$A * $B"),
+    BINARY_REAL("Mul", OP_COMMUTATIVE | OP_UNIT1, eval_mul, real_mul, "$A * $B",
+                "$A * $B"),
     LEGACY("Div",          "A B",    "C",    legacy_div),
     {.name = "Div", .since = 7, .in = "A B", .out = "C",
      .facts = OP_BROADCAST | OP_UNIT1, .infer = infer_broadcast, .eval = eval_div,
-     .emit = emit_div},
+     .real = real_div, .number = "$A / $B", .emit = emit_div},
     LEGACY("Pow",          "X Y",    "Z",    legacy_pow),
     {.name = "Pow", .since = 7, .in = "X Y", .out = "Z", .facts = OP_BROADCAST,
-     .infer = infer_pow, .eval = eval_pow, .emit = emit_pow},
+     .infer = infer_pow, .eval = eval_pow, .number = "$X**$Y", .emit = emit_pow},
     BINARY("BitwiseAnd", 18, "A B",  "C",    OP_COMMUTATIVE, NULL, "$A & $B"),
     BINARY("BitwiseOr",  18, "A B",  "C",    OP_COMMUTATIVE, NULL, "$A | $B"),
     BINARY("BitwiseXor", 18, "A B",  "C",    OP_COMMUTATIVE, NULL, "$A ^ $B"),
@@ -600,24 +649,26 @@ static const OpDef ops[] = {
     {.name = "BitShift", .since = 11, .in = "X Y", .out = "Z",
      .attrs = {STRING_REQ("direction")}, .facts = OP_BROADCAST,
      .infer = infer_broadcast, .emit = emit_shift},
+    {.name = "ShiftRight", .domain = OP_INTERNAL, .since = 1, .in = "X Y", .out = "Z",
+     .facts = OP_BROADCAST, .infer = infer_pow, .emit = emit_shift_right},
 
     SAME_SHAPES("Min",  "min", emit_min),
-    VARIADIC("Min",  "min",  OP_COMMUTATIVE, eval_min, emit_min),
+    VARIADIC("Min",  "min",  OP_COMMUTATIVE, eval_min, min_saturates, emit_min),
     SAME_SHAPES("Max",  "max", emit_max),
-    VARIADIC("Max",  "max",  OP_COMMUTATIVE, eval_max, emit_max),
+    VARIADIC("Max",  "max",  OP_COMMUTATIVE, eval_max, max_saturates, emit_max),
     SAME_SHAPES("Sum",  "sum", emit_sum),
-    VARIADIC("Sum",  "sum",  0, NULL, emit_sum),
+    VARIADIC("Sum",  "sum",  0, NULL, NULL, emit_sum),
     SAME_SHAPES("Mean", "mean", emit_mean),
-    VARIADIC("Mean", "mean", 0, NULL, emit_mean),
+    VARIADIC("Mean", "mean", 0, NULL, NULL, emit_mean),
 
-    UNARY("Neg",        1,  "X",     "Y",      "-$X",                 eval_neg),
+    UNARY_REAL("Neg",    1,  "-$X",           eval_neg,   real_neg,   NULL),
     UNARY("Abs",        1,  "X",     "Y",      "jnp.abs($X)",         eval_abs),
     UNARY("Sign",       9,  "input", "output", "jnp.sign($input)",    eval_sign),
-    UNARY("Reciprocal", 1,  "X",     "Y",      "1 / $X",              eval_reciprocal),
-    UNARY("Sqrt",       1,  "X",     "Y",      "jnp.sqrt($X)",        eval_sqrt),
-    UNARY("Floor",      1,  "X",     "Y",      "jnp.floor($X)",       eval_floor),
-    UNARY("Ceil",       1,  "X",     "Y",      "jnp.ceil($X)",        eval_ceil),
-    UNARY("Round",      11, "X",     "Y",      "jnp.round($X)",       eval_round),
+    UNARY_REAL("Reciprocal", 1, "1 / $X", eval_reciprocal, NULL, "1 / $X"),
+    UNARY_REAL("Sqrt",   1,  "jnp.sqrt($X)",  eval_sqrt,  NULL,       "np.sqrt($X)"),
+    UNARY_REAL("Floor",  1,  "jnp.floor($X)", eval_floor, real_floor, "np.floor($X)"),
+    UNARY_REAL("Ceil",   1,  "jnp.ceil($X)",  eval_ceil,  real_ceil,  "np.ceil($X)"),
+    UNARY_REAL("Round",  11, "jnp.round($X)", eval_round, NULL,       "np.round($X)"),
     UNARY("Exp",        1,  "input", "output", "jnp.exp($input)",     NULL),
     UNARY("Log",        1,  "input", "output", "jnp.log($input)",     NULL),
     UNARY("Sin",        7,  "input", "output", "jnp.sin($input)",     NULL),
@@ -647,7 +698,8 @@ static const OpDef ops[] = {
      .attrs = {FLOAT("min", -FLT_MAX), FLOAT("max", FLT_MAX)},
      .facts = OP_ELEMENTWISE, .infer = infer_same, .emit = emit_clip},
     {.name = "Clip", .since = 11, .in = "input min? max?", .out = "output",
-     .infer = infer_clip, .eval = eval_clip, .emit = emit_clip},
+     .infer = infer_clip, .eval = eval_clip, .saturates = clip_saturates,
+     .emit = emit_clip},
 
     {.name = "CumSum", .since = 11, .in = "x axis", .out = "y", .fixed = "axis",
      .attrs = {INT("exclusive", 0), INT("reverse", 0)}, .infer = infer_cumulative,

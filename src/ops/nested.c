@@ -154,7 +154,9 @@ enum { NUMBER_DEPTH_MAX = 8 };
 
 static bool is_number(const Value *v, int depth) {
     if (v->known)
-        return v->known->n == 1 && v->known->ints;
+        return v->known->n == 1;
+    if (v->reals)
+        return v->reals->n == 1;
     const Node *n = v->def;
     if (depth == 0 || !n || !n->op || !(n->op->facts & OP_ON_INTS))
         return false;
@@ -168,6 +170,11 @@ static bool is_number(const Value *v, int depth) {
 
 bool value_is_number(const Value *v) {
     return v && is_number(v, NUMBER_DEPTH_MAX);
+}
+
+bool symbol_is_computed(const Symbol *s) {
+    const Value *v = s->axis == SYMBOL_SELF ? value_final(s->value) : NULL;
+    return v && v->reals;
 }
 
 /* ---- subgraphs ----------------------------------------------------------------------
@@ -195,7 +202,7 @@ static bool node_needs_numbers(const Node *n) {
     const char *at = n->op->fixed;
     for (OpSlot slot; op_spec_next(&at, &slot);) {
         const Value *v = node_in(n, op_input_index(n->op, slot.name));
-        if (v && !v->known)
+        if (v && !v->known && !v->reals)
             return true;
     }
     return false;

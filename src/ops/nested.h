@@ -26,6 +26,8 @@ Type type_elem(const Type *t);
 /* v is a single number or boolean that follows from shapes: Python knows it while JAX
  * traces. */
 bool value_is_number(const Value *v);
+/* s is an int that Python computes from sizes, whatever the array that its value is. */
+bool symbol_is_computed(const Symbol *s);
 /* The graph of an attribute; NULL when there is none. */
 Graph *attr_graph(const Node *n, const char *name);
 /* The code of some node in g, or deeper, needs numbers that are only known at run time,

@@ -45,6 +45,7 @@ typedef enum OpFact {
     OP_PACKED_WEIGHTS = 1 << 18, /* inputs 1 to 3: weights in its own order */
     OP_CONTRACTS =
         1 << 19,        /* sums products over inputs 0 and 1: see passes/weights.c */
+    OP_JOINS = 1 << 21, /* every element of output 0 is an element of some input */
     OP_TABLE = 1 << 20, /* input 0 may be the weight of an embedding */
 } OpFact;
 
@@ -108,6 +109,12 @@ typedef struct OpDef {
     /* Computes the elements of output 0 (or all, through set_known) from known inputs;
      * called after infer when shapes allow. */
     void (*eval)(Model *m, Node *n);
+    /* One element of output 0, a float, from those of the inputs, which follow from sizes:
+     * false where it is no such quotient. */
+    bool (*real)(Model *m, const Real *args, Real *result);
+    /* The same as a template over Python numbers and numpy's scalars, of an operator that
+     * makes no negative numbers of others; NULL: there is none. */
+    const char *number;
     const char *jax;       /* expression template over input and attribute names, plus
                               $out.shape, $out.dtype, $out.rank of output 0 */
     void (*emit)(Emit *e); /* where a template cannot say it */
@@ -123,6 +130,9 @@ typedef struct OpDef {
     Value *(*same)(const Node *n);
     /* Turns the node into a simpler one with the same output, where there is one. */
     void (*rewrite)(Model *m, Node *n);
+    /* Integers of input i past an end of the type may be that end: the output stays the
+     * same.  Asked about inputs with integers that 32 bits do not hold; NULL: never. */
+    bool (*saturates)(const Node *n, int i);
     /* For a reader that broadcasts by itself: a value that gives output 0 when it is
      * broadcast; where `only` that reader has output 0, it may be that, made smaller.
      * NULL: none. */
@@ -302,6 +312,8 @@ const Expr *emit_operand(Emit *e, int i);
  * attributes, a tuple otherwise).  An input that is not known at compile time becomes
  * tuple(name.tolist()) and turns jit off, with a reason in the file. NULL when absent. */
 const Expr *emit_ints(Emit *e, const char *name);
+/* A known input as Python numbers: one, or nested lists. */
+const Expr *emit_plain(Emit *e, int i);
 /* A dimension as Python int expression. */
 const Expr *emit_dim(Emit *e, Dim d);
 /* Input i as a Python number; only where value_is_number of ops/nested.h says so. */

@@ -2,7 +2,9 @@
  * triangular matrices.
  * Source: ONNX operators Constant, ConstantOfShape, Identity, EyeLike, Range,
  * OneHot, Trilu. */
+#include "ops/evals.h"
 #include "ops/layout.h"
+#include "ops/wide.h"
 
 #include <math.h>
 
@@ -87,6 +89,10 @@ static const Expr *int_literal(Emit *e, DType dtype, int64_t i) {
 }
 
 static const Expr *fill_literal(Emit *e, const Tensor *t) {
+    if (wide_of(node_out(emit_node(e), 0)) == WIDE_ENDS)
+        return EX(emit_arena(e), "saturated($0$(, $1))",
+                  int_literal(e, t->dtype, tensor_i64(t, 0)),
+                  t->dtype == DT_UINT64 ? ex_str(emit_arena(e), STR("uint64")) : NULL);
     if (dtype_is_float(t->dtype))
         return emit_float(e, tensor_f64(t, 0), t->dtype);
     return int_literal(e, t->dtype, tensor_i64(t, 0));
@@ -148,18 +154,32 @@ typedef struct RangeInts {
     Dim start, limit, delta;
 } RangeInts;
 
+/* A number as a symbolic integer, also where its type is a float type. */
+static bool whole_input(const Node *n, int i, Dim *d) {
+    enum { WHOLE_MAX = 1 << 24 };
+    const Known *k = in_known(n, i);
+    const Value *v = node_in(n, i);
+    if (!v && i == 2) {
+        *d = dim_int(1); /* com.microsoft may leave delta out */
+        return true;
+    }
+    if (v && v->reals && v->reals->n == 1 && real_is_whole(&v->reals->items[0])) {
+        *d = v->reals->items[0].num;
+        return true;
+    }
+    if (!k || k->n != 1)
+        return false;
+    double x = k->floats ? k->floats[0] : 0;
+    if (k->floats && !(fabs(x) <= WHOLE_MAX && x == floor(x)))
+        return false;
+    *d = k->floats ? dim_int((int64_t)x) : k->ints[0];
+    return true;
+}
+
 /* The three inputs as symbolic integers; false when one is not known. */
 static bool range_ints(const Node *n, RangeInts *r) {
-    Dim *const part[] = {&r->start, &r->limit, &r->delta};
-    for (int i = 0; i < 3; i++) {
-        const Known *k = in_known(n, i);
-        *part[i] = dim_int(1); /* com.microsoft may leave delta out */
-        if (k && k->n == 1 && k->ints)
-            *part[i] = k->ints[0];
-        else if (node_in(n, i) || !dtype_is_int(in_dtype(n, 0)))
-            return false;
-    }
-    return true;
+    return whole_input(n, 0, &r->start) && whole_input(n, 1, &r->limit) &&
+           whole_input(n, 2, &r->delta);
 }
 
 /* max(ceil((limit - start) / delta), 0); false when the sign of delta is not known. */
@@ -200,8 +220,8 @@ static void infer_range(Model *m, Node *n) {
 static void eval_range(Model *m, Node *n) {
     RangeInts r;
     const Value *y = node_out(n, 0);
-    if (!y || !type_is_static(&y->type) || y->type.dims[0].c > KNOWN_MAX ||
-        !range_ints(n, &r))
+    if (!y || !dtype_is_int(y->type.dtype) || !type_is_static(&y->type) ||
+        y->type.dims[0].c > KNOWN_MAX || !range_ints(n, &r))
         return;
     Known *k = known_new(m, y->type.dtype, (size_t)y->type.dims[0].c);
     for (size_t i = 0; k && i < k->n; i++) {
@@ -215,7 +235,10 @@ static void eval_range(Model *m, Node *n) {
 static const Expr *range_argument(Emit *e, int i, const char *name) {
     const Node *n = emit_node(e);
     double value;
+    RangeInts r;
     const Known *k = in_known(n, i);
+    if (range_ints(n, &r))
+        return emit_dim(e, i == 0 ? r.start : i == 1 ? r.limit : r.delta);
     if (k && k->n == 1 && k->ints)
         return emit_dim(e, k->ints[0]);
     if (k && get_float(n, name, &value))

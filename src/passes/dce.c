@@ -26,8 +26,7 @@ static void reach_symbol(void *user, const Symbol *s) {
 static void reach_dims(Dce *d, const Value *v) {
     for (int i = 0; i < v->type.rank; i++)
         dim_each_symbol(v->type.dims[i], reach_symbol, d);
-    for (size_t i = 0; v->known && v->known->ints && i < v->known->n; i++)
-        dim_each_symbol(v->known->ints[i], reach_symbol, d);
+    value_each_symbol(v, reach_symbol, d);
 }
 
 static void reach_graph(void *user, Graph *g) {

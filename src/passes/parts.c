@@ -219,8 +219,7 @@ static void need_symbol(void *user, const Symbol *s) {
 static void need_sizes(Needs *d, const Value *v) {
     for (int i = 0; i < v->type.rank; i++)
         dim_each_symbol(v->type.dims[i], need_symbol, d);
-    for (size_t i = 0; v->known && v->known->ints && i < v->known->n; i++)
-        dim_each_symbol(v->known->ints[i], need_symbol, d);
+    value_each_symbol(v, need_symbol, d);
 }
 
 static void need_node(Needs *d, const Node *n) {

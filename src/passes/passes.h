@@ -26,6 +26,9 @@ void pass_fuse(Model *m);
 /* Literals that XLA would compute with wrongly become parameters. */
 void pass_weights(Model *m);
 
+/* Warns of integers that JAX's default mode cannot hold. */
+void pass_wide(Model *m);
+
 /* v, whose elements are known, needs no node any more. */
 void make_literal(Model *m, Graph *g, Value *v);
 /* Redirects every reader of a value that has an alias, over the whole model. */

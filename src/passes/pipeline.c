@@ -13,10 +13,10 @@ static void nothing(Model *m) {
 }
 
 static const Pass passes[] = {
-    {"import", nothing},       {"infer", infer_model},  {"branches", pass_branches},
-    {"params", pass_params},   {"fold", pass_fold},     {"simplify", pass_simplify},
-    {"cse", pass_cse},         {"dce", pass_dce},       {"fuse", pass_fuse},
-    {"weights", pass_weights}, {"blocks", pass_blocks},
+    {"import", nothing},       {"infer", infer_model}, {"branches", pass_branches},
+    {"params", pass_params},   {"fold", pass_fold},    {"simplify", pass_simplify},
+    {"cse", pass_cse},         {"dce", pass_dce},      {"fuse", pass_fuse},
+    {"weights", pass_weights}, {"wide", pass_wide},    {"blocks", pass_blocks},
 };
 
 const char *pass_name(size_t i) {

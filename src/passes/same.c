@@ -244,11 +244,23 @@ static bool same_known(const Same *s, const Known *a, const Known *b) {
     return same;
 }
 
+static bool same_reals(const Same *s, const Reals *a, const Reals *b) {
+    if (!a || !b)
+        return a == b;
+    bool same = a->n == b->n;
+    for (size_t i = 0; same && i < a->n; i++)
+        same = a->items[i].kind == b->items[i].kind &&
+               a->items[i].den == b->items[i].den &&
+               same_dim(s, a->items[i].num, b->items[i].num);
+    return same;
+}
+
 /* The code for both is the same: as literal, as shape, as what inference knows. */
 static bool same_facts(const Same *s, const Value *a, const Value *b) {
     bool opaque = a->kind == VALUE_CONST && !a->known && !a->splat;
     return same_type(s, &a->type, &b->type) && same_known(s, a->known, b->known) &&
-           same_known(s, a->splat, b->splat) && (!opaque || a == b);
+           same_known(s, a->splat, b->splat) && same_reals(s, a->reals, b->reals) &&
+           (!opaque || a == b);
 }
 
 static bool same_ref(Same *s, const Ref *a, const Ref *b) {

@@ -2,6 +2,7 @@
  * evaluators.  What the file declares about a value fills what no rule can know. */
 #include "shape/infer.h"
 #include "ops/nested.h"
+#include "shape/reals.h"
 #include "shape/splat.h"
 
 /* A named dimension is read where its name comes first, in a subgraph perhaps, or at a
@@ -84,6 +85,7 @@ static void use_declared(Model *m, const Node *n, Value *v) {
 /* Polynomials past the size limit become symbols read from the output itself. */
 static void drop_overflow(Model *m, Value *v) {
     v->known = v->splat = v->partly = NULL;
+    v->reals = NULL;
     Dim *dims =
         v->type.rank > 0 ? ARENA_ARRAY(m->arena, (size_t)v->type.rank, Dim) : NULL;
     if (!dims)
@@ -101,6 +103,7 @@ void infer_node(Model *m, Node *n) {
             continue;
         n->out[i]->type = (Type){.rank = -1};
         n->out[i]->known = n->out[i]->splat = n->out[i]->partly = NULL;
+        n->out[i]->reals = NULL;
         n->out[i]->is_assumed = false;
     }
     n->bound = 0;
@@ -111,6 +114,8 @@ void infer_node(Model *m, Node *n) {
     if (sound && n->op->eval && !dims_take_overflow(&m->dims))
         n->op->eval(m, n);
     infer_splat(m, n);
+    if (sound)
+        infer_reals(m, n);
     bool overflow = dims_take_overflow(&m->dims);
     for (uint32_t i = 0; i < n->n_out; i++) {
         if (!n->out[i])

@@ -43,6 +43,9 @@ def load_params(path=None, dtype=None):
         array = data[slice(*entry["data_offsets"])].view(name).reshape(entry["shape"])
         floating = jnp.issubdtype(array.dtype, jnp.floating)
         params[key] = jnp.asarray(array, dtype if floating else None)
+        wide = array.dtype.name in ("int64", "uint64")
+        if wide and not np.array_equal(params[key], array):
+            raise OverflowError(f"{key} needs 64-bit integers: set jax_enable_x64")
     return params
 
 

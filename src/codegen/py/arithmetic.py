@@ -2,6 +2,22 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+
+def saturated(value, dtype=int):
+    """Integers as an array; where JAX has no 64 bits, the nearest ones that it has."""
+    value, dtype = np.asarray(value, dtype), jax.dtypes.canonicalize_dtype(dtype)
+    info = jnp.iinfo(dtype)
+    return jnp.asarray(np.clip(value, int(info.min), int(info.max)), dtype)
+
+
+def compare_wide(compare, x, value):
+    """compare(x, value) with integers for which x's type may have too few bits."""
+    info = jnp.iinfo(x.dtype)
+    near = np.clip(value, int(info.min), int(info.max))
+    fits = compare(x, near.astype(x.dtype))
+    return jnp.where(near == value, fits, compare(0, np.sign(value)))
 
 
 def trunc_div(x, y):

@@ -33,7 +33,11 @@ def load_params_packed(path=None, dtype=None):
             array = array[:, None] >> np.arange(0, 8, bits, np.uint8)
             array = (array & (2**bits - 1)).ravel()[: math.prod(entry["shape"])]
         array = array.view(names.get(entry["dtype"], entry["dtype"]))
-        params[key] = jnp.asarray(array.reshape(entry["shape"]))
+        array = array.reshape(entry["shape"])
+        params[key] = jnp.asarray(array)
+        wide = array.dtype.name in ("int64", "uint64")
+        if wide and not np.array_equal(params[key], array):
+            raise OverflowError(f"{key} needs 64-bit integers: set jax_enable_x64")
         if dtype is not None and jnp.issubdtype(array.dtype, jnp.floating):
             params[key] = params[key].astype(dtype)
     return params
