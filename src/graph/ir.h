@@ -112,6 +112,8 @@ struct Node {
     int64_t bound;   /* of its outputs that inference has made their size; 0: none */
     bool data_sized; /* the size of an output depends on data, without a bound */
     bool concrete;   /* control flow that Python must run: JAX cannot trace it */
+    Graph *only; /* of its subgraphs, the one that can run: a choice of another fails;
+                        NULL: any can */
     Graph *graph;
     Str scope;            /* of the inlined function it came from; "" at top level */
     const Node *original; /* what it is a copy of; NULL: it is none */
@@ -157,7 +159,9 @@ typedef struct Model {
                        the module that has them computes something */
         size_t count, cap;
     } left_out;
-    bool unrolled;         /* repeated modules are written out: no blocks */
+    bool guessing; /* inference tries types that a choice may give: see infer_fits */
+    int guesses;   /* choices for which it did */
+    bool unrolled; /* repeated modules are written out: no blocks */
     struct Blocks *blocks; /* repeated modules of `graph`; NULL: none */
     struct {
         Unsupported *items; /* each operator once, in order of first use */

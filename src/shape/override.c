@@ -161,11 +161,7 @@ static Model *variant(const Model *m, Diags *diags, const Overrides *o, RowSize 
 static bool take_errors(Model *m, const Diags *found) {
     if (diag_status(found) == OX_OK)
         return false;
-    for (size_t i = 0; i < found->count; i++) {
-        const Diag *d = &found->items[i];
-        diag_add(m->diags, d->code, d->where, d->hint, "%.*s", (int)d->what.n,
-                 d->what.p);
-    }
+    diag_take(m->diags, found);
     return true;
 }
 
