@@ -288,10 +288,11 @@ const Expr *emit_operand(Emit *e, int i) {
     return emit_in(e, i);
 }
 
+/* What to do about a node that needs numbers at run time. */
 static Str jit_hint(Emit *e) {
     const Value *v = node_out(e->node, 0);
     if (!e->node->op->padding || e->node->bound || !v)
-        return STR("give the value at compile time to make it jittable");
+        return gen_input_hint(e->g, e->node);
     return arena_printf(e->g->arena,
                         "--bound \"%.*s=N\" pads it to N, which makes it jittable",
                         (int)v->name.n, v->name.p);
@@ -299,7 +300,8 @@ static Str jit_hint(Emit *e) {
 
 void emit_not_jittable(Emit *e, const char *why) {
     if (e->g->traced) {
-        emit_fail(e, OX0302, "", "inside a loop or branch that JAX traces, %s", why);
+        emit_fail(e, OX0302, jit_hint(e).p,
+                  "inside a loop or branch that JAX traces, %s", why);
         return;
     }
     Str where = node_where(e->g->m, e->node);

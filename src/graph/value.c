@@ -296,3 +296,11 @@ bool value_set_tensor(Model *m, Value *v, const Tensor *t, bool constant_node) {
     v->splat = known_splat(m, v->known);
     return graph_add_param(m, v->graph, v);
 }
+
+void value_set_known(Model *m, Value *v, const Known *k) {
+    v->kind = VALUE_CONST;
+    v->generated_name = true;
+    v->known = k;
+    v->splat = known_splat(m, k);
+    (void)graph_add_param(m, v->graph, v);
+}
