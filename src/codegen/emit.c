@@ -179,6 +179,10 @@ static const Expr *number(Gen *g, Value *v) {
     return e.outs[v->out_index] ? e.outs[v->out_index] : ex_none();
 }
 
+bool emit_as_number(const Emit *e) {
+    return e->ints;
+}
+
 const Expr *emit_number(Emit *e, int i) {
     return number(e->g, value_final(node_in(e->node, i)));
 }

@@ -174,7 +174,9 @@ static const Expr *python_if(Emit *e) {
     const Expr *x = early ? emit_number(e, 0) : emit_in(e, 0);
     const Expr *yes = run_branch(e, branch(n, true), "then_branch");
     const Expr *no = run_branch(e, branch(n, false), "else_branch");
-    return ex_if(emit_arena(e), yes, x, no);
+    bool negated = x->kind == EX_UNARY && str_is(x->text, "not");
+    return negated ? ex_if(emit_arena(e), no, x->kids[0], yes)
+                   : ex_if(emit_arena(e), yes, x, no);
 }
 
 static void emit_if(Emit *e) {

@@ -85,7 +85,9 @@ void fresh_sizes(Model *m, Node *n, Shape *s, uint64_t unknown, int first) {
 void demand_rank(Model *m, const Node *n, int i, int rank) {
     Value *v = node_in(n, i);
     bool open = v && v->type.kind == TYPE_TENSOR && v->type.rank < 0;
-    if (!open || v->graph != n->graph || rank < 0 || rank > OX_MAX_RANK)
+    /* A state of a loop has the rank only where there are iterations. */
+    bool here = v && v->graph == n->graph && (v->def || v->graph == m->graph);
+    if (!open || !here || rank < 0 || rank > OX_MAX_RANK)
         return;
     Dim *dims = ARENA_ARRAY(m->arena, (size_t)rank, Dim);
     if (rank && !dims)

@@ -324,6 +324,8 @@ const Expr *emit_dtype(Emit *e, DType dtype);
 const Expr *emit_tensor(Emit *e, const char *name, const Tensor *t, bool may_inline);
 /* A float literal in the precision of `dtype`. */
 const Expr *emit_float(Emit *e, double value, DType dtype);
+/* The inputs are Python numbers, and so is the output: see OP_ON_INTS. */
+bool emit_as_number(const Emit *e);
 /* Sets output k.  Several outputs of one call: emit_outs with the call. */
 void emit_out(Emit *e, int k, const Expr *x);
 void emit_outs(Emit *e, const Expr *tuple);

@@ -3,9 +3,12 @@
 import re
 
 import numpy as np
+import ort
 import pytest
-from graphs import check_text, compile_text, load_text, parse
+from graphs import check_format, check_text, compile_text, load_text, parse
 from harness import CompileError, compile_model, load_module
+
+import oxide_xla
 
 TRUE, FALSE = np.array(True), np.array(False)
 
@@ -128,3 +131,48 @@ def test_if_traces_no_branch_that_may_refuse():
             contains=["then_branch() if go else"],
             lacks=["lax.cond"],
         )
+
+
+BATCHED = """
+g (float[n, 3] x, float[1, 8, 3] w, float[1, 8, 2] r) =>
+    (float[a, b] y, float[c, d] h) {
+  two = Constant<value = int64 {2}>()
+  zero = Constant<value = int64[1] {0}>()
+  one = Constant<value = int64[1] {1}>()
+  shape = Shape(x)
+  ndim = Size(shape)
+  is_matrix = Equal(ndim, two)
+  is_batched = Not(is_matrix)
+  batched = Cast<to = 9>(is_batched)
+  x3 = If (batched) <
+    then_branch = t () => (float[e, f, g] u) { u = Identity(x) },
+    else_branch = e () => (float[i, j, k] v) { v = Unsqueeze(x, one) }>
+  ys, h3, c3 = LSTM<hidden_size = 2>(x3, w, r)
+  y4 = Squeeze(ys, one)
+  y, h = If (batched) <
+    then_branch = t2 () => (float[l, m, n2] u2, float[o, p, q] uh) {
+      u2 = Identity(y4)  uh = Identity(h3)
+    },
+    else_branch = e2 () => (float[s, t] v2, float[u3, v3] vh) {
+      v2 = Squeeze(y4, one)  vh = Squeeze(h3, zero)
+    }>
+}"""
+
+
+def test_rank_of_an_input_that_the_file_does_not_know():
+    """Of an LSTM with and without a batch, the cell of which tells the rank."""
+    model = parse(BATCHED)
+    for value in (model.graph.input[0], *model.graph.output):
+        value.type.tensor_type.ClearField("shape")
+    compiled = oxide_xla.compile(model)
+    assert not compiled.messages
+    assert "x3 = jnp.expand_dims(x, (1,)) if x.ndim == 2 else x\n" in compiled.source
+    check_format(compiled.source)
+    rng = np.random.default_rng(0)
+    w, r = (rng.standard_normal((1, 8, n)).astype(np.float32) for n in (3, 2))
+    for shape in ((5, 3), (5, 4, 3)):
+        x = rng.standard_normal(shape).astype(np.float32)
+        expected = ort.run(model, {"x": x, "w": w, "r": r})
+        for a, e in zip(compiled.forward({}, x, w, r), expected, strict=True):
+            assert a.shape == e.shape
+            np.testing.assert_allclose(a, e, rtol=1e-5, atol=1e-6)
