@@ -111,6 +111,11 @@ typedef struct OxOptions {
      * says, and so can be jitted. */
     const char *const *bounds;
     size_t bound_count;
+    /* "input=3", "input=true", "input=[1,2]": the value of an input, which forward then
+     * does not take.  It fits the input's type and shape; a number will do for an input
+     * of one element. */
+    const char *const *input_values;
+    size_t input_value_count;
     OxLayers layers; /* how repeated modules are written */
 } OxOptions;
 

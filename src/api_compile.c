@@ -119,9 +119,14 @@ static void run_options(Job *job) {
     if (o->output_count)
         override_outputs(job);
     if (o->shape_count)
-        infer_check_overrides(job->model, &(Overrides){o->shapes, o->shape_count});
+        infer_check_overrides(job->model,
+                              &(Overrides){o->shapes, o->shape_count, o->input_values,
+                                           o->input_value_count});
     for (size_t i = 0; i < o->shape_count && diag_status(&job->c->diags) == OX_OK; i++)
         infer_override_input(job->model, str_from(o->shapes[i]));
+    for (size_t i = 0; i < o->input_value_count && diag_status(&job->c->diags) == OX_OK;
+         i++)
+        infer_give_input(job->model, str_from(o->input_values[i]));
     for (size_t i = 0; i < o->bound_count; i++)
         infer_bound_value(job->model, str_from(o->bounds[i]));
 }

@@ -42,6 +42,8 @@ class Options(ctypes.Structure):
         ("weights", c_int),
         ("bounds", POINTER(c_char_p)),
         ("bound_count", c_size_t),
+        ("input_values", POINTER(c_char_p)),
+        ("input_value_count", c_size_t),
         ("layers", c_int),
     ]
 

@@ -175,6 +175,7 @@ def compile(
     params: str = "flat",
     shapes: Mapping[str, Sequence[int | str]] | Sequence[str] | None = None,
     outputs: Sequence[str] | None = None,
+    input_values: Mapping[str, Any] | None = None,
     bounds: Mapping[str, int] | None = None,
     weights: str = "safetensors",
     layers: str = "functions",
@@ -186,13 +187,17 @@ def compile(
     reads: "safetensors", "npz", "reference" (an index into the model's own files, which
     must stay as they are) or "none". `shapes` overrides those of inputs, as
     {"x": (8, 3, "h", "w")} or ["x=8,3,h,w"]; `outputs` names values of the graph to
-    return instead of its outputs; `bounds` gives the values whose size depends on data
-    the size to pad them to; `name` stands for the file where there is none.
+    return instead of its outputs; `input_values` fixes inputs, as {"use_cache": True,
+    "axes": [0, 1]}: `forward` does not take them, and what they decide is decided now;
+    `bounds` gives the values whose size depends on data the size to pad them to; `name`
+    stands for the file where there is none.
     `layers` says how repeated modules are written: "functions" (one for each kind),
     "scan" (`jax.lax.scan` over parameters that `load_params` stacks) or "unrolled".
     Raises OxideError.
     """
-    options = make_options(params, shapes, outputs, bounds, weights, layers)
+    options = make_options(
+        params, shapes, outputs, input_values, bounds, weights, layers
+    )
     handle = Handle(model, name)
     handle.check(handle.lib.ox_compile(handle.pointer, ctypes.byref(options)))
     if isinstance(model, (str, os.PathLike)):
@@ -229,7 +234,9 @@ def from_torch(
     return compile(data, **{"name": type(module).__name__, **options})
 
 
-def make_options(params, shapes, outputs, bounds, weights, layers) -> c.Options:
+def make_options(
+    params, shapes, outputs, input_values, bounds, weights, layers
+) -> c.Options:
     """The options as the library takes them; ValueError for words it does not know."""
     words = (
         (params, c.PARAMS),
@@ -243,6 +250,10 @@ def make_options(params, shapes, outputs, bounds, weights, layers) -> c.Options:
         shapes = [f"{key}={','.join(map(str, dims))}" for key, dims in shapes.items()]
     shapes, outputs = list(shapes or []), list(outputs or [])
     bounds = [f"{key}={size}" for key, size in (bounds or {}).items()]
+    values = [
+        f"{key}={np.asarray(value).tolist()}"
+        for key, value in (input_values or {}).items()
+    ]
     return c.Options(
         params=c.PARAMS[params],
         shapes=c.strings(shapes),
@@ -253,6 +264,8 @@ def make_options(params, shapes, outputs, bounds, weights, layers) -> c.Options:
         weights=c.WEIGHTS.get(weights, 0),
         bounds=c.strings(bounds),
         bound_count=len(bounds),
+        input_values=c.strings(values),
+        input_value_count=len(values),
         layers=c.LAYERS[layers],
     )
 

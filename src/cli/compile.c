@@ -16,9 +16,9 @@ typedef struct Compile {
     const Args *args;
     OxCompiler *compiler;
     OxOptions options;
-    const char **shapes, **outputs, **bounds; /* what options points to */
-    char *outputs_text;                       /* what outputs points to */
-    char *output, *weights;                   /* paths; weights NULL: none */
+    const char **shapes, **outputs, **bounds, **values; /* what options points to */
+    char *outputs_text;                                 /* what outputs points to */
+    char *output, *weights;                             /* paths; weights NULL: none */
 } Compile;
 
 static bool is_stdio(const char *path) {
@@ -114,7 +114,9 @@ static int set_shapes(Compile *job) {
     OxOptions *o = &job->options;
     o->shapes = job->shapes = all_given(job->args, "shape", &o->shape_count);
     o->bounds = job->bounds = all_given(job->args, "bound", &o->bound_count);
-    return job->shapes && job->bounds ? EXIT_OK : out_of_memory();
+    o->input_values = job->values =
+        all_given(job->args, "input-value", &o->input_value_count);
+    return job->shapes && job->bounds && job->values ? EXIT_OK : out_of_memory();
 }
 
 /* All lists in one string, names apart by NUL. */
@@ -276,6 +278,7 @@ static int compile_run(const Args *args) {
         code = compile_with_options(&job);
     free(job.shapes);
     free(job.bounds);
+    free(job.values);
     free(job.outputs);
     free(job.outputs_text);
     free(job.output);
@@ -297,6 +300,8 @@ static const Option options[] = {
      false},
     {"shape", 's', "NAME=D,D,...", "give an input a shape; a name or ? stays open",
      true},
+    {"input-value", 'i', "NAME=VALUE",
+     "fix an input: 3, true, 0.5, [1,2]; forward then does not take it", true},
     {"bound", 'b', "NAME=N", "pad a value whose size depends on data to N, for jax.jit",
      true},
     {"outputs", 0, "NAME,NAME,...", "return these values instead of the outputs", true},
@@ -322,6 +327,12 @@ const Command compile_command = {
         "they\n"
         "lie in the files of the model, and holds only those that lie nowhere as they\n"
         "are.  load_params fails when those files are gone or others.\n"
+        "\n"
+        "--input-value decides at compile time what an input would decide at run "
+        "time:\n"
+        "the branch of an If, the shape of a Reshape.  Lists are written as in Python; "
+        "a\n"
+        "number will do for an input of one element.\n"
         "\n"
         "--bound is for the outputs of NonZero, Unique, Compress and\n"
         "NonMaxSuppression.  What there is comes first; the module's docstring says\n"

@@ -281,7 +281,7 @@ const Expr *gen_function_dim(Gen *g, Dim d) {
 }
 
 static const Expr *find_size(Gen *g, const Symbol *s) {
-    bool own = s->axis == SYMBOL_SELF;
+    bool own = s->axis < 0;
     const Expr *read = own ? NULL : size_of_argument(g, s, dim_int(0));
     if (read)
         return s->name.n ? name_size(g, s->name, read) : read;

@@ -181,6 +181,10 @@ const Expr *gen_number(Gen *g, Value *v) {
     return e.outs[v->out_index] ? e.outs[v->out_index] : ex_none();
 }
 
+bool emit_as_number(const Emit *e) {
+    return e->ints;
+}
+
 const Expr *emit_number(Emit *e, int i) {
     return gen_number(e->g, value_final(node_in(e->node, i)));
 }
@@ -296,10 +300,11 @@ const Expr *emit_operand(Emit *e, int i) {
     return emit_in(e, i);
 }
 
+/* What to do about a node that needs numbers at run time. */
 static Str jit_hint(Emit *e) {
     const Value *v = node_out(e->node, 0);
     if (!e->node->op->padding || e->node->bound || !v)
-        return STR("give the value at compile time to make it jittable");
+        return gen_input_hint(e->g, e->node);
     return arena_printf(e->g->arena,
                         "--bound \"%.*s=N\" pads it to N, which makes it jittable",
                         (int)v->name.n, v->name.p);
@@ -307,7 +312,8 @@ static Str jit_hint(Emit *e) {
 
 void emit_not_jittable(Emit *e, const char *why) {
     if (e->g->traced) {
-        emit_fail(e, OX0302, "", "inside a loop or branch that JAX traces, %s", why);
+        emit_fail(e, OX0302, jit_hint(e).p,
+                  "inside a loop or branch that JAX traces, %s", why);
         return;
     }
     Str where = node_where(e->g->m, e->node);

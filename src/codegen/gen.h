@@ -232,6 +232,12 @@ const Expr *gen_key(Gen *g, const Node *n);
 /* Splits forward's key among the nodes that asked for one, when all have. */
 void gen_keys(Gen *g);
 
+/* ---- hints.c ------------------------------------------------------------------------- */
+
+/* Names the inputs of the model that decide what n needs at run time; empty where they
+ * are none that a user could give at compile time. */
+Str gen_input_hint(Gen *g, const Node *n);
+
 /* ---- blocks.c ------------------------------------------------------------------------ */
 
 /* Generates the functions for repeated modules. */

@@ -187,6 +187,8 @@ const Expr *gen_symbol(Gen *g, const Symbol *s) {
     if (s->name.n)
         return named_symbol(g, s);
     const Expr *origin = gen_value(g, s->value, false);
+    if (s->axis == SYMBOL_RANK)
+        return EX(g->arena, "$0.ndim", origin);
     return EX(g->arena, "$0.shape[$1]", origin, ex_int(g->arena, s->axis));
 }
 

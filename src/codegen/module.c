@@ -210,6 +210,18 @@ static void describe(Text *t, const char *title, Value *const *values, const Str
     }
 }
 
+/* What forward does not take. */
+static void describe_given(const Model *m, Text *t) {
+    if (m->given.count)
+        text_lit(t, "\nFixed when this was compiled:\n");
+    for (size_t i = 0; i < m->given.count; i++) {
+        const Value *v = m->given.items[i];
+        text_printf(t, "    %.*s: ", (int)v->name.n, v->name.p);
+        type_print(t, &v->type);
+        text_printf(t, " = %.*s\n", (int)v->remark.n, v->remark.p);
+    }
+}
+
 /* What the padding is, since callers must tell it from results. */
 static void describe_bounds(const Gen *g, Text *t) {
     if (g->bounded.count)
@@ -238,6 +250,7 @@ static void print_module_docstring(Gen *g, Text *t, const Str *inputs,
     if (g->keys.count)
         text_lit(&doc, "\nRandom numbers come from key, which jax.random.key makes.\n");
     describe(&doc, "Inputs:", graph->inputs, inputs, graph->n_inputs);
+    describe_given(g->m, &doc);
     describe(&doc, "Outputs:", graph->outputs, outputs, graph->n_outputs);
     describe_bounds(g, &doc);
     if (g->m->graph->doc.n)
@@ -260,7 +273,12 @@ static void print_forward(Gen *g, Text *t, const Str *inputs) {
     const Expr *result = return_expr(g, graph);
     gen_use_helpers(g, result);
     gen_move_defaults(g, result);
-    text_lit(t, g->run_time.count ? "\n\n" : "\n\n@jax.jit\n");
+    text_lit(t, "\n\n");
+    if (g->run_time.count)
+        print_comment(t, 0,
+                      STR("What is known while a caller's jit traces may decide "
+                          "shapes: it is computed then."));
+    text_lit(t, g->run_time.count ? "@jax.ensure_compile_time_eval()\n" : "@jax.jit\n");
     print_def(t, 0, STR("forward"), inputs, graph->n_inputs + (g->keys.count ? 3 : 1));
     for (size_t i = 0; i < g->run_time.count; i++) {
         Text why = {.arena = g->arena};

@@ -17,13 +17,15 @@ struct Value;
 typedef struct Symbol {
     Str name;            /* dim_param, or empty for a symbol of our own */
     struct Value *value; /* where it is read: value.shape[axis] */
-    int axis;            /* SYMBOL_SELF: the value itself is the number */
+    int axis;            /* SYMBOL_SELF, SYMBOL_RANK: see below */
     uint32_t id;         /* creation order; the sort key */
 } Symbol;
 
 /* The length of a sequence, 1 for an optional that is there, or the number that a Python
  * loop counts. */
 enum { SYMBOL_SELF = -1 };
+/* The rank of a value of which inference does not know it: value.ndim. */
+enum { SYMBOL_RANK = -2 };
 
 typedef enum AtomKind {
     ATOM_SYMBOL,

@@ -33,7 +33,9 @@ void dim_print_symbol(Text *t, const Symbol *s) {
     Str name = s->name.n ? s->name : s->value ? s->value->name : STR("?");
     bool counted = s->axis == SYMBOL_SELF && s->value->type.kind == TYPE_SEQUENCE;
     text_printf(t, counted ? "len(%.*s)" : "%.*s", (int)name.n, name.p);
-    if (!s->name.n && s->axis != SYMBOL_SELF)
+    if (s->axis == SYMBOL_RANK)
+        text_lit(t, ".ndim");
+    else if (!s->name.n && s->axis != SYMBOL_SELF)
         text_printf(t, "[%d]", s->axis);
 }
 

@@ -108,9 +108,10 @@ typedef struct Value {
                              good for names, not to prove that two shapes are equal */
     struct Value *alias; /* a pass has replaced this value by that one; symbols may
                              still name this one: see value_final */
-    const Type *declared;  /* what value_info or the output says; NULL: nothing */
-    Str remark;            /* about an output of the model for its docstring */
-    int64_t bound;         /* the user's, of a size that data decide; 0: none */
+    const Type *declared; /* what value_info or the output says; NULL: nothing */
+    Str remark;    /* about an output of the model, or what is given for an input,
+                              for its docstring */
+    int64_t bound; /* the user's, of a size that data decide; 0: none */
     const ParamNote *note; /* of a parameter; NULL: nothing */
     Str key; /* of a parameter that has a place but no name in the model, such as a
                 weight that the exporter transposed: its key in params; else empty */
@@ -136,6 +137,8 @@ struct Node {
     int64_t bound;   /* of its outputs that inference has made their size; 0: none */
     bool data_sized; /* the size of an output depends on data, without a bound */
     bool concrete;   /* control flow that Python must run: JAX cannot trace it */
+    Graph *only; /* of its subgraphs, the one that can run: a choice of another fails;
+                        NULL: any can */
     Graph *graph;
     Str scope;            /* of the inlined function it came from; "" at top level */
     const Node *original; /* what it is a copy of; NULL: it is none */
@@ -181,6 +184,12 @@ typedef struct Model {
                        the module that has them computes something */
         size_t count, cap;
     } left_out;
+    bool guessing; /* inference tries types that a choice may give: see infer_fits */
+    int guesses;   /* choices for which it did */
+    struct {
+        Value **items; /* inputs that the user has fixed; the remark is what they are */
+        size_t count, cap;
+    } given;
     bool unrolled;         /* repeated modules are written out: no blocks */
     struct Blocks *blocks; /* repeated modules of `graph`; NULL: none */
     struct {
@@ -224,6 +233,8 @@ Value *value_new(Model *m, Graph *g, ValueKind kind, Str name);
 ValueKind value_kind_of(const Tensor *t, Str name, bool constant_node);
 /* Makes v a parameter or literal that holds t, and lists it in its graph. */
 bool value_set_tensor(Model *m, Value *v, const Tensor *t, bool constant_node);
+/* Makes v a literal of these elements, and lists it in its graph. */
+void value_set_known(Model *m, Value *v, const Known *k);
 /* One dimension of a file's shape, for axis `axis` of v. */
 Dim dim_from_pb(Model *m, const PbDim *pb, Value *v, int axis);
 /* The type of a TypeProto; unknown dimensions become symbols of `v`. */

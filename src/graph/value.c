@@ -304,3 +304,11 @@ void value_each_symbol(const Value *v, void (*visit)(void *user, const Symbol *s
     for (size_t i = 0; v->reals && i < v->reals->n; i++)
         dim_each_symbol(v->reals->items[i].num, visit, user);
 }
+
+void value_set_known(Model *m, Value *v, const Known *k) {
+    v->kind = VALUE_CONST;
+    v->generated_name = true;
+    v->known = k;
+    v->splat = known_splat(m, k);
+    (void)graph_add_param(m, v->graph, v);
+}

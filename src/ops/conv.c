@@ -55,6 +55,7 @@ static bool check_bias(Model *m, const Node *n, const Channels *c) {
 static void infer_with(Model *m, Node *n, bool transposed,
                        bool (*resolve)(Model *m, const Node *n, Window *w)) {
     (void)same_types(m, n, 0);
+    demand_rank(m, n, 0, in_rank(n, 1));
     Window w;
     Channels c;
     Shape s;

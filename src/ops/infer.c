@@ -82,6 +82,22 @@ void fresh_sizes(Model *m, Node *n, Shape *s, uint64_t unknown, int first) {
             s->d[i] = fresh_dim(m, n, 0, first + i);
 }
 
+void demand_rank(Model *m, const Node *n, int i, int rank) {
+    Value *v = node_in(n, i);
+    bool open = v && v->type.kind == TYPE_TENSOR && v->type.rank < 0;
+    /* A state of a loop has the rank only where there are iterations. */
+    bool here = v && v->graph == n->graph && (v->def || v->graph == m->graph);
+    if (!open || !here || rank < 0 || rank > OX_MAX_RANK)
+        return;
+    Dim *dims = ARENA_ARRAY(m->arena, (size_t)rank, Dim);
+    if (rank && !dims)
+        return;
+    for (int axis = 0; axis < rank; axis++)
+        dims[axis] = value_symbol(m, v, axis);
+    v->type.dims = dims;
+    v->type.rank = rank;
+}
+
 /* ---- sizes that data decide --------------------------------------------------------
  */
 

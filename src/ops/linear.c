@@ -58,6 +58,7 @@ static void infer_matmul(Model *m, Node *n) {
 
 void infer_gemm(Model *m, Node *n) {
     Shape a, b, s = {.rank = 2};
+    demand_rank(m, n, 0, 2);
     bool ranked = in_shape(n, 0, &a) & in_shape(n, 1, &b);
     if ((a.rank >= 0 && a.rank != 2) || (b.rank >= 0 && b.rank != 2)) {
         node_error(m, n, OX0401, "", "A and B must be matrices");

@@ -213,6 +213,11 @@ static void eval_where(Model *m, Node *n) {
     set_known(n, 0, k);
 }
 
+static void emit_not(Emit *e) {
+    emit_out(e, 0,
+             emit_template(e, emit_as_number(e) ? "not $X" : "jnp.logical_not($X)"));
+}
+
 /* Of two constants one stays an array: where() of two Python scalars would give JAX's
  * default type. */
 static void emit_where(Emit *e) {
@@ -263,8 +268,9 @@ static const OpDef ops[] = {
     LEGACY("Xor",              legacy_xor),
     BINARY("Xor",            7,  OP_COMMUTATIVE | OP_UNIT0, eval_xor, "$A ^ $B"),
 
-    {.name = "Not", .since = 1, .in = "X", .out = "Y", .facts = OP_ELEMENTWISE,
-     .infer = infer_same, .eval = eval_not, .jax = "jnp.logical_not($X)"},
+    {.name = "Not", .since = 1, .in = "X", .out = "Y",
+     .facts = OP_ELEMENTWISE | OP_ON_INTS, .infer = infer_same, .eval = eval_not,
+     .emit = emit_not},
     {.name = "Where", .since = 9, .in = "condition X Y", .out = "output",
      .facts = OP_BROADCAST | OP_SELECTS, .infer = infer_where, .eval = eval_where,
      .emit = emit_where},

@@ -226,6 +226,14 @@ bool graph_needs_numbers(const Graph *g) {
     return any_node(g, node_needs_numbers);
 }
 
+static bool node_may_refuse(const Node *n) {
+    return n->only != NULL;
+}
+
+bool graph_may_refuse(const Graph *g) {
+    return any_node(g, node_may_refuse);
+}
+
 static bool is_random(const Node *n) {
     return n->op && n->op->facts & OP_IMPURE;
 }

@@ -33,6 +33,8 @@ Graph *attr_graph(const Node *n, const char *name);
 /* The code of some node in g, or deeper, needs numbers that are only known at run time,
  * so that JAX cannot trace it. */
 bool graph_needs_numbers(const Graph *g);
+/* What some node in g, or deeper, does fails for the shapes of some inputs. */
+bool graph_may_refuse(const Graph *g);
 /* A random operator is in g or deeper. */
 bool graph_is_random(const Graph *g);
 /* Number of graphs around this one. */

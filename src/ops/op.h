@@ -254,6 +254,9 @@ Dim data_dim(Model *m, Node *n, int out, int axis);
 /* numpy broadcasting of s and t into s; a dimension that cannot be decided is fresh for
  * output 0.  Reports OX0401 when they do not fit. */
 bool broadcast_shape(Model *m, Node *n, Shape *s, const Shape *t);
+/* The node takes input i with this rank only: where inference does not know the rank of a
+ * value of this graph, it does from here on. */
+void demand_rank(Model *m, const Node *n, int i, int rank);
 /* false, after reporting OX0401, when input i does not broadcast to s itself. */
 bool broadcast_onto(Model *m, Node *n, int i, const Shape *s);
 /* The shape that all inputs broadcast to; rank -1 when one has none.  false as above. */
@@ -269,6 +272,12 @@ void infer_broadcast_bool(Model *m, Node *n); /* comparisons */
 /* Infers a subgraph of a node, after its rule has set the types of the graph's inputs
  * (implemented in shape/). */
 void infer_subgraph(Model *m, Graph *g);
+/* The same with its messages apart; false when some node in g cannot run, whatever the
+ * numbers, because shapes or types do not fit (OX0401), and nothing else is wrong. */
+bool infer_apart(Model *m, Graph *g, Diags *found);
+/* The nodes behind n, in its graph, can run with the types that its outputs have now, in
+ * the same sense: tries them, and leaves what they make to be inferred again. */
+bool infer_fits(Model *m, const Node *n);
 
 /* ---- evaluation -------------------------------------------------------------------- */
 
@@ -327,6 +336,8 @@ const Expr *emit_dtype(Emit *e, DType dtype);
 const Expr *emit_tensor(Emit *e, const char *name, const Tensor *t, bool may_inline);
 /* A float literal in the precision of `dtype`. */
 const Expr *emit_float(Emit *e, double value, DType dtype);
+/* The inputs are Python numbers, and so is the output: see OP_ON_INTS. */
+bool emit_as_number(const Emit *e);
 /* Sets output k.  Several outputs of one call: emit_outs with the call. */
 void emit_out(Emit *e, int k, const Expr *x);
 void emit_outs(Emit *e, const Expr *tuple);

@@ -12,6 +12,9 @@
 void infer_pool(Model *m, Node *n) {
     Window w;
     Shape s = {.rank = -1};
+    const PbAttr *kernel = attr_get(n, "kernel_shape");
+    if (kernel && kernel->ints.count && kernel->ints.count < OX_MAX_RANK)
+        demand_rank(m, n, 0, 2 + (int)kernel->ints.count);
     bool known = window_read(m, n, &w) && window_slide(m, n, &w);
     if (known)
         window_shape(n, &w, in_dim(n, 0, 1), &s);

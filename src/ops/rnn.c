@@ -90,6 +90,7 @@ static void infer_recurrent(Model *m, Node *n, int gates) {
     DType dtype = in_dtype(n, 0);
     Shape y = {.rank = 4}, last = {.rank = 3};
     bool ok = check_direction(m, n);
+    demand_rank(m, n, 0, 3);
     for (int i = 0; ok && i < 3; i++)
         ok = check_rank(m, n, i, 3);
     if (!ok)

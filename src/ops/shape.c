@@ -23,8 +23,14 @@ static void shape_range(const Node *n, int rank, int *start, int *end) {
 
 static void infer_shape(Model *m, Node *n) {
     int rank = in_rank(n, 0), start, end;
-    if (rank < 0) {
+    bool cut = attr_has(n, "end") || attr_int(n, "start") != 0;
+    if (rank < 0 && cut) {
         set_rank(m, n, 0, DT_INT64, 1);
+        return;
+    }
+    if (rank < 0) {
+        Dim all = value_symbol(m, node_in(n, 0), SYMBOL_RANK);
+        set_type(m, n, 0, DT_INT64, &(Shape){.rank = 1, .d = {all}});
         return;
     }
     shape_range(n, rank, &start, &end);
@@ -384,6 +390,8 @@ static int perm_rank(const Node *n) {
 static void infer_transpose(Model *m, Node *n) {
     Shape s, out;
     int perm[OX_MAX_RANK];
+    if (attr_has(n, "perm"))
+        demand_rank(m, n, 0, perm_rank(n));
     in_shape(n, 0, &s);
     out.rank = perm_rank(n);
     if (out.rank >= 0 && !get_perm(n, out.rank, perm)) {

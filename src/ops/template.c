@@ -4,6 +4,7 @@
  * one is read as if its marks were not there, so the parser never sees them.  Operators
  * are read by precedence climbing, with the ranks of expr.h. */
 #include "ops/expr.h"
+#include "support/number.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -321,35 +322,6 @@ static const Expr *parse_string(Parser *p) {
     return ex_str(p->arena, text_view(&t));
 }
 
-/* The value of a decimal literal.  The point is left out and the exponent moved, since
- * what strtod takes for a point depends on the locale. */
-static bool read_float(Str text, double *value) {
-    char digits[64];
-    size_t n = 0, i = 0;
-    long exponent = 0;
-    for (bool point = false; i < text.n && (is_digit(text.p[i]) || text.p[i] == '.');
-         i++) {
-        if (text.p[i] == '.')
-            point = true;
-        else if (n == 40)
-            return false;
-        else
-            digits[n++] = text.p[i], exponent -= point;
-    }
-    if (i <
-        text.n) { /* the text ends in NUL or a character that is not of the number */
-        char *end;
-        if (text.p[i] != 'e' && text.p[i] != 'E')
-            return false;
-        exponent += strtol(text.p + i + 1, &end, 10);
-        if (end != text.p + text.n)
-            return false;
-    }
-    snprintf(digits + n, sizeof digits - n, "e%ld", exponent);
-    *value = strtod(digits, NULL);
-    return true;
-}
-
 static const Expr *parse_number(Parser *p) {
     Str text = p->token.text;
     int64_t value = 0;
@@ -361,8 +333,8 @@ static const Expr *parse_number(Parser *p) {
     advance(p);
     if (integer)
         return ex_int(p->arena, value);
-    return read_float(text, &real) ? ex_float(p->arena, real, 64)
-                                   : ex_number(p->arena, text);
+    return number_read(text, &real) ? ex_float(p->arena, real, 64)
+                                    : ex_number(p->arena, text);
 }
 
 /* Items up to `close`; a leading comma is what a dropped group leaves behind. */

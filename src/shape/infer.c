@@ -60,7 +60,8 @@ static void use_declared(Model *m, const Node *n, Value *v) {
     const Type *d = v->declared;
     if (contradicts(&v->type, d)) {
         warn_declared(m, n, v);
-        v->declared = NULL; /* bodies of loops are inferred more than once */
+        if (!m->guessing)
+            v->declared = NULL; /* bodies of loops are inferred more than once */
         return;
     }
     if (!v->type.dtype && v->type.kind == TYPE_TENSOR)
@@ -139,6 +140,48 @@ void infer_subgraph(Model *m, Graph *g) {
         infer_node(m, n);
     }
 }
+
+/* ---- trying ------------------------------------------------------------------------ */
+
+/* What was reported says that shapes do not fit, and nothing else. */
+static bool is_misfit(const Diags *found) {
+    if (diag_status(found) == OX_OK)
+        return false;
+    for (size_t i = 0; i < found->count; i++)
+        if (diag_is_error(found->items[i].code) && found->items[i].code != OX0401)
+            return false;
+    return true;
+}
+
+bool infer_apart(Model *m, Graph *g, Diags *found) {
+    Diags *was = m->diags;
+    *found = (Diags){.arena = m->arena, .file = was->file};
+    m->diags = found;
+    infer_subgraph(m, g);
+    m->diags = was;
+    return !is_misfit(found);
+}
+
+/* What is assumed on the way holds for this try only. */
+bool infer_fits(Model *m, const Node *n) {
+    Diags *was = m->diags, found = {.arena = m->arena, .file = was->file};
+    uint32_t facts = m->dims.n_facts;
+    bool unsure = m->dims.unsure, behind = false;
+    m->diags = &found;
+    m->guessing = true;
+    for (size_t i = 0; i < n->graph->n_nodes; i++) {
+        if (behind)
+            infer_node(m, n->graph->nodes[i]);
+        behind |= n->graph->nodes[i] == n;
+    }
+    m->guessing = false;
+    m->diags = was;
+    m->dims.n_facts = facts;
+    m->dims.unsure = unsure;
+    return !is_misfit(&found);
+}
+
+/* ---- the model --------------------------------------------------------------------- */
 
 void infer_model(Model *m) {
     ops_bind(m);

@@ -16,15 +16,21 @@ void infer_override_input(Model *m, Str spec);
 /* Bounds the size of a value that depends on data, before inference ("indices=100").
  * Reports OX0003 when there is no such value; inference does when it has no such size. */
 void infer_bound_value(Model *m, Str spec);
+/* Fixes a graph input before inference ("x=3", "x=[1,2]"): it becomes a literal, and the
+ * graph has one input less.  Reports OX0003 when there is no such input, or the value
+ * does not fit it. */
+void infer_give_input(Model *m, Str spec);
 /* Reports OX0003 for v, which has a bound that means nothing. */
 void infer_bound_error(Model *m, Str where, const Value *v);
 /* Does so for parameters and literals. */
 void infer_check_bounds(Model *m);
 
-/* All that --shape says. */
+/* All that --shape and --input-value say. */
 typedef struct Overrides {
     const char *const *specs;
     size_t count;
+    const char *const *values;
+    size_t value_count;
 } Overrides;
 
 /* Reports (OX0405) when a size of 1 that an override changes is more than the size of an

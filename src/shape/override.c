@@ -152,6 +152,8 @@ static Model *variant(const Model *m, Diags *diags, const Overrides *o, RowSize 
     Model *copy = graph_import(m->arena, diags, m->pb, diags->file);
     for (size_t i = 0; copy && i < o->count; i++)
         override_input(copy, str_from(o->specs[i]), rows);
+    for (size_t i = 0; copy && i < o->value_count; i++)
+        infer_give_input(copy, str_from(o->values[i]));
     if (copy)
         infer_model(copy);
     return copy;
@@ -161,11 +163,7 @@ static Model *variant(const Model *m, Diags *diags, const Overrides *o, RowSize 
 static bool take_errors(Model *m, const Diags *found) {
     if (diag_status(found) == OX_OK)
         return false;
-    for (size_t i = 0; i < found->count; i++) {
-        const Diag *d = &found->items[i];
-        diag_add(m->diags, d->code, d->where, d->hint, "%.*s", (int)d->what.n,
-                 d->what.p);
-    }
+    diag_take(m->diags, found);
     return true;
 }
 

@@ -34,7 +34,7 @@ static bool make_room(Diags *d) {
 }
 
 void diag_add(Diags *d, DiagCode code, Str where, Str hint, const char *fmt, ...) {
-    bool is_error = codes[code].severity == ERROR;
+    bool is_error = diag_is_error(code);
     if (is_error && d->status == OX_OK)
         d->status = codes[code].status;
     if (d->count >= DIAG_MAX) {
@@ -48,6 +48,18 @@ void diag_add(Diags *d, DiagCode code, Str where, Str hint, const char *fmt, ...
     va_end(args);
     Diag diag = {code, what, where, hint};
     (void)ARENA_PUSH(d->arena, d, diag);
+}
+
+void diag_take(Diags *d, const Diags *from) {
+    for (size_t i = 0; i < from->count; i++) {
+        const Diag *one = &from->items[i];
+        diag_add(d, one->code, one->where, one->hint, "%.*s", (int)one->what.n,
+                 one->what.p);
+    }
+}
+
+bool diag_is_error(DiagCode code) {
+    return codes[code].severity == ERROR;
 }
 
 OxStatus diag_status(const Diags *d) {

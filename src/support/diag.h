@@ -41,6 +41,12 @@ enum { DIAG_MAX = 100 };
 void diag_add(Diags *d, DiagCode code, Str where, Str hint, const char *fmt, ...)
     OX_PRINTF(5, 6);
 
+/* Adds all messages of another list. */
+void diag_take(Diags *d, const Diags *from);
+
+/* false for warnings. */
+bool diag_is_error(DiagCode code);
+
 /* OX_ERR_MEMORY once the arena has failed, else the status of the first error. */
 OxStatus diag_status(const Diags *d);
 

@@ -4,6 +4,11 @@ import jax
 import jax.numpy as jnp
 
 
+def refuse(node):
+    """Fails: the shapes of the inputs ask a node for a branch that cannot run."""
+    raise ValueError(f"{node}: the branch for these inputs cannot run")
+
+
 def while_loop(body, keep, state, limit=None):
     """Repeats keep, *state = body(i, keep, *state) while keep, up to limit times."""
 
