@@ -3,6 +3,7 @@
  * nearest even; float8 types saturate by default, which is written out as a clip.
  * Source: ONNX operators Cast (with the tables of versions 19 and 24), CastLike,
  * BitCast. */
+#include "ops/apart.h"
 #include "ops/layout.h"
 
 /* Cast-1 names the type: "FLOAT", "INT64", ... */
@@ -242,7 +243,8 @@ static const OpDef ops[] = {
     {.name = "CastLike", .since = 24, .in = "input target_type", .out = "output",
      .attrs = {SATURATE, ROUND_MODE}, CAST},
     {.name = "BitCast", .since = 26, .in = "input", .out = "output",
-     .attrs = {INT_REQ("to")}, .infer = infer_bitcast, .emit = emit_bitcast},
+     .attrs = {INT_REQ("to")}, .apart = apart_same,
+     .infer = infer_bitcast, .emit = emit_bitcast},
 };
 /* clang-format on */
 const OpFamily ops_cast = FAMILY(ops);

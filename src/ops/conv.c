@@ -230,11 +230,11 @@ static void emit_conv_transpose(Emit *e) {
 static const OpDef ops[] = {
     {.name = "Conv", .since = 1, .in = "X W B?", .out = "Y",
      .attrs = {CONV_ATTRS}, .facts = OP_WEIGHT_BIAS | OP_CONTRACTS,
-     .infer = infer_conv, .emit = emit_conv},
+     .batch = "X", .infer = infer_conv, .emit = emit_conv},
     {.name = "ConvTranspose", .since = 1, .in = "X W B?", .out = "Y",
      .attrs = {CONV_ATTRS, INTS_OPT("output_padding"), INTS_OPT("output_shape")},
      .facts = OP_WEIGHT_BIAS | OP_CONTRACTS,
-     .infer = infer_conv_transpose, .emit = emit_conv_transpose},
+     .batch = "X", .infer = infer_conv_transpose, .emit = emit_conv_transpose},
 };
 /* clang-format on */
 

@@ -3,6 +3,7 @@
  *
  * jax.numpy promotes types and ONNX does not, so templates stand only where all inputs
  * have the type of the result; the callbacks look at the types. */
+#include "ops/apart.h"
 #include "ops/evals.h"
 #include "ops/legacy.h"
 
@@ -552,7 +553,8 @@ static void infer_det(Model *m, Node *n) {
 #define LEGACY(op, x, z, callback)                                                     \
     {                                                                                  \
         .name = (op), .since = 1, .until = 6, .in = (x), .out = (z),                   \
-        .attrs = LEGACY_ATTRS, .infer = infer_legacy, .emit = (callback)               \
+        .attrs = LEGACY_ATTRS, .apart = apart_legacy, .infer = infer_legacy,           \
+        .emit = (callback)                                                             \
     }
 
 /* clang-format off */
@@ -568,7 +570,7 @@ static void infer_det(Model *m, Node *n) {
      .infer = infer_broadcast, .eval = (evaluator), .emit = (callback)}
 #define SAME_SHAPES(op, z, callback)                                                   \
     {.name = (op), .since = 1, .until = 7, .in = "data_0*", .out = (z),                \
-     .infer = infer_one_shape, .emit = (callback)}
+     .apart = apart_broadcast, .infer = infer_one_shape, .emit = (callback)}
 #define VARIADIC(op, z, fact, evaluator, callback)                                     \
     {.name = (op), .since = 8, .in = "data_0*", .out = (z),                            \
      .facts = OP_BROADCAST | (fact), .infer = infer_variadic,                          \
@@ -647,15 +649,18 @@ static const OpDef ops[] = {
      .attrs = {FLOAT("min", -FLT_MAX), FLOAT("max", FLT_MAX)},
      .facts = OP_ELEMENTWISE, .infer = infer_same, .emit = emit_clip},
     {.name = "Clip", .since = 11, .in = "input min? max?", .out = "output",
-     .infer = infer_clip, .eval = eval_clip, .emit = emit_clip},
+     .apart = apart_same, .infer = infer_clip, .eval = eval_clip, .emit = emit_clip},
 
     {.name = "CumSum", .since = 11, .in = "x axis", .out = "y", .fixed = "axis",
-     .attrs = {INT("exclusive", 0), INT("reverse", 0)}, .infer = infer_cumulative,
+     .attrs = {INT("exclusive", 0), INT("reverse", 0)}, .apart = apart_off_axes,
+     .infer = infer_cumulative,
      .eval = eval_cumsum, .emit = emit_cumsum},
     {.name = "CumProd", .since = 26, .in = "x axis", .out = "y", .fixed = "axis",
-     .attrs = {INT("exclusive", 0), INT("reverse", 0)}, .infer = infer_cumulative,
+     .attrs = {INT("exclusive", 0), INT("reverse", 0)}, .apart = apart_off_axes,
+     .infer = infer_cumulative,
      .emit = emit_cumprod},
-    {.name = "Det", .since = 11, .in = "X", .out = "Y", .infer = infer_det,
+    {.name = "Det", .since = 11, .in = "X", .out = "Y", .apart = apart_before_matrix,
+     .infer = infer_det,
      .jax = "jnp.linalg.det($X)"},
 };
 /* clang-format on */

@@ -37,8 +37,6 @@ typedef enum OpFact {
     OP_SELECTS = 1 << 12,     /* each element is one of input 1 or of input 2 */
     OP_KEEPS = 1 << 13,       /* output 0 is input 0 when it has the same type */
     OP_RESHAPES = 1 << 14,    /* output 0 is input 0 in row-major order, reshaped */
-    OP_ROWS = 1 << 15,        /* all but the last axis of input 0, or those before the
-                                 attribute axis, are independent */
     OP_LINEAR = 1 << 16,      /* input 1 is a matrix [in, out], where a linear layer of
                              PyTorch has a weight [out, in] */
     OP_WEIGHT_BIAS = 1 << 17, /* inputs 1 and 2 are weight and bias of one module */
@@ -127,6 +125,12 @@ typedef struct OpDef {
      * broadcast; where `only` that reader has output 0, it may be that, made smaller.
      * NULL: none. */
     Value *(*narrow)(Model *m, Node *n, bool only);
+    /* The inputs whose first axis is a batch, which is the first axis of all outputs: "X",
+     * "Q K mask?" where a mask may be shared by the batch.  NULL: see `apart`. */
+    const char *batch;
+    /* Which axes hold entries that the operator treats by themselves: see ops/apart.h.
+     * NULL: its batch, or what OP_ELEMENTWISE, OP_BROADCAST, OP_IDENTITY say; else none. */
+    bool (*apart)(Model *m, const Node *n, const int *at, int out, int axis);
 } OpDef;
 
 typedef struct OpFamily {

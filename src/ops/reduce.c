@@ -3,6 +3,7 @@
  * `axes` is an attribute until opset 17 (12 for ReduceSum) and an optional input after.
  * Results keep the type of the input, where jax.numpy widens small integers and makes
  * floats of integer means. */
+#include "ops/apart.h"
 #include "ops/evals.h"
 
 /* ---- inference ------------------------------------------------------------------- */
@@ -413,24 +414,45 @@ static void emit_topk(Emit *e) {
     }
 }
 
+static bool apart_reduce(Model *m, const Node *n, const int *at, int out, int axis) {
+    uint64_t mask;
+    int from = at[0], below = 0;
+    (void)out;
+    if (from < 0 || !apart_shared(n, at, 1) || !reduced_axes(m, n, &mask))
+        return false;
+    for (int i = 0; i < from; i++)
+        below += mask >> i & 1;
+    return !(mask >> from & 1) && axis == from - (attr_int(n, "keepdims") ? 0 : below);
+}
+
+static bool apart_arg(Model *m, const Node *n, const int *at, int out, int axis) {
+    int from = at[0], reduced;
+    (void)out;
+    if (from < 0 || !fix_axis(m, n, attr_int(n, "axis"), in_rank(n, 0), &reduced))
+        return false;
+    bool moves = reduced < from && !attr_int(n, "keepdims");
+    return from != reduced && axis == from - moves;
+}
+
 /* ---- table ----------------------------------------------------------------------- */
 
 /* clang-format off */
 /* With axes as attribute, then from opset `v` on as input. */
 #define REDUCE(op, v, evaluator, callback)                                             \
     {.name = (op), .since = 1, .until = (v) - 1, .in = "data", .out = "reduced",       \
-     .attrs = {INTS_OPT("axes"), INT("keepdims", 1)}, .infer = infer_reduce,           \
-     .eval = (evaluator), .emit = (callback)},                                         \
+     .attrs = {INTS_OPT("axes"), INT("keepdims", 1)}, .apart = apart_reduce,           \
+     .infer = infer_reduce, .eval = (evaluator), .emit = (callback)},                                         \
     {.name = (op), .since = (v), .in = "data axes?", .out = "reduced",                 \
      .fixed = "axes", .attrs = {INT("keepdims", 1), INT("noop_with_empty_axes", 0)},   \
-     .infer = infer_reduce, .eval = (evaluator), .emit = (callback)}
+     .apart = apart_reduce, .infer = infer_reduce, .eval = (evaluator),                \
+     .emit = (callback)}
 #define ARG(op, callback)                                                              \
     {.name = (op), .since = 1, .until = 11, .in = "data", .out = "reduced",            \
-     .attrs = {INT("axis", 0), INT("keepdims", 1)}, .infer = infer_arg,                \
-     .emit = (callback)},                                                              \
+     .attrs = {INT("axis", 0), INT("keepdims", 1)}, .apart = apart_arg,                \
+     .infer = infer_arg, .emit = (callback)},                                                              \
     {.name = (op), .since = 12, .in = "data", .out = "reduced",                        \
      .attrs = {INT("axis", 0), INT("keepdims", 1), INT("select_last_index", 0)},       \
-     .infer = infer_arg, .emit = (callback)}
+     .apart = apart_arg, .infer = infer_arg, .emit = (callback)}
 
 static const OpDef ops[] = {
     /*     name           input  evaluator  JAX                                      */
@@ -447,12 +469,14 @@ static const OpDef ops[] = {
     ARG("ArgMax", emit_argmax),
     ARG("ArgMin", emit_argmin),
     {.name = "TopK", .since = 1, .until = 9, .in = "X", .out = "Values Indices",
-     .attrs = {INT("axis", -1), INT_REQ("k")}, .infer = infer_topk, .emit = emit_topk},
+     .attrs = {INT("axis", -1), INT_REQ("k")}, .apart = apart_off_axes,
+     .infer = infer_topk, .emit = emit_topk},
     {.name = "TopK", .since = 10, .until = 10, .in = "X K", .out = "Values Indices",
-     .fixed = "K", .attrs = {INT("axis", -1)}, .infer = infer_topk, .emit = emit_topk},
+     .fixed = "K", .attrs = {INT("axis", -1)}, .apart = apart_off_axes,
+     .infer = infer_topk, .emit = emit_topk},
     {.name = "TopK", .since = 11, .in = "X K", .out = "Values Indices", .fixed = "K",
      .attrs = {INT("axis", -1), INT("largest", 1), INT("sorted", 1)},
-     .infer = infer_topk, .emit = emit_topk},
+     .apart = apart_off_axes, .infer = infer_topk, .emit = emit_topk},
 };
 /* clang-format on */
 

@@ -1,6 +1,7 @@
 /* Operators whose result has as many elements as the data decides: they run without
  * jit, unless what decides is known at compile time or the user gives a bound.
  * Source: ONNX operators Compress, NonZero, Unique. */
+#include "ops/apart.h"
 #include "ops/layout.h"
 
 /* ---- Compress -------------------------------------------------------------------- */
@@ -190,13 +191,21 @@ static void emit_unique(Emit *e) {
         emit_outs(e, call);
 }
 
+static bool apart_compress(Model *m, const Node *n, const int *at, int out, int axis) {
+    int selected;
+    if (!attr_has(n, "axis") ||
+        !fix_axis(m, n, attr_int(n, "axis"), in_rank(n, 0), &selected))
+        return false;
+    return axis != selected && apart_same(m, n, at, out, axis);
+}
+
 /* ---- table ----------------------------------------------------------------------- */
 
 /* clang-format off */
 static const OpDef ops[] = {
     {.name = "Compress", .since = 9, .in = "input condition", .out = "output",
      .fixed = "condition", .attrs = {INT_OPT("axis")}, .padding = "zeros",
-     .infer = infer_compress, .emit = emit_compress},
+     .apart = apart_compress, .infer = infer_compress, .emit = emit_compress},
     {.name = "NonZero", .since = 9, .in = "X", .out = "Y",
      .padding = "columns of the sizes of X, which are out of range",
      .infer = infer_non_zero, .eval = eval_non_zero, .emit = emit_non_zero},

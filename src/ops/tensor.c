@@ -2,6 +2,7 @@
  * triangular matrices.
  * Source: ONNX operators Constant, ConstantOfShape, Identity, EyeLike, Range,
  * OneHot, Trilu. */
+#include "ops/apart.h"
 #include "ops/layout.h"
 
 #include <math.h>
@@ -375,6 +376,22 @@ static void emit_trilu(Emit *e) {
                 k ? ex_int(a, k) : NULL));
 }
 
+static bool apart_one_hot(Model *m, const Node *n, const int *at, int out, int axis) {
+    int64_t added = attr_int(n, "axis");
+    (void)m;
+    added += added < 0 ? n->out[out]->type.rank : 0;
+    return at[0] >= 0 && axis == at[0] + (at[0] >= added) && apart_shared(n, at, 1);
+}
+
+/* All elements are equal, however many there are. */
+static bool apart_filled(Model *m, const Node *n, const int *at, int out, int axis) {
+    (void)m;
+    (void)n;
+    (void)out;
+    (void)axis;
+    return at[0] == APART_SIZE;
+}
+
 /* ---- table ----------------------------------------------------------------------- */
 
 #define VALUE_TENSOR ANY_OPT("value", ATTR_TENSOR)
@@ -393,7 +410,8 @@ static const OpDef ops[] = {
                STRING_OPT("value_string"), ANY_OPT("value_strings", ATTR_STRINGS)},
      .facts = OP_CONSTANT, .infer = infer_constant, .emit = emit_constant},
     {.name = "ConstantOfShape", .since = 9, .in = "input", .out = "output",
-     .fixed = "input", .attrs = {VALUE_TENSOR}, .infer = infer_constant_of_shape,
+     .fixed = "input", .attrs = {VALUE_TENSOR}, .apart = apart_filled,
+     .infer = infer_constant_of_shape,
      .eval = eval_constant_of_shape, .emit = emit_constant_of_shape},
     {.name = "Identity", .since = 1, .in = "input", .out = "output",
      .facts = OP_IDENTITY | OP_CONTAINERS, .infer = infer_identity,
@@ -412,14 +430,18 @@ static const OpDef ops[] = {
      .infer = infer_range, .eval = eval_range, .emit = emit_range},
     {.name = "OneHot", .since = 9, .until = 10, .in = "indices depth values",
      .out = "output", .fixed = "depth", .attrs = {INT("axis", -1)},
+     .apart = apart_one_hot,
      .infer = infer_one_hot, .eval = eval_one_hot, .emit = emit_one_hot},
     {.name = "OneHot", .since = 11, .in = "indices depth values", .out = "output",
      .fixed = "depth", .attrs = {INT("axis", -1)},
+     .apart = apart_one_hot,
      .infer = infer_one_hot, .eval = eval_one_hot, .emit = emit_one_hot},
     {.name = "Trilu", .since = 14, .in = "input k?", .out = "output",
-     .attrs = {INT("upper", 1)}, .infer = infer_same, .emit = emit_trilu},
+     .attrs = {INT("upper", 1)}, .apart = apart_before_matrix,
+     .infer = infer_same, .emit = emit_trilu},
     {.name = "Trilu", MICROSOFT, .in = "X k?", .out = "Y",
-     .attrs = {INT("upper", 1)}, .infer = infer_same, .emit = emit_trilu},
+     .attrs = {INT("upper", 1)}, .apart = apart_before_matrix,
+     .infer = infer_same, .emit = emit_trilu},
 };
 /* clang-format on */
 const OpFamily ops_tensor = FAMILY(ops);
