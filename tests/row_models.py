@@ -314,9 +314,7 @@ def batch_norm(g):
     operands = g.floats(c), g.floats(c), g.floats(c), variance
     if g.coin():
         return g.node("BatchNormalization", g.y, *operands)
-    return g.node(
-        "BatchNormalization", g.y, *operands, outputs=3, training_mode=1
-    )[0]
+    return g.node("BatchNormalization", g.y, *operands, outputs=3, training_mode=1)[0]
 
 
 @operator
@@ -473,7 +471,7 @@ def one_hot(g):
 @operator
 def lookup(g):
     found = g.node("ArgMax", g.y, axis=g.axis(), keepdims=0)
-    return g.node("Gather", g.floats(4, 2), found, axis=int(g.rng.integers(2)))
+    return g.node("Gather", g.floats(4, 4), found, axis=int(g.rng.integers(2)))
 
 
 @operator

@@ -10,9 +10,9 @@ import os
 import jax
 import numpy as np
 import pytest
-from row_models import random_model, session
 
 import oxide_xla
+from row_models import random_model, session
 
 COUNT = int(os.environ.get("OXIDE_XLA_ROW_MODELS", "200"))
 SEED = int(os.environ.get("OXIDE_XLA_ROW_SEED", "0"))
@@ -43,6 +43,8 @@ def check(seed):
     except oxide_xla.OxideError:
         return False
     parts = rows_of(model, x)
+    if not all(np.isfinite(part).all() for part in parts):
+        return False  # what 0 / 0 is does not concern us
     with jax.disable_jit():
         actual = np.asarray(compiled.forward(compiled.params, x))
     expected, alone = join(parts, actual.shape)

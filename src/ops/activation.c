@@ -182,10 +182,10 @@ static bool apart_bias_softmax(Model *m, const Node *n, const int *at, int out,
      .attrs = {FLOAT("alpha", default_alpha)}, .infer = infer_same, .jax = (python)}
 #define OVER_AXIS(op, callback, python)                                                \
     {.name = (op), .since = 1, .until = 12, .in = "input", .out = "output",            \
-     .attrs = {INT("axis", 1)}, .apart = apart_before_axis, .infer = infer_axis,       \
+     .attrs = {INT("axis", 1)}, .apart = apart_before_axis, .past = past_lowest, .infer = infer_axis,       \
      .emit = (callback)},                                                              \
     {.name = (op), .since = 13, .in = "input", .out = "output",                        \
-     .attrs = {INT("axis", -1)}, .apart = apart_off_axes, .infer = infer_axis,         \
+     .attrs = {INT("axis", -1)}, .apart = apart_off_axes, .past = past_lowest, .infer = infer_axis,         \
      .jax = (python)}
 
 static const OpDef ops[] = {

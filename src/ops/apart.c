@@ -133,3 +133,34 @@ bool apart(Model *m, const Node *n, const int *at, int out, int axis) {
     return n->op->facts & (OP_ELEMENTWISE | OP_IDENTITY) &&
            apart_same(m, n, at, out, axis);
 }
+
+/* ---- padding ----------------------------------------------------------------------- */
+
+static OpPast past_input(const Node *n, const int *at, int input, OpPast past) {
+    return input == 0 && at[0] >= 0 && apart_shared(n, at, 1) ? past : PAST_SEEN;
+}
+
+OpPast past_any(Model *m, const Node *n, const int *at, int input) {
+    (void)m;
+    return past_input(n, at, input, PAST_ANY);
+}
+
+OpPast past_zero(Model *m, const Node *n, const int *at, int input) {
+    (void)m;
+    return past_input(n, at, input, PAST_ZERO);
+}
+
+OpPast past_one(Model *m, const Node *n, const int *at, int input) {
+    (void)m;
+    return past_input(n, at, input, PAST_ONE);
+}
+
+OpPast past_lowest(Model *m, const Node *n, const int *at, int input) {
+    (void)m;
+    return past_input(n, at, input, PAST_LOWEST);
+}
+
+OpPast past_highest(Model *m, const Node *n, const int *at, int input) {
+    (void)m;
+    return past_input(n, at, input, PAST_HIGHEST);
+}

@@ -41,4 +41,12 @@ bool apart_before_matrix(Model *m, const Node *n, const int *at, int out, int ax
 /* For numpy's matmul of the inputs a and b; the others are shared. */
 bool apart_matmul(const Node *n, const int *at, int a, int b, int axis);
 
+/* ---- stock rules for OpDef.past: of input 0, the others may have no padding --------- */
+
+OpPast past_any(Model *m, const Node *n, const int *at, int input);
+OpPast past_zero(Model *m, const Node *n, const int *at, int input);
+OpPast past_one(Model *m, const Node *n, const int *at, int input);
+OpPast past_lowest(Model *m, const Node *n, const int *at, int input);
+OpPast past_highest(Model *m, const Node *n, const int *at, int input);
+
 #endif

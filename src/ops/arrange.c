@@ -469,11 +469,20 @@ static bool apart_reverse_sequence(Model *m, const Node *n, const int *at, int o
            at[1] == (batch ? 0 : APART_SHARED);
 }
 
+/* Nothing may come behind what has padding. */
+static OpPast past_concat(Model *m, const Node *n, const int *at, int input) {
+    (void)m;
+    for (int k = 0; k < (int)n->n_in; k++)
+        if (at[k] == APART_SIZE || (at[k] >= 0 && k != (int)n->n_in - 1))
+            return PAST_SEEN;
+    return at[input] >= 0 ? PAST_ANY : PAST_SEEN;
+}
+
 /* ---- table ----------------------------------------------------------------------- */
 
 /* clang-format off */
 #define CONCAT                                                                         \
-    .apart = apart_off_axes, .infer = infer_concat, .eval = eval_concat, .emit = emit_concat
+    .apart = apart_off_axes, .past = past_concat, .infer = infer_concat, .eval = eval_concat, .emit = emit_concat
 #define SPLIT                                                                          \
     .facts = OP_MOVES, .apart = apart_off_axes, .infer = infer_split, .eval = eval_split, .emit = emit_split
 #define TILE                                                                           \

@@ -219,11 +219,23 @@ static void emit_bitcast(Emit *e) {
     emit_out(e, 0, x);
 }
 
+/* Of a second input only the type is read. */
+static bool apart_cast(Model *m, const Node *n, const int *at, int out, int axis) {
+    (void)m, (void)n, (void)out;
+    return at[0] == axis;
+}
+
+static OpPast past_cast(Model *m, const Node *n, const int *at, int input) {
+    (void)m, (void)n;
+    return input == 1 && at[0] == APART_SHARED ? PAST_ANY : PAST_SEEN;
+}
+
 /* ---- table ----------------------------------------------------------------------- */
 
 /* clang-format off */
 #define CAST                                                                           \
-    .facts = OP_ELEMENTWISE | OP_ON_INTS | OP_KEEPS, .infer = infer_cast,              \
+    .facts = OP_ELEMENTWISE | OP_ON_INTS | OP_KEEPS, .apart = apart_cast,               \
+    .past = past_cast, .infer = infer_cast,              \
     .eval = eval_cast, .emit = emit_cast
 #define SATURATE INT("saturate", 1)
 #define ROUND_MODE STRING("round_mode", "up")

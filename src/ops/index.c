@@ -404,6 +404,16 @@ static bool apart_gather_nd(Model *m, const Node *n, const int *at, int out, int
            data >= batch + depth.c && axis == last + data - batch - depth.c;
 }
 
+/* Positions from the front are what they were. */
+static OpPast past_gather(Model *m, const Node *n, const int *at, int input) {
+    int64_t index;
+    const Known *k = in_known(n, 1);
+    bool ok = k && past_any(m, n, at, input) == PAST_ANY;
+    for (size_t i = 0; ok && i < k->n; i++)
+        ok = known_int(n, 1, i, &index) && index >= 0;
+    return ok ? PAST_ANY : PAST_SEEN;
+}
+
 /* ---- table ----------------------------------------------------------------------- */
 
 /* clang-format off */
@@ -411,6 +421,7 @@ static const OpDef ops[] = {
     {.name = "Gather", .since = 1, .in = "data indices", .out = "output",
      .attrs = {INT("axis", 0)}, .facts = OP_MOVES | OP_TABLE,
      .apart = apart_gather,
+     .past = past_gather,
      .infer = infer_gather, .eval = eval_gather, .narrow = narrow_gather,
      .emit = emit_gather},
     {.name = "GatherElements", .since = 11, .in = "data indices", .out = "output",

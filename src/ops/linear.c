@@ -348,11 +348,19 @@ bool apart_gemm(Model *m, const Node *n, const int *at, int out, int axis) {
            (!has_c || at[2] == APART_SHARED || at[2] - in_rank(n, 2) == axis - 2);
 }
 
+/* Both sides end at the same entry. */
+static OpPast past_product(Model *m, const Node *n, const int *at, int input) {
+    int a = in_rank(n, 0) - 1, b = in_rank(n, 1) > 1 ? in_rank(n, 1) - 2 : 0;
+    (void)m;
+    (void)input;
+    return at[0] == a && at[1] == b ? PAST_ZERO : PAST_SEEN;
+}
+
 /* clang-format off */
 static const OpDef ops[] = {
     {.name = "MatMul", .since = 1, .in = "A B", .out = "Y",
      .facts = OP_LINEAR | OP_CONTRACTS, .apart = apart_product,
-     .infer = infer_matmul,
+     .past = past_product, .infer = infer_matmul,
      .jax = "$A @ $B"},
     /* before 7, `broadcast` only says whether C may be smaller than Y */
     {.name = "Gemm", .since = 1, .until = 6, .in = "A B C", .out = "Y",

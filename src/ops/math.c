@@ -547,6 +547,17 @@ static void infer_det(Model *m, Node *n) {
     set_type(m, n, 0, in_dtype(n, 0), &s);
 }
 
+/* Sums from the front do not look back. */
+static OpPast past_cumsum(Model *m, const Node *n, const int *at, int input) {
+    return attr_int(n, "reverse") ? past_zero(m, n, at, input)
+                                  : past_any(m, n, at, input);
+}
+
+static OpPast past_cumprod(Model *m, const Node *n, const int *at, int input) {
+    return attr_int(n, "reverse") ? past_one(m, n, at, input)
+                                  : past_any(m, n, at, input);
+}
+
 /* ---- table ----------------------------------------------------------------------- */
 
 /* Opsets 1 to 6: ONNX's own broadcasting. */
@@ -653,11 +664,11 @@ static const OpDef ops[] = {
 
     {.name = "CumSum", .since = 11, .in = "x axis", .out = "y", .fixed = "axis",
      .attrs = {INT("exclusive", 0), INT("reverse", 0)}, .apart = apart_off_axes,
-     .infer = infer_cumulative,
+     .past = past_cumsum, .infer = infer_cumulative,
      .eval = eval_cumsum, .emit = emit_cumsum},
     {.name = "CumProd", .since = 26, .in = "x axis", .out = "y", .fixed = "axis",
      .attrs = {INT("exclusive", 0), INT("reverse", 0)}, .apart = apart_off_axes,
-     .infer = infer_cumulative,
+     .past = past_cumprod, .infer = infer_cumulative,
      .emit = emit_cumprod},
     {.name = "Det", .since = 11, .in = "X", .out = "Y", .apart = apart_before_matrix,
      .infer = infer_det,

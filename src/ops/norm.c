@@ -413,7 +413,7 @@ static const OpDef ops[] = {
             "$(, beta=$beta|0.75)$(, bias=$bias|1.0))"},
     {.name = "LpNormalization", .since = 1, .in = "input", .out = "output",
      .attrs = {INT("axis", -1), INT("p", 2)},
-     .apart = apart_off_axes, .infer = infer_lp_normalization,
+     .apart = apart_off_axes, .past = past_zero, .infer = infer_lp_normalization,
      .jax = "lp_normalize($input$(, p=$p|2)$(, axis=$axis|-1))"},
     {.name = "MeanVarianceNormalization", .since = 9, .in = "X", .out = "Y",
      .attrs = {INTS_OPT("axes")},

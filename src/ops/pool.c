@@ -4,6 +4,7 @@
  * elements of each window along a new axis.
  * Source: the ONNX operators; PyTorch and onnxruntime for ceil_mode. */
 #include "ops/pool.h"
+#include "ops/apart.h"
 
 #include <math.h>
 
@@ -244,16 +245,25 @@ static void emit_global_lp(Emit *e) {
                     emit_in(e, 0), p, axes, p));
 }
 
+/* Indices count in the padded array. */
+static OpPast past_max_pool(Model *m, const Node *n, const int *at, int input) {
+    Window w;
+    bool plain = input == 0 && at[0] > 1 && !node_out(n, 1) && window_read(m, n, &w) &&
+                 !w.ceil && (w.mode == PAD_EXPLICIT || w.mode == PAD_VALID);
+    return plain ? PAST_LOWEST : PAST_SEEN;
+}
+
 /* clang-format off */
 static const OpDef ops[] = {
     {.name = "MaxPool", .since = 1, .until = 7, .in = "X", .out = "Y",
-     .attrs = {POOL_ATTRS}, .batch = "X", .infer = infer_pool, .emit = emit_max_pool},
+     .attrs = {POOL_ATTRS}, .batch = "X", .past = past_max_pool,
+     .infer = infer_pool, .emit = emit_max_pool},
     {.name = "MaxPool", .since = 8, .until = 9, .in = "X", .out = "Y Indices?",
      .attrs = {POOL_ATTRS, INT("storage_order", 0)},
-     .batch = "X", .infer = infer_pool, .emit = emit_max_pool},
+     .batch = "X", .past = past_max_pool, .infer = infer_pool, .emit = emit_max_pool},
     {.name = "MaxPool", .since = 10, .in = "X", .out = "Y Indices?",
      .attrs = {CEIL_ATTRS, INTS_OPT("dilations"), INT("storage_order", 0)},
-     .batch = "X", .infer = infer_pool, .emit = emit_max_pool},
+     .batch = "X", .past = past_max_pool, .infer = infer_pool, .emit = emit_max_pool},
 
     {.name = "AveragePool", .since = 1, .until = 6, .in = "X", .out = "Y",
      .attrs = {POOL_ATTRS}, .batch = "X",

@@ -75,6 +75,14 @@ static bool apart_tensor_scatter(Model *m, const Node *n, const int *at, int out
            (!lengths || at[2] == 0);
 }
 
+/* Updates at indices that are out of range are dropped. */
+static OpPast past_scatter_nd(Model *m, const Node *n, const int *at, int input) {
+    bool each = at[0] == APART_SHARED && at[1] >= 0 && at[1] < in_rank(n, 1) - 1 &&
+                (at[2] == APART_SHARED || at[2] == at[1]);
+    (void)m;
+    return !each ? PAST_SEEN : input == 1 ? PAST_OUTSIDE : PAST_ANY;
+}
+
 /* clang-format off */
 static const OpDef ops[] = {
     {.name = "Scatter", .since = 9, .until = 10, .in = "data indices updates",
@@ -88,10 +96,11 @@ static const OpDef ops[] = {
      .apart = apart_off_axes, .infer = infer_same, .emit = emit_scatter_elements},
     {.name = "ScatterND", .since = 11, .until = 15, .in = "data indices updates",
      .out = "output", .apart = apart_scatter_nd,
-     .infer = infer_same, .emit = emit_scatter_nd},
+     .past = past_scatter_nd, .infer = infer_same, .emit = emit_scatter_nd},
     {.name = "ScatterND", .since = 16, .in = "data indices updates", .out = "output",
      .attrs = {STRING("reduction", "none")},
-     .apart = apart_scatter_nd, .infer = infer_same, .emit = emit_scatter_nd},
+     .apart = apart_scatter_nd, .past = past_scatter_nd,
+     .infer = infer_same, .emit = emit_scatter_nd},
     {.name = "TensorScatter", .since = 24, .in = "past_cache update write_indices?",
      .out = "present_cache", .attrs = {INT("axis", -2), STRING("mode", "linear")},
      .apart = apart_tensor_scatter, .infer = infer_same,

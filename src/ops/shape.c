@@ -487,7 +487,7 @@ static void infer_expand(Model *m, Node *n) {
     }
     int first = s.rank - sizes.rank;
     if (sizes_are_valid(m, n, &sizes)) {
-        fresh_sizes(m, n, &sizes, unknown, first > 0 ? first : 0);
+        value_sizes(m, n, &sizes, unknown, first > 0 ? first : 0);
         if (!broadcast_shape(m, n, &s, &sizes))
             s.rank = -1;
     } else {
@@ -609,6 +609,7 @@ static const OpDef ops[] = {
      .apart = apart_transpose, MOVES(transpose, eval_transpose)},
     {.name = "Expand", .since = 8, .in = "input shape", .out = "output",
      .fixed = "shape", .narrow = narrow_expand, .apart = apart_expand,
+     .padding = "the same elements", .count = "ExpandedCount",
      KEEPS(expand, eval_expand)},
 };
 /* clang-format on */

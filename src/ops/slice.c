@@ -260,11 +260,23 @@ static bool apart_slice(Model *m, const Node *n, const int *at, int out, int axi
     return ok;
 }
 
+/* From the front, forwards: the end may be counted from either side. */
+static OpPast past_slice(Model *m, const Node *n, const int *at, int input) {
+    Bounds b;
+    bool ok = at[0] >= 0 && get_bounds(m, n, in_rank(n, 0), &b);
+    for (int i = 0; ok && i < b.count; i++)
+        ok = b.axis[i] == at[0]
+                 ? dim_is_int(b.start[i]) && b.start[i].c >= 0 && b.step[i] > 0 &&
+                       (dim_is_int(b.stop[i]) || dim_eq(b.stop[i], in_dim(n, 0, at[0])))
+                 : dim_is_int(b.start[i]) && dim_is_int(b.stop[i]);
+    return ok && (input == 0 || at[input] == APART_SIZE) ? PAST_ANY : PAST_SEEN;
+}
+
 /* ---- table ----------------------------------------------------------------------- */
 
 /* clang-format off */
 #define SLICE                                                                          \
-    .facts = OP_MOVES, .apart = apart_slice, .infer = infer_slice, .eval = eval_slice, .same = same_slice,   \
+    .facts = OP_MOVES, .apart = apart_slice, .past = past_slice, .infer = infer_slice, .eval = eval_slice, .same = same_slice,   \
     .emit = emit_slice
 static const OpDef ops[] = {
     {.name = "Slice", .since = 1, .until = 9, .in = "data", .out = "output",
