@@ -136,7 +136,8 @@ SEEN = {
     "an unknown index": ("i = ArgMax<keepdims=0>(x) y = Gather(z, i)", "Gather"),
     "a size of its own": ("y = Add(z, x)", "Add"),
     "normalization": (
-        """r = Unsqueeze(z, a0) b = Unsqueeze(r, a0) o = Constant<value_floats = [1.0]>()
+        """r = Unsqueeze(z, a0) b = Unsqueeze(r, a0)
+        o = Constant<value_floats = [1.0]>()
         y = InstanceNormalization(b, o, o)""",
         "InstanceNormalization",
     ),

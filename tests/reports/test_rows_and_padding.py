@@ -29,7 +29,8 @@ MIXING = {
     "reversed": "s = Constant<value_ints = [-1]>() y = Slice(x, s, e, zero, s)",
     "the usual axes": "y = MeanVarianceNormalization(x)",
     "fixed indices": "y = ScatterElements<axis = 1>(x, i, u)",
-    "statistics of the batch": "y, a, b = BatchNormalization<training_mode=1>(x,c,c,c,c)",
+    "statistics of the batch": """
+      y, a, b = BatchNormalization<training_mode = 1>(x, c, c, c, c)""",
     "divided by their number": """n = Size(x) f = Cast<to = 1>(n)
       y = Div(x, f)""",
 }
@@ -45,8 +46,8 @@ def test_rows_that_a_default_mixes(name):
         oxide_xla.compile(parse(text), shapes={"x": ["batch", 2, 2, 2]})
 
 
-# jax-ml/jax#7129: what `size=` pads nonzero with looks like a result, so that "there's no
-# way to tell between these two cases"; here a mean that counted the padding.
+# jax-ml/jax#7129: what `size=` pads nonzero with looks like a result, so that "there's
+# no way to tell between these two cases"; here a mean that counted the padding.
 def test_mean_of_what_is_selected():
     text = """g (float[5] x, bool[5] c) => (float[1] y) {
       z = Compress<axis = 0>(x, c)
