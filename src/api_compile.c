@@ -129,6 +129,8 @@ static void run_options(Job *job) {
         infer_give_input(job->model, str_from(o->input_values[i]));
     for (size_t i = 0; i < o->bound_count; i++)
         infer_bound_value(job->model, str_from(o->bounds[i]));
+    if (o->bound_count && diag_status(&job->c->diags) == OX_OK)
+        infer_hide_padding(job->model, &(Overrides){o->shapes, o->shape_count});
 }
 
 static void run_infer(Job *job) {

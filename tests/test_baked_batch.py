@@ -195,7 +195,7 @@ REFUSED = {
             rows=ints(-1, D),
             first=ints(0),
         ),
-        "Unsqueeze:u",
+        "AveragePool:y",
     ),
     "inner merge": (
         baked(

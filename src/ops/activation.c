@@ -1,6 +1,7 @@
 /* Activation functions, which jax.nn mostly has under the same names, and softmax with
  * its relatives.  Before opset 13 those work on a matrix into which the input is
  * flattened at `axis`: the same as one softmax over all axes from `axis` on. */
+#include "ops/apart.h"
 #include "ops/op.h"
 
 /* ---- functions of one element ---------------------------------------------------- */
@@ -162,6 +163,14 @@ static void emit_old_hardmax(Emit *e) {
     emit_out(e, 0, EX(a, "hardmax($0.reshape($1)).reshape($0.shape)", x, columns));
 }
 
+/* The bias has size 1 where it is broadcast. */
+static bool apart_bias_softmax(Model *m, const Node *n, const int *at, int out,
+                               int axis) {
+    int64_t first = attr_int(n, "axis");
+    first += first < 0 ? in_rank(n, 0) : 0;
+    return axis < first && at[0] == axis && apart_broadcast(m, n, at, out, axis);
+}
+
 /* ---- table ----------------------------------------------------------------------- */
 
 /* clang-format off */
@@ -173,10 +182,11 @@ static void emit_old_hardmax(Emit *e) {
      .attrs = {FLOAT("alpha", default_alpha)}, .infer = infer_same, .jax = (python)}
 #define OVER_AXIS(op, callback, python)                                                \
     {.name = (op), .since = 1, .until = 12, .in = "input", .out = "output",            \
-     .attrs = {INT("axis", 1)}, .facts = OP_ROWS, .infer = infer_axis,                 \
+     .attrs = {INT("axis", 1)}, .apart = apart_before_axis, .past = past_lowest, .infer = infer_axis,       \
      .emit = (callback)},                                                              \
     {.name = (op), .since = 13, .in = "input", .out = "output",                        \
-     .attrs = {INT("axis", -1)}, .infer = infer_axis, .jax = (python)}
+     .attrs = {INT("axis", -1)}, .apart = apart_off_axes, .past = past_lowest, .infer = infer_axis,         \
+     .jax = (python)}
 
 static const OpDef ops[] = {
     /*    name       opset inputs   output    JAX                                    */
@@ -214,7 +224,8 @@ static const OpDef ops[] = {
      .attrs = {FLOAT("alpha", 1.0)}, .facts = OP_ELEMENTWISE, .infer = infer_same,
      .emit = emit_swish},
     {.name = "SwiGLU", .since = 28, .in = "A B", .out = "Y",
-     .attrs = {FLOAT("alpha", 1.0)}, .infer = infer_same_types, .emit = emit_swiglu},
+     .attrs = {FLOAT("alpha", 1.0)}, .apart = apart_broadcast,
+     .infer = infer_same_types, .emit = emit_swiglu},
     {.name = "Shrink", .since = 9, .in = "input", .out = "output",
      .attrs = {FLOAT("bias", 0.0), FLOAT("lambd", 0.5)}, .facts = OP_ELEMENTWISE,
      .infer = infer_same, .emit = emit_shrink},
@@ -225,6 +236,7 @@ static const OpDef ops[] = {
 
     {.name = "BiasSoftmax", MICROSOFT, .in = "data bias", .out = "output",
      .attrs = {INT("axis", 1), INT_REQ("is_inner_broadcast")},
+     .apart = apart_bias_softmax,
      .infer = infer_bias_softmax, .emit = emit_bias_softmax},
     OVER_AXIS("Softmax", emit_old_softmax,
               "jax.nn.softmax($input$(, axis=$axis|-1))"),

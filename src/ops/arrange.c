@@ -1,6 +1,7 @@
 /* Operators that join, cut and rearrange whole tensors.
  * Source: ONNX operators Concat, Split, Tile, DepthToSpace, SpaceToDepth,
  * ReverseSequence. */
+#include "ops/apart.h"
 #include "ops/layout.h"
 
 /* ---- Concat ---------------------------------------------------------------------- */
@@ -452,15 +453,41 @@ static void infer_space_to_depth(Model *m, Node *n) {
     set_type(m, n, 0, in_dtype(n, 0), &s);
 }
 
+static bool apart_tile(Model *m, const Node *n, const int *at, int out, int axis) {
+    (void)m;
+    (void)out;
+    return at[0] == APART_SHARED ? dim_is(in_dim(n, 0, axis), 1) : at[0] == axis;
+}
+
+/* Each sequence of the batch has a length. */
+static bool apart_reverse_sequence(Model *m, const Node *n, const int *at, int out,
+                                   int axis) {
+    bool batch = axis == attr_int(n, "batch_axis");
+    (void)m;
+    (void)out;
+    return at[0] == axis && axis != attr_int(n, "time_axis") &&
+           at[1] == (batch ? 0 : APART_SHARED);
+}
+
+/* Nothing may come behind what has padding. */
+static OpPast past_concat(Model *m, const Node *n, const int *at, int input) {
+    (void)m;
+    for (int k = 0; k < (int)n->n_in; k++)
+        if (at[k] == APART_SIZE || (at[k] >= 0 && k != (int)n->n_in - 1))
+            return PAST_SEEN;
+    return at[input] >= 0 ? PAST_ANY : PAST_SEEN;
+}
+
 /* ---- table ----------------------------------------------------------------------- */
 
 /* clang-format off */
 #define CONCAT                                                                         \
-    .facts = OP_JOINS, .infer = infer_concat, .eval = eval_concat, .emit = emit_concat
+    .facts = OP_JOINS, .apart = apart_off_axes, .past = past_concat,                   \
+    .infer = infer_concat, .eval = eval_concat, .emit = emit_concat
 #define SPLIT                                                                          \
-    .facts = OP_MOVES, .infer = infer_split, .eval = eval_split, .emit = emit_split
+    .facts = OP_MOVES, .apart = apart_off_axes, .infer = infer_split, .eval = eval_split, .emit = emit_split
 #define TILE                                                                           \
-    .facts = OP_MOVES, .infer = infer_tile, .eval = eval_tile, .emit = emit_tile
+    .facts = OP_MOVES, .apart = apart_tile, .infer = infer_tile, .eval = eval_tile, .emit = emit_tile
 static const OpDef ops[] = {
     {.name = "Concat", .since = 1, .until = 3, .in = "inputs*", .out = "concat_result",
      .attrs = {INT("axis", 1)}, CONCAT},
@@ -479,22 +506,24 @@ static const OpDef ops[] = {
     {.name = "Tile", .since = 6, .in = "input repeats", .out = "output",
      .fixed = "repeats", TILE},
     {.name = "DepthToSpace", .since = 1, .until = 10, .in = "input", .out = "output",
-     .attrs = {INT_REQ("blocksize")}, .facts = OP_MOVES, .infer = infer_depth_to_space,
+     .attrs = {INT_REQ("blocksize")}, .facts = OP_MOVES, .batch = "input",
+     .infer = infer_depth_to_space,
      .jax = "depth_to_space($input, $blocksize)"},
     {.name = "DepthToSpace", .since = 11, .in = "input", .out = "output",
      .attrs = {INT_REQ("blocksize"), STRING("mode", "DCR")}, .facts = OP_MOVES,
-     .infer = infer_depth_to_space,
+     .batch = "input", .infer = infer_depth_to_space,
      .jax = "depth_to_space($input, $blocksize$(, mode=$mode|\"DCR\"))"},
     {.name = "SpaceToDepth", .since = 1, .until = 27, .in = "input", .out = "output",
-     .attrs = {INT_REQ("blocksize")}, .facts = OP_MOVES, .infer = infer_space_to_depth,
+     .attrs = {INT_REQ("blocksize")}, .facts = OP_MOVES, .batch = "input",
+     .infer = infer_space_to_depth,
      .jax = "space_to_depth($input, $blocksize)"},
     {.name = "SpaceToDepth", .since = 28, .in = "input", .out = "output",
      .attrs = {INT_REQ("blocksize"), STRING("mode", "DCR")}, .facts = OP_MOVES,
-     .infer = infer_space_to_depth,
+     .batch = "input", .infer = infer_space_to_depth,
      .jax = "space_to_depth($input, $blocksize$(, mode=$mode|\"DCR\"))"},
     {.name = "ReverseSequence", .since = 10, .in = "input sequence_lens", .out = "Y",
      .attrs = {INT("batch_axis", 1), INT("time_axis", 0)}, .facts = OP_MOVES,
-     .infer = infer_same,
+     .apart = apart_reverse_sequence, .infer = infer_same,
      .jax = "reverse_sequence($input, $sequence_lens$(, time_axis=$time_axis|0)"
             "$(, batch_axis=$batch_axis|1))"},
 };

@@ -3,6 +3,7 @@
  * the scores.
  * Source: ONNX operators Attention 23 to 25, RotaryEmbedding 23, FlexAttention 1. */
 #include "ops/attention.h"
+#include "ops/apart.h"
 #include "ops/nested.h"
 
 #include <float.h>
@@ -400,6 +401,17 @@ static void emit_dot_product_attention(Emit *e) {
     emit_out(e, 0, y);
 }
 
+/* A table of angles by position is shared; one of angles as the batch has them is not. */
+static bool apart_rotary(Model *m, const Node *n, const int *at, int out, int axis) {
+    bool ok = axis == 0 && at[0] == 0;
+    (void)m;
+    (void)out;
+    for (int k = 1; ok && k < (int)n->n_in; k++)
+        ok = at[k] == 0 || at[k] == APART_SHARED;
+    bool by_position = n->n_in > 3 && n->in[3];
+    return ok && !(by_position && (at[1] == 0 || at[2] == 0));
+}
+
 /* clang-format off */
 #define ATTENTION_ATTRS                                                                \
     INT("is_causal", 0), INT_OPT("kv_num_heads"), INT_OPT("q_num_heads"),              \
@@ -411,17 +423,20 @@ static const OpDef ops[] = {
      .in = "Q K V attn_mask? past_key? past_value?",
      .out = "Y present_key? present_value? qk_matmul_output?",
      .attrs = {ATTENTION_ATTRS},
+     .batch = "Q K V attn_mask? past_key past_value nonpad_kv_seqlen",
      .infer = infer_attention, .emit = emit_attention},
     {.name = "Attention", .since = 24, .until = 24,
      .in = "Q K V attn_mask? past_key? past_value? nonpad_kv_seqlen?",
      .out = "Y present_key? present_value? qk_matmul_output?",
      .attrs = {ATTENTION_ATTRS},
+     .batch = "Q K V attn_mask? past_key past_value nonpad_kv_seqlen",
      .infer = infer_attention, .emit = emit_attention},
     {.name = "Attention", .since = 25,
      .in = "Q K V attn_mask? past_key? past_value? nonpad_kv_seqlen?",
      .out = "Y present_key? present_value? qk_matmul_output?",
      .attrs = {ATTENTION_ATTRS, INT("left_window_size", -1),
                INT("right_window_size", -1)},
+     .batch = "Q K V attn_mask? past_key past_value nonpad_kv_seqlen",
      .infer = infer_attention, .emit = emit_attention},
     {.name = "FlexAttention", .domain = "ai.onnx.preview", .since = 1, .in = "Q K V",
      .out = "Y",
@@ -432,7 +447,7 @@ static const OpDef ops[] = {
      .in = "X cos_cache sin_cache position_ids?", .out = "Y",
      .attrs = {INT("interleaved", 0), INT_OPT("num_heads"),
                INT("rotary_embedding_dim", 0)},
-     .infer = infer_rotary, .emit = emit_rotary},
+     .apart = apart_rotary, .infer = infer_rotary, .emit = emit_rotary},
     {.name = "DotProductAttention", .domain = OP_INTERNAL, .since = 1,
      .in = "query key value bias? mask?", .out = "attended",
      .attrs = {FLOAT_REQ("scale")},

@@ -1,6 +1,7 @@
 /* Regions of interest and boxes: RoiAlign, MaxRoiPool, NonMaxSuppression.
  * Each becomes one call of a helper in codegen/py/vision.py.
  * Source: the ONNX operators; onnxruntime for the rounding of MaxRoiPool. */
+#include "ops/padded.h"
 #include "ops/window.h"
 
 /* (rois, channels of X, height, width) */
@@ -147,8 +148,11 @@ static const OpDef ops[] = {
     {.name = "NonMaxSuppression", .since = 10,
      .in = "boxes scores max_output_boxes_per_class? iou_threshold? score_threshold?",
      .out = "selected_indices",
-     .padding = "rows of -1", .attrs = {INT("center_point_box", 0)},
+     .padding = "rows of -1", .count = "SuppressionCount", .attrs = {INT("center_point_box", 0)},
      .infer = infer_suppression, .emit = emit_suppression},
+    {.name = "SuppressionCount", .domain = OP_INTERNAL, .since = 1,
+     .in = "selected_indices", .out = "count", .infer = infer_entry_count,
+     .jax = "jnp.count_nonzero($selected_indices[:, 0] >= 0)"},
 };
 /* clang-format on */
 

@@ -3,6 +3,7 @@
  * nearest even; float8 types saturate by default, which is written out as a clip.
  * Source: ONNX operators Cast (with the tables of versions 19 and 24), CastLike,
  * BitCast. */
+#include "ops/apart.h"
 #include "ops/evals.h"
 #include "ops/layout.h"
 
@@ -232,12 +233,24 @@ static void emit_bitcast(Emit *e) {
     emit_out(e, 0, x);
 }
 
+/* Of a second input only the type is read. */
+static bool apart_cast(Model *m, const Node *n, const int *at, int out, int axis) {
+    (void)m, (void)n, (void)out;
+    return at[0] == axis;
+}
+
+static OpPast past_cast(Model *m, const Node *n, const int *at, int input) {
+    (void)m, (void)n;
+    return input == 1 && at[0] == APART_SHARED ? PAST_ANY : PAST_SEEN;
+}
+
 /* ---- table ----------------------------------------------------------------------- */
 
 /* clang-format off */
 #define CAST                                                                           \
-    .facts = OP_ELEMENTWISE | OP_ON_INTS | OP_KEEPS, .infer = infer_cast,              \
-    .eval = eval_cast, .real = real_same, .emit = emit_cast
+    .facts = OP_ELEMENTWISE | OP_ON_INTS | OP_KEEPS, .apart = apart_cast,              \
+    .past = past_cast, .infer = infer_cast, .eval = eval_cast, .real = real_same,      \
+    .emit = emit_cast
 #define SATURATE INT("saturate", 1)
 #define ROUND_MODE STRING("round_mode", "up")
 static const OpDef ops[] = {
@@ -256,7 +269,8 @@ static const OpDef ops[] = {
     {.name = "CastLike", .since = 24, .in = "input target_type", .out = "output",
      .attrs = {SATURATE, ROUND_MODE}, CAST},
     {.name = "BitCast", .since = 26, .in = "input", .out = "output",
-     .attrs = {INT_REQ("to")}, .infer = infer_bitcast, .emit = emit_bitcast},
+     .attrs = {INT_REQ("to")}, .apart = apart_same,
+     .infer = infer_bitcast, .emit = emit_bitcast},
 };
 /* clang-format on */
 const OpFamily ops_cast = FAMILY(ops);

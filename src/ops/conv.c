@@ -2,6 +2,7 @@
  * Both become one call of a helper in codegen/py/conv.py; only padding needs thought.
  * Source: ONNX operators Conv and ConvTranspose; onnxruntime for output_shape. */
 #include "ops/conv.h"
+#include "ops/apart.h"
 
 /* ---- channels ---------------------------------------------------------------------- */
 
@@ -227,14 +228,32 @@ static void emit_conv_transpose(Emit *e) {
         helper_call(e, "conv_transpose", emit_in(e, 0), emit_in(e, 1), &w, padding));
 }
 
+/* Windows begin at the front and see zeros past the end, as many as the node pads. */
+static bool has_plain_windows(Model *m, const Node *n, const int *at, Window *w) {
+    return at[0] > 1 && apart_shared(n, at, 1) && window_read(m, n, w) &&
+           (w->mode == PAD_EXPLICIT || w->mode == PAD_VALID);
+}
+
+static OpPast past_conv(Model *m, const Node *n, const int *at, int input) {
+    Window w;
+    return input == 0 && has_plain_windows(m, n, at, &w) ? PAST_ZERO : PAST_SEEN;
+}
+
+static OpPast past_transposed(Model *m, const Node *n, const int *at, int input) {
+    Window w;
+    bool plain = input == 0 && has_plain_windows(m, n, at, &w);
+    return plain && !attr_has(n, "output_shape") ? PAST_ZERO : PAST_SEEN;
+}
+
 /* clang-format off */
 static const OpDef ops[] = {
     {.name = "Conv", .since = 1, .in = "X W B?", .out = "Y",
      .attrs = {CONV_ATTRS}, .facts = OP_WEIGHT_BIAS | OP_CONTRACTS,
-     .infer = infer_conv, .emit = emit_conv},
+     .batch = "X", .past = past_conv, .infer = infer_conv, .emit = emit_conv},
     {.name = "ConvTranspose", .since = 1, .in = "X W B?", .out = "Y",
      .attrs = {CONV_ATTRS, INTS_OPT("output_padding"), INTS_OPT("output_shape")},
      .facts = OP_WEIGHT_BIAS | OP_CONTRACTS,
+     .batch = "X", .past = past_transposed,
      .infer = infer_conv_transpose, .emit = emit_conv_transpose},
 };
 /* clang-format on */

@@ -2,6 +2,7 @@
  * indices wrap as in ONNX, and an index out of bounds, which ONNX forbids, is clamped
  * and gives no NaN.
  * Source: ONNX operators Gather, GatherElements, GatherND. */
+#include "ops/apart.h"
 #include "ops/layout.h"
 
 /* ---- Gather ---------------------------------------------------------------------- */
@@ -367,23 +368,74 @@ static void emit_gather_nd(Emit *e) {
     emit_out(e, 0, y);
 }
 
+/* The axes of the indices take the place of one of the data. */
+static bool apart_gather(Model *m, const Node *n, const int *at, int out, int axis) {
+    int gathered, data = at[0], index = at[1];
+    (void)out;
+    if (!fix_axis(m, n, attr_int(n, "axis"), in_rank(n, 0), &gathered))
+        return false;
+    if (data == APART_SHARED)
+        return index >= 0 && axis == gathered + index;
+    return data >= 0 && index == APART_SHARED && data != gathered &&
+           axis == data + (data > gathered ? in_rank(n, 1) - 1 : 0);
+}
+
+static bool apart_gather_elements(Model *m, const Node *n, const int *at, int out,
+                                  int axis) {
+    int gathered;
+    (void)out;
+    if (!fix_axis(m, n, attr_int(n, "axis"), in_rank(n, 0), &gathered))
+        return false;
+    return at[1] == axis && at[0] == (axis == gathered ? APART_SHARED : axis);
+}
+
+/* Of the batch, of the indices, or of the data that no index picks from. */
+static bool apart_gather_nd(Model *m, const Node *n, const int *at, int out, int axis) {
+    int batch = op_attr(n->op, STR("batch_dims")) ? (int)attr_int(n, "batch_dims") : 0;
+    int last = in_rank(n, 1) - 1, data = at[0], index = at[1];
+    (void)m;
+    (void)out;
+    if (data == APART_SHARED)
+        return index == axis && axis >= batch && axis < last;
+    if (data >= 0 && data < batch)
+        return data == axis && index == axis;
+    Dim depth = last >= 0 ? in_dim(n, 1, last) : dim_int(0);
+    return data >= 0 && index == APART_SHARED && dim_is_int(depth) &&
+           data >= batch + depth.c && axis == last + data - batch - depth.c;
+}
+
+/* Positions from the front are what they were. */
+static OpPast past_gather(Model *m, const Node *n, const int *at, int input) {
+    int64_t index;
+    const Known *k = in_known(n, 1);
+    bool ok = k && past_any(m, n, at, input) == PAST_ANY;
+    for (size_t i = 0; ok && i < k->n; i++)
+        ok = known_int(n, 1, i, &index) && index >= 0;
+    return ok ? PAST_ANY : PAST_SEEN;
+}
+
 /* ---- table ----------------------------------------------------------------------- */
 
 /* clang-format off */
 static const OpDef ops[] = {
     {.name = "Gather", .since = 1, .in = "data indices", .out = "output",
      .attrs = {INT("axis", 0)}, .facts = OP_MOVES | OP_TABLE,
+     .apart = apart_gather,
+     .past = past_gather,
      .infer = infer_gather, .eval = eval_gather, .narrow = narrow_gather,
      .emit = emit_gather},
     {.name = "GatherElements", .since = 11, .in = "data indices", .out = "output",
      .attrs = {INT("axis", 0)},
-     .facts = OP_MOVES, .infer = infer_gather_elements, .emit = emit_gather_elements},
+     .facts = OP_MOVES, .apart = apart_gather_elements,
+     .infer = infer_gather_elements, .emit = emit_gather_elements},
     {.name = "GatherND", .since = 11, .until = 11, .in = "data indices",
      .out = "output", .facts = OP_MOVES,
+     .apart = apart_gather_nd,
      .infer = infer_gather_nd, .eval = eval_gather_nd, .rewrite = rewrite_gather_nd,
      .emit = emit_gather_nd},
     {.name = "GatherND", .since = 12, .in = "data indices", .out = "output",
      .attrs = {INT("batch_dims", 0)}, .facts = OP_MOVES,
+     .apart = apart_gather_nd,
      .infer = infer_gather_nd, .eval = eval_gather_nd, .rewrite = rewrite_gather_nd,
      .emit = emit_gather_nd},
 };

@@ -101,15 +101,30 @@ void demand_rank(Model *m, const Node *n, int i, int rank) {
 /* ---- sizes that data decide --------------------------------------------------------
  */
 
-Dim data_dim(Model *m, Node *n, int out, int axis) {
+Dim value_dim(Model *m, Node *n, int out, int axis) {
     for (uint32_t k = 0; k < n->n_out; k++) {
         int64_t bound = n->out[k] ? n->out[k]->bound : 0;
         if (bound && n->bound && bound != n->bound)
             node_error(m, n, OX0003, "", "its outputs are bounded differently");
         n->bound = bound ? bound : n->bound;
     }
-    n->data_sized = !n->bound;
     return n->bound ? dim_int(n->bound) : fresh_dim(m, n, out, axis);
+}
+
+Dim data_dim(Model *m, Node *n, int out, int axis) {
+    Dim d = value_dim(m, n, out, axis);
+    n->data_sized = !n->bound;
+    return d;
+}
+
+void value_sizes(Model *m, Node *n, Shape *s, uint64_t unknown, int first) {
+    if (!unknown || (unknown & (unknown - 1))) {
+        fresh_sizes(m, n, s, unknown, first);
+        return;
+    }
+    for (int i = 0; i < s->rank; i++)
+        if (unknown >> i & 1)
+            s->d[i] = value_dim(m, n, 0, first + i);
 }
 
 /* ---- broadcasting ------------------------------------------------------------------

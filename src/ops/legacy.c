@@ -1,6 +1,8 @@
 /* Binary operators before opset 7: see legacy.h. */
 #include "ops/legacy.h"
 
+#include "ops/apart.h"
+
 /* How many axes of input 0 lie behind those that input 1 matches; -1: not known. */
 static int trailing_axes(Model *m, const Node *n) {
     int a = in_rank(n, 0), b = in_rank(n, 1), axis;
@@ -74,4 +76,10 @@ void emit_legacy(Emit *e, const char *text) {
         items[count++] = ex_none();
     const Expr *b = ex_index(a, emit_in(e, 1), items, count);
     emit_out(e, 0, EX(a, text, emit_in(e, 0), b));
+}
+
+bool apart_legacy(Model *m, const Node *n, const int *at, int out, int axis) {
+    bool alike = in_rank(n, 0) == in_rank(n, 1);
+    return alike ? at[0] == axis && apart_broadcast(m, n, at, out, axis)
+                 : apart_same(m, n, at, out, axis);
 }

@@ -13,6 +13,8 @@
 /* Output 0 has the shape of input 0. */
 void infer_legacy(Model *m, Node *n);
 void infer_legacy_bool(Model *m, Node *n);
+/* The rule of ops/apart.h: axes are those of input 0. */
+bool apart_legacy(Model *m, const Node *n, const int *at, int out, int axis);
 /* Output 0 is `text` over $0, the first input, and $1, the second with ones for the
  * axes of the first that follow it. */
 void emit_legacy(Emit *e, const char *text);

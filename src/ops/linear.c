@@ -1,6 +1,7 @@
 /* Matrix products: MatMul, Gemm, Einsum.
  * Source: the ONNX operators; numpy.matmul for the ranks of MatMul. */
 #include "ops/linear.h"
+#include "ops/apart.h"
 
 /* ---- MatMul ------------------------------------------------------------------------ */
 
@@ -292,21 +293,86 @@ static void emit_einsum(Emit *e) {
     emit_out(e, 0, call);
 }
 
+static bool apart_product(Model *m, const Node *n, const int *at, int out, int axis) {
+    (void)m;
+    (void)out;
+    return apart_matmul(n, at, 0, 1, axis);
+}
+
+/* Where the letter of this axis of a term is no other's; 0: nowhere. */
+static char letter_of(Str term, int rank, int axis) {
+    int dots = rank - letters_in(term), i = 0;
+    char found = 0;
+    for (char c; (c = next_index(&term));) {
+        if (i <= axis && axis < i + (c == '.' ? dots : 1))
+            found = c;
+        i += c == '.' ? dots : 1;
+    }
+    return found == '.' ? 0 : found;
+}
+
+static int count_letter(Str term, char letter) {
+    int count = 0;
+    for (char c; (c = next_index(&term));)
+        count += c == letter;
+    return count;
+}
+
+/* The same letter everywhere, in no term twice, and in none of a shared input. */
+static bool apart_einsum(Model *m, const Node *n, const int *at, int out, int axis) {
+    Equation q;
+    if (!split_equation(m, n, &q) || !q.has_right)
+        return false;
+    char letter = letter_of(q.right, n->out[out]->type.rank, axis);
+    Str rest = q.left;
+    for (int k = 0; letter && k < (int)n->n_in; k++) {
+        const char *comma = rest.n ? memchr(rest.p, ',', rest.n) : NULL;
+        Str term = {rest.p, comma ? (size_t)(comma - rest.p) : rest.n};
+        size_t used = term.n + (comma != NULL);
+        rest = (Str){rest.p + used, rest.n - used};
+        bool here = at[k] >= 0 && letter_of(term, in_rank(n, k), at[k]) == letter;
+        if (at[k] == APART_SIZE || count_letter(term, letter) != here ||
+            (at[k] >= 0 && !here))
+            return false;
+    }
+    return letter;
+}
+
+/* C is broadcast to the product. */
+bool apart_gemm(Model *m, const Node *n, const int *at, int out, int axis) {
+    int row = attr_int(n, "transA") ? 1 : 0, column = attr_int(n, "transB") ? 0 : 1;
+    bool has_c = n->n_in > 2 && n->in[2];
+    (void)m;
+    (void)out;
+    return at[0] == (axis == 0 ? row : APART_SHARED) &&
+           at[1] == (axis == 1 ? column : APART_SHARED) &&
+           (!has_c || at[2] == APART_SHARED || at[2] - in_rank(n, 2) == axis - 2);
+}
+
+/* Both sides end at the same entry. */
+static OpPast past_product(Model *m, const Node *n, const int *at, int input) {
+    int a = in_rank(n, 0) - 1, b = in_rank(n, 1) > 1 ? in_rank(n, 1) - 2 : 0;
+    (void)m;
+    (void)input;
+    return at[0] == a && at[1] == b ? PAST_ZERO : PAST_SEEN;
+}
+
 /* clang-format off */
 static const OpDef ops[] = {
     {.name = "MatMul", .since = 1, .in = "A B", .out = "Y",
-     .facts = OP_ROWS | OP_LINEAR | OP_CONTRACTS, .infer = infer_matmul,
+     .facts = OP_LINEAR | OP_CONTRACTS, .apart = apart_product,
+     .past = past_product, .infer = infer_matmul,
      .jax = "$A @ $B"},
     /* before 7, `broadcast` only says whether C may be smaller than Y */
     {.name = "Gemm", .since = 1, .until = 6, .in = "A B C", .out = "Y",
      .attrs = {GEMM_ATTRS, INT("broadcast", 0)}, .facts = OP_CONTRACTS,
-     .infer = infer_gemm, .emit = emit_gemm},
+     .apart = apart_gemm, .infer = infer_gemm, .emit = emit_gemm},
     {.name = "Gemm", .since = 7, .in = "A B C?", .out = "Y",
-     .attrs = {GEMM_ATTRS}, .facts = OP_ROWS | OP_WEIGHT_BIAS | OP_CONTRACTS,
-     .infer = infer_gemm, .emit = emit_gemm},
+     .attrs = {GEMM_ATTRS}, .facts = OP_WEIGHT_BIAS | OP_CONTRACTS,
+     .apart = apart_gemm, .infer = infer_gemm, .emit = emit_gemm},
     {.name = "Einsum", .since = 12, .in = "Inputs*", .out = "Output",
      .attrs = {STRING_REQ("equation")}, .facts = OP_CONTRACTS,
-     .infer = infer_einsum, .emit = emit_einsum},
+     .apart = apart_einsum, .infer = infer_einsum, .emit = emit_einsum},
 };
 /* clang-format on */
 

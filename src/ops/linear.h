@@ -19,4 +19,7 @@ void infer_gemm(Model *m, Node *n);
 /* alpha * (a @ b.T) + beta * c; with beta 0, C is not read. */
 const Expr *gemm_expr(Emit *e);
 
+/* The rule of ops/apart.h for Gemm: rows of A, or columns of B. */
+bool apart_gemm(Model *m, const Node *n, const int *at, int out, int axis);
+
 #endif

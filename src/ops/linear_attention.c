@@ -130,10 +130,11 @@ static const OpDef ops[] = {
      .in = "query key value past_state? decay? beta?", .out = "output present_state",
      .attrs = {INT("chunk_size", 64), INT_REQ("kv_num_heads"), INT_REQ("q_num_heads"),
                FLOAT("scale", 0.0), STRING("update_rule", "gated_delta")},
+     .batch = "query key value past_state decay beta",
      .infer = infer_linear_attention, .emit = emit_linear_attention},
     {.name = "CausalConvWithState", .since = 27, .in = "input weight bias? past_state?",
      .out = "output present_state", .attrs = {STRING("activation", "none")},
-     .infer = infer_causal_conv, .emit = emit_causal_conv},
+     .batch = "input past_state", .infer = infer_causal_conv, .emit = emit_causal_conv},
 };
 /* clang-format on */
 

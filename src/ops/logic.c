@@ -1,4 +1,5 @@
 /* Comparisons, logic, and selection. */
+#include "ops/apart.h"
 #include "ops/evals.h"
 #include "ops/legacy.h"
 #include "ops/nested.h"
@@ -239,7 +240,8 @@ static void emit_where(Emit *e) {
 /* clang-format off */
 #define LEGACY(op, callback)                                                           \
     {.name = (op), .since = 1, .until = 6, .in = "A B", .out = "C",                    \
-     .attrs = LEGACY_ATTRS, .infer = infer_legacy_bool, .emit = (callback)}
+     .attrs = LEGACY_ATTRS, .apart = apart_legacy, .infer = infer_legacy_bool,         \
+     .emit = (callback)}
 #define BINARY(op, v, fact, evaluator, python)                                         \
     {.name = (op), .since = (v), .in = "A B", .out = "C",                              \
      .facts = OP_BROADCAST | OP_ON_INTS | (fact), .infer = infer_broadcast_bool,       \

@@ -3,6 +3,7 @@
  *
  * jax.numpy promotes types and ONNX does not, so templates stand only where all inputs
  * have the type of the result; the callbacks look at the types. */
+#include "ops/apart.h"
 #include "ops/evals.h"
 #include "ops/legacy.h"
 #include "ops/wide.h"
@@ -586,13 +587,25 @@ static void infer_det(Model *m, Node *n) {
     set_type(m, n, 0, in_dtype(n, 0), &s);
 }
 
+/* Sums from the front do not look back. */
+static OpPast past_cumsum(Model *m, const Node *n, const int *at, int input) {
+    return attr_int(n, "reverse") ? past_zero(m, n, at, input)
+                                  : past_any(m, n, at, input);
+}
+
+static OpPast past_cumprod(Model *m, const Node *n, const int *at, int input) {
+    return attr_int(n, "reverse") ? past_one(m, n, at, input)
+                                  : past_any(m, n, at, input);
+}
+
 /* ---- table ----------------------------------------------------------------------- */
 
 /* Opsets 1 to 6: ONNX's own broadcasting. */
 #define LEGACY(op, x, z, callback)                                                     \
     {                                                                                  \
         .name = (op), .since = 1, .until = 6, .in = (x), .out = (z),                   \
-        .attrs = LEGACY_ATTRS, .infer = infer_legacy, .emit = (callback)               \
+        .attrs = LEGACY_ATTRS, .apart = apart_legacy, .infer = infer_legacy,           \
+        .emit = (callback)                                                             \
     }
 
 /* clang-format off */
@@ -617,8 +630,8 @@ static void infer_det(Model *m, Node *n) {
      .infer = infer_broadcast, .eval = (evaluator), .emit = (callback)}
 #define SAME_SHAPES(op, z, callback)                                                   \
     {.name = (op), .since = 1, .until = 7, .in = "data_0*", .out = (z),                \
-     .infer = infer_one_shape, .emit = (callback)}
-#define VARIADIC(op, z, fact, evaluator, end, callback)                                   \
+     .apart = apart_broadcast, .infer = infer_one_shape, .emit = (callback)}
+#define VARIADIC(op, z, fact, evaluator, end, callback)                                \
     {.name = (op), .since = 8, .in = "data_0*", .out = (z),                            \
      .facts = OP_BROADCAST | (fact), .infer = infer_variadic,                          \
      .eval = (evaluator), .saturates = (end), .emit = (callback)}
@@ -698,16 +711,19 @@ static const OpDef ops[] = {
      .attrs = {FLOAT("min", -FLT_MAX), FLOAT("max", FLT_MAX)},
      .facts = OP_ELEMENTWISE, .infer = infer_same, .emit = emit_clip},
     {.name = "Clip", .since = 11, .in = "input min? max?", .out = "output",
-     .infer = infer_clip, .eval = eval_clip, .saturates = clip_saturates,
-     .emit = emit_clip},
+     .apart = apart_same, .infer = infer_clip, .eval = eval_clip,
+     .saturates = clip_saturates, .emit = emit_clip},
 
     {.name = "CumSum", .since = 11, .in = "x axis", .out = "y", .fixed = "axis",
-     .attrs = {INT("exclusive", 0), INT("reverse", 0)}, .infer = infer_cumulative,
+     .attrs = {INT("exclusive", 0), INT("reverse", 0)}, .apart = apart_off_axes,
+     .past = past_cumsum, .infer = infer_cumulative,
      .eval = eval_cumsum, .emit = emit_cumsum},
     {.name = "CumProd", .since = 26, .in = "x axis", .out = "y", .fixed = "axis",
-     .attrs = {INT("exclusive", 0), INT("reverse", 0)}, .infer = infer_cumulative,
+     .attrs = {INT("exclusive", 0), INT("reverse", 0)}, .apart = apart_off_axes,
+     .past = past_cumprod, .infer = infer_cumulative,
      .emit = emit_cumprod},
-    {.name = "Det", .since = 11, .in = "X", .out = "Y", .infer = infer_det,
+    {.name = "Det", .since = 11, .in = "X", .out = "Y", .apart = apart_before_matrix,
+     .infer = infer_det,
      .jax = "jnp.linalg.det($X)"},
 };
 /* clang-format on */

@@ -1,5 +1,6 @@
 /* Preparation of features: scaling, imputing, one-hot, selection and concatenation.
  * Source: ONNX operators of ai.onnx.ml; onnxruntime where the text is silent. */
+#include "ops/apart.h"
 #include "ops/ml.h"
 
 /* X, whatever its rank, as floats. */
@@ -307,12 +308,23 @@ static void emit_category(Emit *e) {
               "one side of its table is strings, which JAX lacks");
 }
 
+/* Rows of all inputs, side by side. */
+static bool apart_vectorizer(Model *m, const Node *n, const int *at, int out,
+                             int axis) {
+    (void)m;
+    (void)out;
+    for (int k = 0; k < (int)n->n_in; k++)
+        if (at[k] != 0 || in_rank(n, k) != 2)
+            return false;
+    return axis == 0;
+}
+
 /* clang-format off */
 #define ML .domain = "ai.onnx.ml", .since = 1
 
 static const OpDef ops[] = {
     {.name = "ArrayFeatureExtractor", ML, .in = "X Y", .out = "Z",
-     .infer = infer_extractor, .emit = emit_extractor},
+     .batch = "X", .infer = infer_extractor, .emit = emit_extractor},
     {.name = "Binarizer", ML, .in = "X", .out = "Y", .facts = OP_ELEMENTWISE,
      .attrs = {FLOAT("threshold", 0)},
      .infer = infer_same, .jax = "($X > $threshold).astype($out.dtype)"},
@@ -330,25 +342,25 @@ static const OpDef ops[] = {
      .infer = infer_unknown, .emit = emit_map},
     {.name = "FeatureVectorizer", ML, .in = "X*", .out = "Y",
      .attrs = {INTS_OPT("inputdimensions")},
-     .infer = infer_vectorizer, .emit = emit_vectorizer},
+     .apart = apart_vectorizer, .infer = infer_vectorizer, .emit = emit_vectorizer},
     {.name = "Imputer", ML, .in = "X", .out = "Y",
      .attrs = {ANY_OPT("imputed_value_floats", ATTR_FLOATS),
                INTS_OPT("imputed_value_int64s"), FLOAT("replaced_value_float", 0),
                INT("replaced_value_int64", 0)},
-     .infer = infer_same, .emit = emit_imputer},
+     .batch = "X", .infer = infer_same, .emit = emit_imputer},
     {.name = "Normalizer", ML, .in = "X", .out = "Y", .attrs = {STRING("norm", "MAX")},
-     .infer = infer_normalizer, .emit = emit_normalizer},
+     .batch = "X", .infer = infer_normalizer, .emit = emit_normalizer},
     {.name = "OneHotEncoder", ML, .in = "X", .out = "Y",
      .attrs = {INTS_OPT("cats_int64s"), ANY_OPT("cats_strings", ATTR_STRINGS),
                INT("zeros", 1)},
-     .infer = infer_one_hot, .emit = emit_one_hot},
+     .apart = apart_same, .infer = infer_one_hot, .emit = emit_one_hot},
     {.name = "Scaler", ML, .in = "X", .out = "Y",
      .attrs = {ANY_OPT("offset", ATTR_FLOATS), ANY_OPT("scale", ATTR_FLOATS)},
-     .infer = infer_float, .emit = emit_scaler},
+     .batch = "X", .infer = infer_float, .emit = emit_scaler},
     {.name = "ZipMap", ML, .in = "X", .out = "Z",
      .attrs = {INTS_OPT("classlabels_int64s"),
                ANY_OPT("classlabels_strings", ATTR_STRINGS)},
-     .infer = infer_zip_map, .emit = emit_zip_map},
+     .apart = apart_same, .infer = infer_zip_map, .emit = emit_zip_map},
 };
 /* clang-format on */
 

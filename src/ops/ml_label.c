@@ -1,6 +1,7 @@
 /* LabelEncoder: a table from keys to values.  The keys are sorted here, so that the code
  * finds them by bisection.
  * Source: ONNX operator LabelEncoder of ai.onnx.ml. */
+#include "ops/apart.h"
 #include "ops/ml.h"
 
 #include <math.h>
@@ -177,7 +178,7 @@ static void emit_label(Emit *e) {
 
 /* clang-format off */
 #define LABEL .name = "LabelEncoder", .domain = "ai.onnx.ml", .in = "X", .out = "Y",   \
-    .infer = infer_label, .emit = emit_label
+    .apart = apart_same, .infer = infer_label, .emit = emit_label
 #define DEFAULTS INT("default_int64", -1), STRING("default_string", "_Unused")
 #define LISTS ANY_OPT("keys_floats", ATTR_FLOATS), INTS_OPT("keys_int64s"),            \
     ANY_OPT("keys_strings", ATTR_STRINGS), ANY_OPT("values_floats", ATTR_FLOATS),      \

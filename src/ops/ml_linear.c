@@ -113,12 +113,12 @@ static const OpDef ops[] = {
                ANY_OPT("classlabels_strings", ATTR_STRINGS),
                ANY_REQ("coefficients", ATTR_FLOATS), ANY_OPT("intercepts", ATTR_FLOATS),
                INT("multi_class", 0), STRING("post_transform", "NONE")},
-     .infer = infer_classifier, .emit = emit_classifier},
+     .batch = "X", .infer = infer_classifier, .emit = emit_classifier},
     {.name = "LinearRegressor", .domain = "ai.onnx.ml", .since = 1,
      .in = "X", .out = "Y",
      .attrs = {ANY_OPT("coefficients", ATTR_FLOATS), ANY_OPT("intercepts", ATTR_FLOATS),
                STRING("post_transform", "NONE"), INT("targets", 1)},
-     .infer = infer_regressor, .emit = emit_regressor},
+     .batch = "X", .infer = infer_regressor, .emit = emit_regressor},
 };
 /* clang-format on */
 

@@ -205,10 +205,10 @@ static const OpDef ops[] = {
                ANY_OPT("classlabels_strings", ATTR_STRINGS),
                ANY_OPT("prob_a", ATTR_FLOATS), ANY_OPT("prob_b", ATTR_FLOATS),
                INTS_OPT("vectors_per_class")},
-     .infer = infer_classifier, .emit = emit_classifier},
+     .batch = "X", .infer = infer_classifier, .emit = emit_classifier},
     {.name = "SVMRegressor", SVM, .out = "Y",
      .attrs = {SVM_ATTRS, INT("n_supports", 0), INT("one_class", 0)},
-     .infer = infer_regressor, .emit = emit_regressor},
+     .batch = "X", .infer = infer_regressor, .emit = emit_regressor},
 };
 /* clang-format on */
 

@@ -286,7 +286,7 @@ static void emit_classifier(Emit *e) {
 }
 
 /* clang-format off */
-#define TREES .domain = "ai.onnx.ml", .in = "X"
+#define TREES .domain = "ai.onnx.ml", .in = "X", .batch = "X"
 #define NODES                                                                          \
     ANY_OPT("base_values", ATTR_FLOATS), INTS_OPT("nodes_falsenodeids"),               \
     INTS_OPT("nodes_featureids"), ANY_OPT("nodes_hitrates", ATTR_FLOATS),              \

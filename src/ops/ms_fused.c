@@ -1,6 +1,7 @@
 /* Operators of com.microsoft that onnxruntime's optimizer makes from several: products,
  * convolutions and their activations; and a few small ones without a family.
  * Source: ContribOperators.md of onnxruntime; its CPU kernels where the text is silent. */
+#include "ops/apart.h"
 #include "ops/conv.h"
 #include "ops/linear.h"
 
@@ -260,30 +261,49 @@ static void emit_cdist(Emit *e) {
               "metric \"%.*s\" is not supported", (int)metric.n, metric.p);
 }
 
+static bool apart_fused_matmul(Model *m, const Node *n, const int *at, int out,
+                               int axis) {
+    bool plain = true;
+    static const char *const flags[] = {"transA", "transB", "transBatchA",
+                                        "transBatchB"};
+    (void)m;
+    for (size_t i = 0; i < OX_COUNT(flags); i++)
+        plain = plain && !attr_int(n, flags[i]);
+    int rank = n->out[out]->type.rank;
+    bool batch =
+        axis < rank - 2 && !attr_int(n, "transBatchA") && !attr_int(n, "transBatchB");
+    return (plain || batch) && apart_matmul(n, at, 0, 1, axis);
+}
+
 /* clang-format off */
 static const OpDef ops[] = {
     {.name = "FusedMatMul", MICROSOFT, .in = "A B", .out = "Y",
      .attrs = {FLOAT("alpha", 1.0), INT("transA", 0), INT("transB", 0),
                INT("transBatchA", 0), INT("transBatchB", 0)},
-     .facts = OP_CONTRACTS, .infer = infer_fused_matmul, .emit = emit_fused_matmul},
+     .facts = OP_CONTRACTS, .apart = apart_fused_matmul,
+     .infer = infer_fused_matmul, .emit = emit_fused_matmul},
     {.name = "FusedGemm", MICROSOFT, .in = "A B C?", .out = "Y",
      .attrs = {GEMM_ATTRS, STRING_OPT("activation"), FLOAT_OPT("activation_alpha"),
                FLOAT_OPT("activation_beta"), FLOAT_OPT("activation_gamma")},
-     .facts = OP_CONTRACTS, .infer = infer_gemm, .emit = emit_fused_gemm},
+     .facts = OP_CONTRACTS, .apart = apart_gemm,
+     .infer = infer_gemm, .emit = emit_fused_gemm},
     {.name = "FusedConv", MICROSOFT, .in = "X W B? Z?", .out = "Y",
      .attrs = {CONV_ATTRS, STRING_OPT("activation"),
                ANY_OPT("activation_params", ATTR_FLOATS)},
-     .facts = OP_CONTRACTS, .infer = infer_fused_conv, .emit = emit_fused_conv},
+     .facts = OP_CONTRACTS, .batch = "X Z",
+     .infer = infer_fused_conv, .emit = emit_fused_conv},
     {.name = "NhwcConv", MICROSOFT, .in = "X W B?", .out = "Y",
-     .attrs = {CONV_ATTRS}, .facts = OP_CONTRACTS, .infer = infer_nhwc_conv, .emit = emit_nhwc_conv},
+     .attrs = {CONV_ATTRS}, .facts = OP_CONTRACTS, .batch = "X",
+     .infer = infer_nhwc_conv, .emit = emit_nhwc_conv},
     {.name = "FastGelu", MICROSOFT, .in = "X bias?", .out = "Y",
-     .infer = infer_biased, .emit = emit_fast_gelu},
+     .apart = apart_before_last, .infer = infer_biased, .emit = emit_fast_gelu},
     {.name = "BiasGelu", MICROSOFT, .in = "A B", .out = "C",
+     .apart = apart_before_last,
      .infer = infer_biased, .jax = "jax.nn.gelu($A + $B, approximate=False)"},
     {.name = "BiasSplitGelu", MICROSOFT, .in = "X bias", .out = "Y",
-     .infer = infer_split_gelu, .emit = emit_split_gelu},
+     .apart = apart_before_last, .infer = infer_split_gelu, .emit = emit_split_gelu},
     {.name = "Inverse", MICROSOFT, .in = "X", .out = "Y",
-     .infer = infer_square, .emit = emit_inverse},
+     .apart = apart_before_matrix, .infer = infer_square, .emit = emit_inverse},
     {.name = "CDist", MICROSOFT, .in = "A B", .out = "C",
      .attrs = {STRING("metric", "sqeuclidean")},
      .infer = infer_cdist, .emit = emit_cdist},

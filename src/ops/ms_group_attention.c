@@ -386,13 +386,14 @@ static const OpDef ops[] = {
                INT_OPT("rotary_interleaved"), FLOAT_OPT("scale"),
                INT("sliding_window_cache", 0), INT("smooth_softmax", -1),
                FLOAT_OPT("softcap"), STRING("v_quant_type", "NONE")},
+     .batch = "query key value past_key past_value seqlens_k position_ids attention_bias?",
      .infer = infer_group, .emit = emit_group},
     {.name = "RotaryEmbedding", MICROSOFT,
      .in = "input position_ids cos_cache sin_cache", .out = "output",
      .attrs = {INT_OPT("interleaved"), INT_OPT("is_packed_batching"),
                INT_OPT("num_heads"), INT_OPT("rotary_embedding_dim"),
                FLOAT_OPT("scale")},
-     .infer = infer_rotary, .emit = emit_rotary},
+     .batch = "input position_ids?", .infer = infer_rotary, .emit = emit_rotary},
 };
 /* clang-format on */
 

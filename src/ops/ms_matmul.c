@@ -1,6 +1,7 @@
 /* Products of com.microsoft with quantized operands: sums of integers, scaled once, or
  * weights of a few bits that are unpacked first; and rows of tables that are packed so.
  * Source: ContribOperators.md of onnxruntime; its CPU kernels where the text is silent. */
+#include "ops/apart.h"
 #include "ops/linear.h"
 #include "ops/quant.h"
 
@@ -221,18 +222,18 @@ static const OpDef ops[] = {
      .in = "A a_scale a_zero_point B b_scale b_zero_point C? y_scale? y_zero_point?",
      .out = "Y",
      .attrs = {FLOAT("alpha", 1.0), INT("transA", 0), INT("transB", 0)},
-     .infer = infer_qgemm, .emit = emit_qgemm},
+     .apart = apart_before_last, .infer = infer_qgemm, .emit = emit_qgemm},
     {.name = "DynamicQuantizeMatMul", MICROSOFT,
      .in = "A B b_scale b_zero_point? bias?", .out = "Y",
      .infer = infer_product, .emit = emit_dynamic},
     {.name = "MatMulIntegerToFloat", MICROSOFT,
      .in = "A B a_scale b_scale a_zero_point? b_zero_point? bias?", .out = "Y",
-     .infer = infer_product, .emit = emit_to_float},
+     .apart = apart_before_last, .infer = infer_product, .emit = emit_to_float},
     {.name = "MatMulNBits", MICROSOFT,
      .in = "A B scales zero_points? g_idx? bias?", .out = "Y",
      .attrs = {INT_REQ("K"), INT_REQ("N"), INT("accuracy_level", 0), INT("bits", 4),
                INT_REQ("block_size"), INT("weight_prepacked", 0)},
-     .infer = infer_nbits, .emit = emit_nbits},
+     .apart = apart_before_last, .infer = infer_nbits, .emit = emit_nbits},
     {.name = "GatherBlockQuantized", MICROSOFT,
      .in = "data indices scales zero_points?", .out = "output",
      .attrs = {INT("bits", 4), INT("block_size", 128), INT("gather_axis", 0),

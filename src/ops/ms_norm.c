@@ -212,16 +212,19 @@ static void emit_group_norm(Emit *e) {
 static const OpDef ops[] = {
     {.name = "SkipLayerNormalization", MICROSOFT, .in = "input skip gamma beta? bias?",
      .out = "output mean? inv_std_var? input_skip_bias_sum?",
-     .attrs = {EPSILON(1e-12)}, .infer = infer_skip_norm, .emit = emit_skip_norm},
+     .attrs = {EPSILON(1e-12)}, .batch = "input skip?",
+     .infer = infer_skip_norm, .emit = emit_skip_norm},
     {.name = "SkipSimplifiedLayerNormalization", MICROSOFT,
      .in = "input skip gamma bias?",
      .out = "output mean? inv_std_var? input_skip_bias_sum?",
-     .attrs = {EPSILON(1e-12)}, .infer = infer_skip_norm, .emit = emit_skip_norm},
+     .attrs = {EPSILON(1e-12)}, .batch = "input skip?",
+     .infer = infer_skip_norm, .emit = emit_skip_norm},
     {.name = "EmbedLayerNormalization", MICROSOFT,
      .in = "input_ids segment_ids? word_embedding position_embedding "
            "segment_embedding? gamma beta mask? position_ids?",
      .out = "output mask_index? embedding_sum?",
      .attrs = {EPSILON(1e-12), INT_OPT("mask_index_type")},
+     .batch = "input_ids segment_ids mask position_ids?",
      .infer = infer_embed, .emit = emit_embed},
     {.name = "QEmbedLayerNormalization", MICROSOFT,
      .in = "input_ids segment_ids? word_embedding_quant position_embedding_quant "
@@ -232,10 +235,11 @@ static const OpDef ops[] = {
      .out = "layernorm_out mask_index_out", .attrs = {EPSILON(1e-12)},
      .infer = infer_embed, .emit = emit_embed},
     {.name = "GroupNorm", MICROSOFT, .in = "X gamma beta", .out = "Y",
-     .attrs = {GROUP_ATTRS}, .infer = infer_group_norm, .emit = emit_group_norm},
+     .attrs = {GROUP_ATTRS}, .batch = "X",
+     .infer = infer_group_norm, .emit = emit_group_norm},
     {.name = "SkipGroupNorm", MICROSOFT, .in = "X gamma beta skip bias?",
      .out = "Y S?", .attrs = {GROUP_ATTRS},
-     .infer = infer_group_norm, .emit = emit_group_norm},
+     .batch = "X skip?", .infer = infer_group_norm, .emit = emit_group_norm},
 };
 /* clang-format on */
 

@@ -1,6 +1,7 @@
 /* Operators of com.microsoft on quantized arrays: dequantize, compute in float32,
  * quantize.  Scales and zero points are scalars.
  * Source: ContribOperators.md of onnxruntime. */
+#include "ops/apart.h"
 #include "ops/pool.h"
 #include "ops/quant.h"
 
@@ -256,6 +257,11 @@ static void emit_nhwc_max_pool(Emit *e) {
         emit_out(e, 0, y);
 }
 
+/* opset 13 and later work along one axis, earlier ones along all behind it, too. */
+static bool apart_softmax(Model *m, const Node *n, const int *at, int out, int axis) {
+    return apart_before_axis(m, n, at, out, axis);
+}
+
 /* clang-format off */
 #define UNARY .in = "X X_scale X_zero_point? Y_scale Y_zero_point?", .out = "Y"
 #define BINARY                                                                         \
@@ -264,15 +270,17 @@ static void emit_nhwc_max_pool(Emit *e) {
 
 static const OpDef ops[] = {
     {.name = "QLinearSigmoid", MICROSOFT, UNARY,
-     .infer = infer_unary, .emit = emit_sigmoid},
+     .apart = apart_same, .infer = infer_unary, .emit = emit_sigmoid},
     {.name = "QLinearLeakyRelu", MICROSOFT, UNARY, .attrs = {FLOAT("alpha", 0.01)},
-     .infer = infer_unary, .emit = emit_leaky_relu},
+     .apart = apart_same, .infer = infer_unary, .emit = emit_leaky_relu},
     {.name = "QLinearSoftmax", MICROSOFT,
      .in = "X X_scale x_zero_point? y_scale y_zero_point", .out = "Y",
      .attrs = {INT("axis", -1), INT_REQ("opset")},
-     .infer = infer_unary, .emit = emit_softmax},
-    {.name = "QLinearAdd", MICROSOFT, BINARY, .infer = infer_binary, .emit = emit_add},
-    {.name = "QLinearMul", MICROSOFT, BINARY, .infer = infer_binary, .emit = emit_mul},
+     .apart = apart_softmax, .infer = infer_unary, .emit = emit_softmax},
+    {.name = "QLinearAdd", MICROSOFT, BINARY, .apart = apart_broadcast,
+     .infer = infer_binary, .emit = emit_add},
+    {.name = "QLinearMul", MICROSOFT, BINARY, .apart = apart_broadcast,
+     .infer = infer_binary, .emit = emit_mul},
     {.name = "QLinearWhere", MICROSOFT,
      .in = "condition X x_scale x_zero_point Y y_scale y_zero_point z_scale "
            "z_zero_point",
@@ -287,14 +295,14 @@ static const OpDef ops[] = {
     {.name = "QLinearGlobalAveragePool", MICROSOFT,
      .in = "X x_scale x_zero_point y_scale y_zero_point", .out = "Y",
      .attrs = {INT("channels_last", 0)},
-     .infer = infer_global_pool, .emit = emit_global_pool},
+     .batch = "X", .infer = infer_global_pool, .emit = emit_global_pool},
     {.name = "QLinearAveragePool", MICROSOFT,
      .in = "X x_scale x_zero_point? y_scale y_zero_point?", .out = "Y",
      .attrs = {CEIL_ATTRS, INT("channels_last", 0), INT("count_include_pad", 0)},
-     .infer = infer_average_pool, .emit = emit_average_pool},
+     .batch = "X", .infer = infer_average_pool, .emit = emit_average_pool},
     {.name = "NhwcMaxPool", MICROSOFT, .in = "x", .out = "y",
      .attrs = {CEIL_ATTRS, INTS_OPT("dilations")},
-     .infer = infer_channels_pool, .emit = emit_nhwc_max_pool},
+     .batch = "x", .infer = infer_channels_pool, .emit = emit_nhwc_max_pool},
 };
 /* clang-format on */
 

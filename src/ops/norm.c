@@ -4,6 +4,7 @@
  * Source: the ONNX operators; number of outputs as the sign of training in
  * BatchNormalization 7 to 13. */
 #include "ops/norm.h"
+#include "ops/apart.h"
 
 static bool known_differ(Model *m, Dim a, Dim b) {
     return dim_known_eq(&m->dims, a, b) == 0;
@@ -328,6 +329,19 @@ static void infer_mean_variance(Model *m, Node *n) {
         node_error(m, n, OX0401, "give axes", "the default axes need rank 4");
 }
 
+/* All but the channels, which come second; their statistics too where it trains. */
+static bool apart_batch_norm(Model *m, const Node *n, const int *at, int out,
+                             int axis) {
+    return !is_training(n) && axis != 1 && (axis == 0 || is_spatial(n)) &&
+           apart_same(m, n, at, out, axis);
+}
+
+static bool apart_mean_variance(Model *m, const Node *n, const int *at, int out,
+                                int axis) {
+    bool usual = !attr_has(n, "axes");
+    return !(usual && axis != 1) && apart_off_axes(m, n, at, out, axis);
+}
+
 /* clang-format off */
 #define EPSILON FLOAT("epsilon", 1e-5)
 #define MOMENTUM FLOAT("momentum", 0.9)
@@ -337,68 +351,73 @@ static const OpDef ops[] = {
      .in = "X scale B mean var", .out = "Y mean? var? saved_mean? saved_var?",
      .attrs = {INTS_OPT("consumed_inputs"), EPSILON, INT("is_test", 0), MOMENTUM,
                INT("spatial", 1)},
-     .infer = infer_batch_norm, .emit = emit_batch_norm},
+     .apart = apart_batch_norm, .infer = infer_batch_norm, .emit = emit_batch_norm},
     {.name = "BatchNormalization", .since = 6, .until = 6,
      .in = "X scale B mean var", .out = "Y mean? var? saved_mean? saved_var?",
      .attrs = {EPSILON, INT("is_test", 0), MOMENTUM, INT("spatial", 1)},
-     .infer = infer_batch_norm, .emit = emit_batch_norm},
+     .apart = apart_batch_norm, .infer = infer_batch_norm, .emit = emit_batch_norm},
     {.name = "BatchNormalization", .since = 7, .until = 8,
      .in = "X scale B mean var", .out = "Y mean? var? saved_mean? saved_var?",
      .attrs = {EPSILON, MOMENTUM, INT("spatial", 1)},
-     .infer = infer_batch_norm, .emit = emit_batch_norm},
+     .apart = apart_batch_norm, .infer = infer_batch_norm, .emit = emit_batch_norm},
     {.name = "BatchNormalization", .since = 9, .until = 13,
      .in = "X scale B mean var", .out = "Y mean? var? saved_mean? saved_var?",
      .attrs = {EPSILON, MOMENTUM},
-     .infer = infer_batch_norm, .emit = emit_batch_norm},
+     .apart = apart_batch_norm, .infer = infer_batch_norm, .emit = emit_batch_norm},
     {.name = "BatchNormalization", .since = 14,
      .in = "X scale B input_mean input_var", .out = "Y running_mean? running_var?",
      .attrs = {EPSILON, MOMENTUM, INT("training_mode", 0)},
-     .infer = infer_batch_norm, .emit = emit_batch_norm},
+     .apart = apart_batch_norm, .infer = infer_batch_norm, .emit = emit_batch_norm},
 
     {.name = "LayerNormalization", .since = 17,
      .in = "X Scale B?", .out = "Y Mean? InvStdDev?",
      .attrs = {INT("axis", -1), EPSILON, INT("stash_type", 1)},
-     .facts = OP_ROWS | OP_WEIGHT_BIAS, .infer = infer_layer_norm, .emit = emit_layer_norm},
+     .facts = OP_WEIGHT_BIAS, .apart = apart_before_axis,
+     .infer = infer_layer_norm, .emit = emit_layer_norm},
     {.name = "RMSNormalization", .since = 23, .in = "X scale", .out = "Y",
      .attrs = {INT("axis", -1), EPSILON, INT("stash_type", 1)},
-     .facts = OP_ROWS, .infer = infer_rms_norm, .emit = emit_rms_norm},
+     .apart = apart_before_axis,
+     .infer = infer_rms_norm, .emit = emit_rms_norm},
     /* onnxruntime writes this one without a domain, too */
     {.name = "SimplifiedLayerNormalization", .since = 1,
      .in = "X scale", .out = "Y inv_std_var?",
      .attrs = {INT("axis", -1), EPSILON, INT("stash_type", 1)},
-     .facts = OP_ROWS, .infer = infer_rms_norm, .emit = emit_rms_norm},
+     .apart = apart_before_axis,
+     .infer = infer_rms_norm, .emit = emit_rms_norm},
     {.name = "SimplifiedLayerNormalization", MICROSOFT,
      .in = "X scale", .out = "Y inv_std_var?",
      .attrs = {INT("axis", -1), EPSILON, INT("stash_type", 1)},
-     .facts = OP_ROWS, .infer = infer_rms_norm, .emit = emit_rms_norm},
+     .apart = apart_before_axis,
+     .infer = infer_rms_norm, .emit = emit_rms_norm},
 
     {.name = "InstanceNormalization", .since = 1, .until = 5,
      .in = "input scale B", .out = "output",
      .attrs = {INTS_OPT("consumed_inputs"), EPSILON},
-     .infer = infer_instance_norm, .emit = emit_instance_norm},
+     .batch = "input", .infer = infer_instance_norm, .emit = emit_instance_norm},
     {.name = "InstanceNormalization", .since = 6, .in = "input scale B", .out = "output",
      .attrs = {EPSILON},
-     .infer = infer_instance_norm, .emit = emit_instance_norm},
+     .batch = "input", .infer = infer_instance_norm, .emit = emit_instance_norm},
     {.name = "GroupNormalization", .since = 18, .until = 20,
      .in = "X scale bias", .out = "Y",
      .attrs = {EPSILON, INT_REQ("num_groups")},
-     .infer = infer_group_norm, .emit = emit_group_norm},
+     .batch = "X", .infer = infer_group_norm, .emit = emit_group_norm},
     {.name = "GroupNormalization", .since = 21, .in = "X scale bias", .out = "Y",
      .attrs = {EPSILON, INT_REQ("num_groups"), INT("stash_type", 1)},
-     .infer = infer_group_norm, .emit = emit_group_norm},
+     .batch = "X", .infer = infer_group_norm, .emit = emit_group_norm},
 
     {.name = "LRN", .since = 1, .in = "X", .out = "Y",
      .attrs = {FLOAT("alpha", 0.0001), FLOAT("beta", 0.75), FLOAT("bias", 1.0),
                INT_REQ("size")},
-     .infer = infer_lrn,
+     .batch = "X", .infer = infer_lrn,
      .jax = "local_response_norm($X, $size$(, alpha=$alpha|0.0001)"
             "$(, beta=$beta|0.75)$(, bias=$bias|1.0))"},
     {.name = "LpNormalization", .since = 1, .in = "input", .out = "output",
      .attrs = {INT("axis", -1), INT("p", 2)},
-     .infer = infer_lp_normalization,
+     .apart = apart_off_axes, .past = past_zero, .infer = infer_lp_normalization,
      .jax = "lp_normalize($input$(, p=$p|2)$(, axis=$axis|-1))"},
     {.name = "MeanVarianceNormalization", .since = 9, .in = "X", .out = "Y",
      .attrs = {INTS_OPT("axes")},
+     .apart = apart_mean_variance,
      .infer = infer_mean_variance, .emit = emit_mean_variance},
 };
 /* clang-format on */

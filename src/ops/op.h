@@ -37,8 +37,6 @@ typedef enum OpFact {
     OP_SELECTS = 1 << 12,     /* each element is one of input 1 or of input 2 */
     OP_KEEPS = 1 << 13,       /* output 0 is input 0 when it has the same type */
     OP_RESHAPES = 1 << 14,    /* output 0 is input 0 in row-major order, reshaped */
-    OP_ROWS = 1 << 15,        /* all but the last axis of input 0, or those before the
-                                 attribute axis, are independent */
     OP_LINEAR = 1 << 16,      /* input 1 is a matrix [in, out], where a linear layer of
                              PyTorch has a weight [out, in] */
     OP_WEIGHT_BIAS = 1 << 17, /* inputs 1 and 2 are weight and bias of one module */
@@ -48,6 +46,18 @@ typedef enum OpFact {
     OP_JOINS = 1 << 21, /* every element of output 0 is an element of some input */
     OP_TABLE = 1 << 20, /* input 0 may be the weight of an embedding */
 } OpFact;
+
+/* What hides the padding of an axis: see OpDef.past. */
+typedef enum OpPast {
+    PAST_SEEN, /* nothing does */
+    PAST_ANY,  /* whatever is there: the first entries do not look so far */
+    PAST_ZERO,
+    PAST_ONE,
+    PAST_LOWEST,  /* minus infinity; the least integer */
+    PAST_HIGHEST, /* infinity; the largest integer */
+    PAST_OUTSIDE, /* an index that is out of range */
+    PAST_MEAN,    /* zero, and the result is that of so many more entries */
+} OpPast;
 
 /* Domain of operators that passes make and no file can hold. */
 #define OP_INTERNAL "oxide.internal"
@@ -137,6 +147,19 @@ typedef struct OpDef {
      * broadcast; where `only` that reader has output 0, it may be that, made smaller.
      * NULL: none. */
     Value *(*narrow)(Model *m, Node *n, bool only);
+    /* The inputs whose first axis is a batch, which is the first axis of all outputs: "X",
+     * "Q K mask?" where a mask may be shared by the batch.  NULL: see `apart`. */
+    const char *batch;
+    /* Which axes hold entries that the operator treats by themselves: see ops/apart.h.
+     * NULL: its batch, or what OP_ELEMENTWISE, OP_BROADCAST, OP_IDENTITY say; else none. */
+    bool (*apart)(Model *m, const Node *n, const int *at, int out, int axis);
+    /* For --bound, where the entries of an axis are not treated by themselves: what must
+     * stand in input `input` past its end, along at[input], so that the first entries of
+     * the outputs are what they are without it.  NULL: it is always seen. */
+    OpPast (*past)(Model *m, const Node *n, const int *at, int input);
+    /* With `padding`: the operator of OP_INTERNAL that counts what there is, from inputs
+     * and outputs of the node by their names. */
+    const char *count;
 } OpDef;
 
 typedef struct OpFamily {
@@ -251,6 +274,11 @@ Dim fresh_dim(Model *m, Node *n, int out, int axis);
 void fresh_sizes(Model *m, Node *n, Shape *s, uint64_t unknown, int first);
 /* The same for a size that data decide, unless the user has bounded it. */
 Dim data_dim(Model *m, Node *n, int out, int axis);
+/* As data_dim, for a size that the value of an input decides: a number of Python's where
+ * that is one, so that the node need not run without jit. */
+Dim value_dim(Model *m, Node *n, int out, int axis);
+/* As fresh_sizes, where the user may have bounded the only size that is not known. */
+void value_sizes(Model *m, Node *n, Shape *s, uint64_t unknown, int first);
 /* numpy broadcasting of s and t into s; a dimension that cannot be decided is fresh for
  * output 0.  Reports OX0401 when they do not fit. */
 bool broadcast_shape(Model *m, Node *n, Shape *s, const Shape *t);

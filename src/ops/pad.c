@@ -1,6 +1,7 @@
 /* Pad and CenterCropPad.  jnp.pad does not know negative amounts, which cut: those
  * become slices of the input.
  * Source: ONNX operators Pad, CenterCropPad. */
+#include "ops/apart.h"
 #include "ops/layout.h"
 
 /* ---- Pad ------------------------------------------------------------------------- */
@@ -209,6 +210,45 @@ static void emit_center_crop_pad(Emit *e) {
                 emit_ints(e, "shape"), emit_ints(e, "axes")));
 }
 
+static bool apart_pad(Model *m, const Node *n, const int *at, int out, int axis) {
+    Padding p;
+    return apart_same(m, n, at, out, axis) && get_padding(m, n, in_rank(n, 0), &p) &&
+           dim_is(p.low[axis], 0) && dim_is(p.high[axis], 0);
+}
+
+/* An axis that keeps its size is neither cropped nor padded. */
+static bool apart_crop(Model *m, const Node *n, const int *at, int out, int axis) {
+    (void)m;
+    (void)n;
+    (void)out;
+    return at[0] == axis;
+}
+
+/* Zeros behind zeros; elsewhere nothing may come behind what has padding. */
+static OpPast past_pad(Model *m, const Node *n, const int *at, int input) {
+    Padding p;
+    double value = 0;
+    int filling = op_input_index(n->op, STR("constant_value"));
+    if (filling < 0)
+        filling = op_input_index(n->op, STR("value"));
+    bool zeros = attr_is(n, "mode", "constant");
+    if (filling >= 0 && node_in(n, filling))
+        zeros = zeros && in_is_zero(n, filling);
+    else if (filling < 0)
+        zeros = zeros &&
+                (!op_attr(n->op, STR("value")) || get_float(n, "value", &value)) &&
+                value >= 0 && value <= 0;
+    if (input != 0 || at[0] < 0 || !apart_shared(n, at, 1) ||
+        !get_padding(m, n, in_rank(n, 0), &p))
+        return PAST_SEEN;
+    Dim low = p.low[at[0]], high = p.high[at[0]];
+    if (!dim_is_int(low) || !dim_is_int(high) || low.c < 0)
+        return PAST_SEEN;
+    if (high.c <= 0 && attr_is(n, "mode", "constant"))
+        return PAST_ANY;
+    return zeros ? PAST_ZERO : PAST_SEEN;
+}
+
 /* ---- table ----------------------------------------------------------------------- */
 
 #define MODE STRING("mode", "constant")
@@ -216,21 +256,22 @@ static void emit_center_crop_pad(Emit *e) {
 static const OpDef ops[] = {
     {.name = "Pad", .since = 1, .until = 1, .in = "data", .out = "output",
      .attrs = {INTS_REQ("paddings"), MODE, FLOAT("value", 0)},
-     .infer = infer_pad, .emit = emit_pad},
+     .apart = apart_pad, .past = past_pad, .infer = infer_pad, .emit = emit_pad},
     {.name = "Pad", .since = 2, .until = 10, .in = "data", .out = "output",
      .attrs = {INTS_REQ("pads"), MODE, FLOAT("value", 0)},
-     .infer = infer_pad, .emit = emit_pad},
+     .apart = apart_pad, .past = past_pad, .infer = infer_pad, .emit = emit_pad},
     {.name = "Pad", .since = 11, .until = 17, .in = "data pads constant_value?",
      .out = "output", .fixed = "pads", .attrs = {MODE},
-     .infer = infer_pad, .emit = emit_pad},
+     .apart = apart_pad, .past = past_pad, .infer = infer_pad, .emit = emit_pad},
     {.name = "Pad", .since = 18, .in = "data pads constant_value? axes?",
      .out = "output", .fixed = "pads axes", .attrs = {MODE},
-     .infer = infer_pad, .emit = emit_pad},
+     .apart = apart_pad, .past = past_pad, .infer = infer_pad, .emit = emit_pad},
     {.name = "Pad", MICROSOFT, .in = "data pads value?", .out = "output",
-     .fixed = "pads", .attrs = {MODE}, .infer = infer_pad, .emit = emit_pad},
+     .fixed = "pads", .attrs = {MODE}, .apart = apart_pad,
+     .past = past_pad, .infer = infer_pad, .emit = emit_pad},
     {.name = "CenterCropPad", .since = 18, .in = "input_data shape",
      .out = "output_data", .fixed = "shape", .attrs = {INTS_OPT("axes")},
-     .infer = infer_center_crop_pad, .emit = emit_center_crop_pad},
+     .apart = apart_crop, .infer = infer_center_crop_pad, .emit = emit_center_crop_pad},
 };
 /* clang-format on */
 const OpFamily ops_pad = FAMILY(ops);

@@ -4,6 +4,7 @@
  * elements of each window along a new axis.
  * Source: the ONNX operators; PyTorch and onnxruntime for ceil_mode. */
 #include "ops/pool.h"
+#include "ops/apart.h"
 
 #include <math.h>
 
@@ -247,47 +248,59 @@ static void emit_global_lp(Emit *e) {
                     emit_in(e, 0), p, axes, p));
 }
 
+/* Indices count in the padded array. */
+static OpPast past_max_pool(Model *m, const Node *n, const int *at, int input) {
+    Window w;
+    bool plain = input == 0 && at[0] > 1 && !node_out(n, 1) && window_read(m, n, &w) &&
+                 !w.ceil && (w.mode == PAD_EXPLICIT || w.mode == PAD_VALID);
+    return plain ? PAST_LOWEST : PAST_SEEN;
+}
+
 /* clang-format off */
 static const OpDef ops[] = {
     {.name = "MaxPool", .since = 1, .until = 7, .in = "X", .out = "Y",
-     .attrs = {POOL_ATTRS}, .infer = infer_pool, .emit = emit_max_pool},
+     .attrs = {POOL_ATTRS}, .batch = "X", .past = past_max_pool,
+     .infer = infer_pool, .emit = emit_max_pool},
     {.name = "MaxPool", .since = 8, .until = 9, .in = "X", .out = "Y Indices?",
      .attrs = {POOL_ATTRS, INT("storage_order", 0)},
-     .infer = infer_pool, .emit = emit_max_pool},
+     .batch = "X", .past = past_max_pool, .infer = infer_pool, .emit = emit_max_pool},
     {.name = "MaxPool", .since = 10, .in = "X", .out = "Y Indices?",
      .attrs = {CEIL_ATTRS, INTS_OPT("dilations"), INT("storage_order", 0)},
-     .infer = infer_pool, .emit = emit_max_pool},
+     .batch = "X", .past = past_max_pool, .infer = infer_pool, .emit = emit_max_pool},
 
     {.name = "AveragePool", .since = 1, .until = 6, .in = "X", .out = "Y",
-     .attrs = {POOL_ATTRS}, .infer = infer_pool, .emit = emit_average_pool},
+     .attrs = {POOL_ATTRS}, .batch = "X",
+     .infer = infer_pool, .emit = emit_average_pool},
     {.name = "AveragePool", .since = 7, .until = 9, .in = "X", .out = "Y",
      .attrs = {POOL_ATTRS, INT("count_include_pad", 0)},
-     .infer = infer_pool, .emit = emit_average_pool},
+     .batch = "X", .infer = infer_pool, .emit = emit_average_pool},
     {.name = "AveragePool", .since = 10, .until = 18, .in = "X", .out = "Y",
      .attrs = {CEIL_ATTRS, INT("count_include_pad", 0)},
-     .infer = infer_pool, .emit = emit_average_pool},
+     .batch = "X", .infer = infer_pool, .emit = emit_average_pool},
     {.name = "AveragePool", .since = 19, .in = "X", .out = "Y",
      .attrs = {CEIL_ATTRS, INTS_OPT("dilations"), INT("count_include_pad", 0)},
-     .infer = infer_pool, .emit = emit_average_pool},
+     .batch = "X", .infer = infer_pool, .emit = emit_average_pool},
 
     {.name = "LpPool", .since = 1, .until = 1, .in = "X", .out = "Y",
      .attrs = {POOL_ATTRS, FLOAT("p", 2.0)},
-     .infer = infer_pool, .emit = emit_lp_pool},
+     .batch = "X", .infer = infer_pool, .emit = emit_lp_pool},
     {.name = "LpPool", .since = 2, .until = 17, .in = "X", .out = "Y",
      .attrs = {POOL_ATTRS, INT("p", 2)},
-     .infer = infer_pool, .emit = emit_lp_pool},
+     .batch = "X", .infer = infer_pool, .emit = emit_lp_pool},
     {.name = "LpPool", .since = 18, .in = "X", .out = "Y",
      .attrs = {CEIL_ATTRS, INTS_OPT("dilations"), INT("p", 2)},
-     .infer = infer_pool, .emit = emit_lp_pool},
+     .batch = "X", .infer = infer_pool, .emit = emit_lp_pool},
 
     {.name = "GlobalAveragePool", .since = 1, .in = "X", .out = "Y",
-     .infer = infer_global, .emit = emit_global_average},
+     .batch = "X", .infer = infer_global, .emit = emit_global_average},
     {.name = "GlobalMaxPool", .since = 1, .in = "X", .out = "Y",
-     .infer = infer_global, .emit = emit_global_max},
+     .batch = "X", .infer = infer_global, .emit = emit_global_max},
     {.name = "GlobalLpPool", .since = 1, .until = 1, .in = "X", .out = "Y",
-     .attrs = {FLOAT("p", 2.0)}, .infer = infer_global, .emit = emit_global_lp},
+     .attrs = {FLOAT("p", 2.0)}, .batch = "X",
+     .infer = infer_global, .emit = emit_global_lp},
     {.name = "GlobalLpPool", .since = 2, .in = "X", .out = "Y",
-     .attrs = {INT("p", 2)}, .infer = infer_global, .emit = emit_global_lp},
+     .attrs = {INT("p", 2)}, .batch = "X",
+     .infer = infer_global, .emit = emit_global_lp},
 };
 /* clang-format on */
 

@@ -3,6 +3,7 @@
  * add the zero point, saturate.
  * Source: the ONNX operators; the division is done in the type of the scale. */
 #include "ops/quant.h"
+#include "ops/apart.h"
 #include "ops/conv.h"
 #include "ops/linear.h"
 
@@ -367,17 +368,39 @@ static void emit_qlinear_conv(Emit *e) {
              requantized(e, acc, emit_in(e, 1), w_scale, emit_in(e, 6), integer(e, 7)));
 }
 
+/* Scales are for the whole, or for each entry or block of one axis. */
+static bool apart_quantize(Model *m, const Node *n, const int *at, int out, int axis) {
+    bool along = op_attr(n->op, STR("axis")) && in_rank(n, 1) != 0 &&
+                 (in_rank(n, 1) != 1 || attr_or_zero(n, "block_size"));
+    int64_t scaled = op_attr(n->op, STR("axis")) ? attr_int(n, "axis") : 0;
+    scaled += scaled < 0 ? in_rank(n, 0) : 0;
+    return (in_rank(n, 1) == 0 || (!along && axis != scaled)) &&
+           apart_same(m, n, at, out, axis);
+}
+
+static bool apart_integers(Model *m, const Node *n, const int *at, int out, int axis) {
+    (void)m;
+    (void)out;
+    return apart_matmul(n, at, 0, 1, axis);
+}
+
+static bool apart_quantized(Model *m, const Node *n, const int *at, int out, int axis) {
+    (void)m;
+    (void)out;
+    return apart_matmul(n, at, 0, 3, axis);
+}
+
 /* ---- table ------------------------------------------------------------------------- */
 
 /* clang-format off */
 #define QUANTIZE(first, last, ...)                                                     \
     {.name = "QuantizeLinear", .since = (first), .until = (last),                      \
      .in = "x y_scale y_zero_point?", .out = "y", .attrs = {__VA_ARGS__},              \
-     .infer = infer_quantize, .emit = emit_quantize}
+     .apart = apart_quantize, .infer = infer_quantize, .emit = emit_quantize}
 #define DEQUANTIZE(first, last, ...)                                                   \
     {.name = "DequantizeLinear", .since = (first), .until = (last),                    \
      .in = "x x_scale x_zero_point?", .out = "y", .attrs = {__VA_ARGS__},              \
-     .infer = infer_dequantize, .emit = emit_dequantize}
+     .apart = apart_quantize, .infer = infer_dequantize, .emit = emit_dequantize}
 #define AXIS INT("axis", 1)
 #define BLOCK INT("block_size", 0)
 #define TYPE INT("output_dtype", 0)
@@ -394,23 +417,27 @@ static const OpDef ops[] = {
     DEQUANTIZE(21, 22, AXIS, BLOCK),
     DEQUANTIZE(23, 0, AXIS, BLOCK, TYPE),
     {.name = "QuantizeLinear", MICROSOFT, .in = "x y_scale y_zero_point?", .out = "y",
-     .attrs = {AXIS}, .infer = infer_quantize, .emit = emit_quantize},
+     .attrs = {AXIS}, .apart = apart_quantize,
+     .infer = infer_quantize, .emit = emit_quantize},
     {.name = "DequantizeLinear", MICROSOFT, .in = "x x_scale x_zero_point?", .out = "y",
-     .attrs = {AXIS}, .infer = infer_dequantize, .emit = emit_dequantize},
+     .attrs = {AXIS}, .apart = apart_quantize,
+     .infer = infer_dequantize, .emit = emit_dequantize},
     {.name = "DynamicQuantizeLinear", .since = 11, .in = "x",
      .out = "y y_scale y_zero_point", .infer = infer_dynamic, .emit = emit_dynamic},
     {.name = "MatMulInteger", .since = 10, .in = "A B a_zero_point? b_zero_point?",
-     .out = "Y", .infer = infer_matmul_integer, .emit = emit_matmul_integer},
+     .out = "Y", .apart = apart_integers,
+     .infer = infer_matmul_integer, .emit = emit_matmul_integer},
     {.name = "QLinearMatMul", .since = 10,
      .in = "a a_scale a_zero_point b b_scale b_zero_point y_scale y_zero_point",
-     .out = "y", .infer = infer_qlinear_matmul, .emit = emit_qlinear_matmul},
+     .out = "y", .apart = apart_quantized,
+     .infer = infer_qlinear_matmul, .emit = emit_qlinear_matmul},
     {.name = "ConvInteger", .since = 10, .in = "x w x_zero_point? w_zero_point?",
      .out = "y", .attrs = {CONV_ATTRS},
-     .infer = infer_conv_integer, .emit = emit_conv_integer},
+     .batch = "x", .infer = infer_conv_integer, .emit = emit_conv_integer},
     {.name = "QLinearConv", .since = 10,
      .in = "x x_scale x_zero_point w w_scale w_zero_point y_scale y_zero_point B?",
      .out = "y", .attrs = {CONV_ATTRS},
-     .infer = infer_qlinear_conv, .emit = emit_qlinear_conv},
+     .batch = "x", .infer = infer_qlinear_conv, .emit = emit_qlinear_conv},
 };
 /* clang-format on */
 

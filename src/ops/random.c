@@ -2,6 +2,7 @@
  * share forward's keyword `key`.
  * Source: ONNX operators RandomNormal, RandomUniform, RandomNormalLike,
  * RandomUniformLike, Multinomial, Bernoulli, Dropout. */
+#include "ops/apart.h"
 #include "ops/op.h"
 
 /* The type that the attribute says, else `other`. */
@@ -197,7 +198,7 @@ static void emit_dropout(Emit *e) {
 /* clang-format off */
 #define SEED FLOAT_OPT("seed")
 #define DROPOUT                                                                        \
-    .out = "output mask?", .infer = infer_dropout, .emit = emit_dropout
+    .out = "output mask?", .apart = apart_same, .infer = infer_dropout, .emit = emit_dropout
 #define SHAPED                                                                         \
     .since = 1, .in = "", .out = "output", .facts = OP_IMPURE, .infer = infer_shaped
 #define LIKE .in = "input", .out = "output", .facts = OP_IMPURE
@@ -208,13 +209,16 @@ static const OpDef ops[] = {
     {.name = "RandomUniform", SHAPED, .emit = emit_uniform,
      .attrs = {INTS_REQ("shape"), INT("dtype", DT_FLOAT), SEED, FLOAT("low", 0),
                FLOAT("high", 1)}},
-    {.name = "RandomNormalLike", .since = 1, LIKE, .infer = infer_like,
+    {.name = "RandomNormalLike", .since = 1, LIKE, .apart = apart_same,
+     .infer = infer_like,
      .emit = emit_normal,
      .attrs = {INT_OPT("dtype"), SEED, FLOAT("mean", 0), FLOAT("scale", 1)}},
-    {.name = "RandomUniformLike", .since = 1, LIKE, .infer = infer_like,
+    {.name = "RandomUniformLike", .since = 1, LIKE, .apart = apart_same,
+     .infer = infer_like,
      .emit = emit_uniform,
      .attrs = {INT_OPT("dtype"), SEED, FLOAT("low", 0), FLOAT("high", 1)}},
-    {.name = "Bernoulli", .since = 15, LIKE, .infer = infer_bernoulli,
+    {.name = "Bernoulli", .since = 15, LIKE, .apart = apart_same,
+     .infer = infer_bernoulli,
      .emit = emit_bernoulli,
      .attrs = {INT_OPT("dtype"), SEED}},
     {.name = "Multinomial", .since = 7, .in = "input", .out = "output",

@@ -3,6 +3,7 @@
  * `axes` is an attribute until opset 17 (12 for ReduceSum) and an optional input after.
  * Results keep the type of the input, where jax.numpy widens small integers and makes
  * floats of integer means. */
+#include "ops/apart.h"
 #include "ops/evals.h"
 
 /* ---- inference ------------------------------------------------------------------- */
@@ -426,46 +427,104 @@ static void emit_topk(Emit *e) {
     }
 }
 
+static bool apart_reduce(Model *m, const Node *n, const int *at, int out, int axis) {
+    uint64_t mask;
+    int from = at[0], below = 0;
+    (void)out;
+    if (from < 0 || !apart_shared(n, at, 1) || !reduced_axes(m, n, &mask))
+        return false;
+    for (int i = 0; i < from; i++)
+        below += mask >> i & 1;
+    return !(mask >> from & 1) && axis == from - (attr_int(n, "keepdims") ? 0 : below);
+}
+
+static bool apart_arg(Model *m, const Node *n, const int *at, int out, int axis) {
+    int from = at[0], reduced;
+    (void)out;
+    if (from < 0 || !fix_axis(m, n, attr_int(n, "axis"), in_rank(n, 0), &reduced))
+        return false;
+    bool moves = reduced < from && !attr_int(n, "keepdims");
+    return from != reduced && axis == from - moves;
+}
+
+/* Integers would be rounded twice. */
+static OpPast past_mean(Model *m, const Node *n, const int *at, int input) {
+    OpPast past = past_zero(m, n, at, input);
+    bool exact = past == PAST_ZERO && dtype_is_float(in_dtype(n, 0));
+    return exact ? PAST_MEAN : PAST_SEEN;
+}
+
+/* The logarithm of a sum of exponentials of integers has no minus infinity. */
+static OpPast past_least(Model *m, const Node *n, const int *at, int input) {
+    bool exact = dtype_is_float(in_dtype(n, 0));
+    return exact ? past_lowest(m, n, at, input) : PAST_SEEN;
+}
+
+/* Of equal elements the first counts, which are no padding. */
+static bool takes_last(const Node *n) {
+    return op_attr(n->op, STR("select_last_index")) && attr_int(n, "select_last_index");
+}
+
+static OpPast past_max(Model *m, const Node *n, const int *at, int input) {
+    return takes_last(n) ? PAST_SEEN : past_lowest(m, n, at, input);
+}
+
+static OpPast past_min(Model *m, const Node *n, const int *at, int input) {
+    return takes_last(n) ? PAST_SEEN : past_highest(m, n, at, input);
+}
+
+/* A K that is the number of entries sorts them: what is behind comes last. */
+static OpPast past_topk(Model *m, const Node *n, const int *at, int input) {
+    (void)m;
+    bool smallest = op_attr(n->op, STR("largest")) && !attr_int(n, "largest");
+    if (input != 0)
+        return at[input] == APART_SIZE ? PAST_ANY : PAST_SEEN;
+    return at[0] < 0 ? PAST_SEEN : smallest ? PAST_HIGHEST : PAST_LOWEST;
+}
+
 /* ---- table ----------------------------------------------------------------------- */
 
 /* clang-format off */
 /* With axes as attribute, then from opset `v` on as input. */
-#define REDUCE(op, v, evaluator, callback)                                             \
+#define REDUCE(op, v, hides, evaluator, callback)                                           \
     {.name = (op), .since = 1, .until = (v) - 1, .in = "data", .out = "reduced",       \
-     .attrs = {INTS_OPT("axes"), INT("keepdims", 1)}, .infer = infer_reduce,           \
-     .eval = (evaluator), .emit = (callback)},                                         \
+     .attrs = {INTS_OPT("axes"), INT("keepdims", 1)}, .apart = apart_reduce, .past = (hides),           \
+     .infer = infer_reduce, .eval = (evaluator), .emit = (callback)},                                         \
     {.name = (op), .since = (v), .in = "data axes?", .out = "reduced",                 \
      .fixed = "axes", .attrs = {INT("keepdims", 1), INT("noop_with_empty_axes", 0)},   \
-     .infer = infer_reduce, .eval = (evaluator), .emit = (callback)}
-#define ARG(op, callback)                                                              \
+     .apart = apart_reduce, .past = (hides), .infer = infer_reduce, .eval = (evaluator),                \
+     .emit = (callback)}
+#define ARG(op, hides, callback)                                                            \
     {.name = (op), .since = 1, .until = 11, .in = "data", .out = "reduced",            \
-     .attrs = {INT("axis", 0), INT("keepdims", 1)}, .infer = infer_arg,                \
-     .emit = (callback)},                                                              \
+     .attrs = {INT("axis", 0), INT("keepdims", 1)}, .apart = apart_arg, .past = (hides),                \
+     .infer = infer_arg, .emit = (callback)},                                                              \
     {.name = (op), .since = 12, .in = "data", .out = "reduced",                        \
      .attrs = {INT("axis", 0), INT("keepdims", 1), INT("select_last_index", 0)},       \
-     .infer = infer_arg, .emit = (callback)}
+     .apart = apart_arg, .past = (hides), .infer = infer_arg, .emit = (callback)}
 
 static const OpDef ops[] = {
     /*     name           input  evaluator  JAX                                      */
-    REDUCE("ReduceSum",       13, eval_sum,  emit_sum),
-    REDUCE("ReduceProd",      18, eval_prod, emit_prod),
-    REDUCE("ReduceMax",       18, eval_max,  emit_max),
-    REDUCE("ReduceMin",       18, eval_min,  emit_min),
-    REDUCE("ReduceMean",      18, NULL,      emit_mean),
-    REDUCE("ReduceL1",        18, NULL,      emit_l1),
-    REDUCE("ReduceL2",        18, NULL,      emit_l2),
-    REDUCE("ReduceSumSquare", 18, NULL,      emit_sum_square),
-    REDUCE("ReduceLogSum",    18, NULL,      emit_log_sum),
-    REDUCE("ReduceLogSumExp", 18, NULL,      emit_log_sum_exp),
-    ARG("ArgMax", emit_argmax),
-    ARG("ArgMin", emit_argmin),
+    REDUCE("ReduceSum",       13, past_zero, eval_sum,  emit_sum),
+    REDUCE("ReduceProd",      18, past_one, eval_prod, emit_prod),
+    REDUCE("ReduceMax",       18, past_lowest, eval_max,  emit_max),
+    REDUCE("ReduceMin",       18, past_highest, eval_min,  emit_min),
+    REDUCE("ReduceMean",      18, past_mean, NULL,      emit_mean),
+    REDUCE("ReduceL1",        18, past_zero, NULL,      emit_l1),
+    REDUCE("ReduceL2",        18, past_zero, NULL,      emit_l2),
+    REDUCE("ReduceSumSquare", 18, past_zero, NULL,      emit_sum_square),
+    REDUCE("ReduceLogSum",    18, past_zero, NULL,      emit_log_sum),
+    REDUCE("ReduceLogSumExp", 18, past_least, NULL,      emit_log_sum_exp),
+    ARG("ArgMax", past_max, emit_argmax),
+    ARG("ArgMin", past_min, emit_argmin),
     {.name = "TopK", .since = 1, .until = 9, .in = "X", .out = "Values Indices",
-     .attrs = {INT("axis", -1), INT_REQ("k")}, .infer = infer_topk, .emit = emit_topk},
+     .attrs = {INT("axis", -1), INT_REQ("k")}, .apart = apart_off_axes, .past = past_topk,
+     .infer = infer_topk, .emit = emit_topk},
     {.name = "TopK", .since = 10, .until = 10, .in = "X K", .out = "Values Indices",
-     .fixed = "K", .attrs = {INT("axis", -1)}, .infer = infer_topk, .emit = emit_topk},
+     .fixed = "K", .attrs = {INT("axis", -1)}, .apart = apart_off_axes, .past = past_topk,
+     .infer = infer_topk, .emit = emit_topk},
     {.name = "TopK", .since = 11, .in = "X K", .out = "Values Indices", .fixed = "K",
      .attrs = {INT("axis", -1), INT("largest", 1), INT("sorted", 1)},
-     .infer = infer_topk, .emit = emit_topk},
+     .apart = apart_off_axes, .past = past_topk, .infer = infer_topk, .emit = emit_topk},
 };
 /* clang-format on */
 

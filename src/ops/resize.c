@@ -3,6 +3,7 @@
  * Source: the ONNX operators; sizes are rounded in float32 as ONNX shape inference does;
  * onnxruntime for the coordinates and rounding of the versions before 11, where the text
  * is silent. */
+#include "ops/apart.h"
 #include "ops/window.h"
 
 #include <math.h>
@@ -410,6 +411,18 @@ static void emit_resize(Emit *e) {
     emit_out(e, 0, with_crop(e, call, &r));
 }
 
+/* A scale of 1 is no change: the reader compares sizes.  A region of interest is one. */
+static bool apart_resize(Model *m, const Node *n, const int *at, int out, int axis) {
+    bool crops = op_attr(n->op, STR("coordinate_transformation_mode")) &&
+                 attr_is(n, "coordinate_transformation_mode", "tf_crop_and_resize");
+    bool ok = at[0] == axis && !crops;
+    (void)m;
+    (void)out;
+    for (int k = 1; ok && k < (int)n->n_in; k++)
+        ok = at[k] < 0;
+    return ok;
+}
+
 /* ---- table ------------------------------------------------------------------------- */
 
 /* clang-format off */
@@ -422,27 +435,29 @@ static void emit_resize(Emit *e) {
 
 static const OpDef ops[] = {
     {.name = "Resize", .since = 10, .until = 10, .in = "X scales", .out = "Y",
-     .fixed = "scales", .attrs = {MODE}, .infer = infer_resize, .emit = emit_resize},
+     .fixed = "scales", .attrs = {MODE}, .apart = apart_resize,
+     .infer = infer_resize, .emit = emit_resize},
     {.name = "Resize", .since = 11, .until = 12, .in = "X roi scales sizes?", .out = "Y",
      .fixed = "scales sizes", .attrs = {RESIZE_11},
-     .infer = infer_resize, .emit = emit_resize},
+     .apart = apart_resize, .infer = infer_resize, .emit = emit_resize},
     {.name = "Resize", .since = 13, .until = 17, .in = "X roi? scales? sizes?",
      .out = "Y", .fixed = "scales sizes", .attrs = {RESIZE_11},
-     .infer = infer_resize, .emit = emit_resize},
+     .apart = apart_resize, .infer = infer_resize, .emit = emit_resize},
     {.name = "Resize", .since = 18, .in = "X roi? scales? sizes?", .out = "Y",
      .fixed = "scales sizes",
      .attrs = {INT("antialias", 0), INTS_OPT("axes"), RESIZE_11,
                STRING("keep_aspect_ratio_policy", "stretch")},
-     .infer = infer_resize, .emit = emit_resize},
+     .apart = apart_resize, .infer = infer_resize, .emit = emit_resize},
 
     {.name = "Upsample", .since = 1, .until = 6, .in = "X", .out = "Y",
      .attrs = {FLOAT_REQ("height_scale"), MODE, FLOAT_REQ("width_scale")},
-     .infer = infer_resize, .emit = emit_resize},
+     .apart = apart_resize, .infer = infer_resize, .emit = emit_resize},
     {.name = "Upsample", .since = 7, .until = 8, .in = "X", .out = "Y",
      .attrs = {MODE, ANY_REQ("scales", ATTR_FLOATS)},
-     .infer = infer_resize, .emit = emit_resize},
+     .apart = apart_resize, .infer = infer_resize, .emit = emit_resize},
     {.name = "Upsample", .since = 9, .until = 10, .in = "X scales", .out = "Y",
-     .fixed = "scales", .attrs = {MODE}, .infer = infer_resize, .emit = emit_resize},
+     .fixed = "scales", .attrs = {MODE}, .apart = apart_resize,
+     .infer = infer_resize, .emit = emit_resize},
 };
 /* clang-format on */
 

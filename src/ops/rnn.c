@@ -1,6 +1,7 @@
 /* RNN, GRU and LSTM: calls of the helpers in codegen/py/rnn.py, which scan over time.
  * Source: the ONNX operators; onnxruntime for how activation_alpha and activation_beta
  * are handed out, for the defaults of both, and for clip, which bounds the gates only. */
+#include "ops/apart.h"
 #include "ops/window.h"
 
 /* ---- shapes ------------------------------------------------------------------------ */
@@ -294,6 +295,25 @@ static void emit_lstm(Emit *e) {
     finish(e, recurrent_call(e, "lstm"), usual, OX_COUNT(usual));
 }
 
+/* The batch comes second in the sequence and in the states, or first with `layout`;
+ * lengths are one for each of it, and weights are shared. */
+static bool apart_recurrent(Model *m, const Node *n, const int *at, int out, int axis) {
+    bool first = has_layout(n);
+    int batch = first ? 0 : out == 0 ? 2 : 1;
+    (void)m;
+    for (int k = 0; k < (int)n->n_in; k++) {
+        Str name = op_input_name(n->op, (uint32_t)k);
+        int wanted = APART_SHARED;
+        if (k == 0 || str_starts(name, STR("initial_")))
+            wanted = first ? 0 : 1;
+        else if (str_is(name, "sequence_lens"))
+            wanted = 0;
+        if (n->in[k] && at[k] != wanted)
+            return false;
+    }
+    return axis == batch;
+}
+
 /* ---- table ------------------------------------------------------------------------- */
 
 /* clang-format off */
@@ -306,16 +326,16 @@ static void emit_lstm(Emit *e) {
 #define RNN(first, last, ...)                                                          \
     {.name = "RNN", .since = (first), .until = (last), .in = STATE_IN,                 \
      .out = "Y? Y_h?", .attrs = {COMMON, FORWARD, __VA_ARGS__},                        \
-     .facts = OP_PACKED_WEIGHTS, .infer = infer_rnn, .emit = emit_rnn}
+     .facts = OP_PACKED_WEIGHTS, .apart = apart_recurrent, .infer = infer_rnn, .emit = emit_rnn}
 #define GRU(first, last, ...)                                                          \
     {.name = "GRU", .since = (first), .until = (last), .in = STATE_IN,                 \
      .out = "Y? Y_h?", .attrs = {COMMON, __VA_ARGS__},                                 \
-     .facts = OP_PACKED_WEIGHTS, .infer = infer_gru, .emit = emit_gru}
+     .facts = OP_PACKED_WEIGHTS, .apart = apart_recurrent, .infer = infer_gru, .emit = emit_gru}
 #define LSTM(first, last, ...)                                                         \
     {.name = "LSTM", .since = (first), .until = (last),                                \
      .in = STATE_IN " initial_c? P?", .out = "Y? Y_h? Y_c?",                           \
      .attrs = {COMMON, FORWARD, INT("input_forget", 0), __VA_ARGS__},                  \
-     .facts = OP_PACKED_WEIGHTS, .infer = infer_lstm, .emit = emit_lstm}
+     .facts = OP_PACKED_WEIGHTS, .apart = apart_recurrent, .infer = infer_lstm, .emit = emit_lstm}
 #define RESET INT("linear_before_reset", 0)
 #define LAYOUT INT("layout", 0)
 #define SEQUENCE INT("output_sequence", 0)

@@ -1,6 +1,7 @@
 /* Writing elements by index, as x.at[...].set and its relatives.
  * Source: ONNX operators ScatterElements, Scatter (its first name), ScatterND,
  * TensorScatter. */
+#include "ops/apart.h"
 #include "ops/layout.h"
 
 /* The method of x.at[...] for the attribute reduction; the first versions lack it. */
@@ -51,25 +52,58 @@ static void emit_scatter_nd(Emit *e) {
     emit_out(e, 0, ex_method(a, place, method, &updates, 1));
 }
 
+/* Indices say where in the first axes of the data each update goes; the others are those
+ * of the updates, too. */
+static bool apart_scatter_nd(Model *m, const Node *n, const int *at, int out,
+                             int axis) {
+    int last = in_rank(n, 1) - 1;
+    Dim depth = last >= 0 ? in_dim(n, 1, last) : dim_int(0);
+    (void)m;
+    (void)out;
+    return dim_is_int(depth) && at[0] == axis && axis >= depth.c &&
+           at[1] == APART_SHARED && at[2] == last + axis - depth.c;
+}
+
+static bool apart_tensor_scatter(Model *m, const Node *n, const int *at, int out,
+                                 int axis) {
+    bool lengths = n->n_in > 2 && n->in[2];
+    int64_t written = attr_int(n, "axis");
+    (void)m;
+    (void)out;
+    written += written < 0 ? in_rank(n, 0) : 0;
+    return axis == 0 && written > 0 && at[0] == 0 && at[1] == 0 &&
+           (!lengths || at[2] == 0);
+}
+
+/* Updates at indices that are out of range are dropped. */
+static OpPast past_scatter_nd(Model *m, const Node *n, const int *at, int input) {
+    bool each = at[0] == APART_SHARED && at[1] >= 0 && at[1] < in_rank(n, 1) - 1 &&
+                (at[2] == APART_SHARED || at[2] == at[1]);
+    (void)m;
+    return !each ? PAST_SEEN : input == 1 ? PAST_OUTSIDE : PAST_ANY;
+}
+
 /* clang-format off */
 static const OpDef ops[] = {
     {.name = "Scatter", .since = 9, .until = 10, .in = "data indices updates",
      .out = "output", .attrs = {INT("axis", 0)},
-     .infer = infer_same, .emit = emit_scatter_elements},
+     .apart = apart_off_axes, .infer = infer_same, .emit = emit_scatter_elements},
     {.name = "ScatterElements", .since = 11, .until = 15, .in = "data indices updates",
      .out = "output", .attrs = {INT("axis", 0)},
-     .infer = infer_same, .emit = emit_scatter_elements},
+     .apart = apart_off_axes, .infer = infer_same, .emit = emit_scatter_elements},
     {.name = "ScatterElements", .since = 16, .in = "data indices updates",
      .out = "output", .attrs = {INT("axis", 0), STRING("reduction", "none")},
-     .infer = infer_same, .emit = emit_scatter_elements},
+     .apart = apart_off_axes, .infer = infer_same, .emit = emit_scatter_elements},
     {.name = "ScatterND", .since = 11, .until = 15, .in = "data indices updates",
-     .out = "output", .infer = infer_same, .emit = emit_scatter_nd},
+     .out = "output", .apart = apart_scatter_nd,
+     .past = past_scatter_nd, .infer = infer_same, .emit = emit_scatter_nd},
     {.name = "ScatterND", .since = 16, .in = "data indices updates", .out = "output",
      .attrs = {STRING("reduction", "none")},
+     .apart = apart_scatter_nd, .past = past_scatter_nd,
      .infer = infer_same, .emit = emit_scatter_nd},
     {.name = "TensorScatter", .since = 24, .in = "past_cache update write_indices?",
      .out = "present_cache", .attrs = {INT("axis", -2), STRING("mode", "linear")},
-     .infer = infer_same,
+     .apart = apart_tensor_scatter, .infer = infer_same,
      .jax = "tensor_scatter($past_cache, $update$(, $write_indices)"
             "$(, axis=$axis|-2)$(, mode=$mode|\"linear\"))"},
 };

@@ -1,7 +1,9 @@
 /* Operators whose result has as many elements as the data decides: they run without
  * jit, unless what decides is known at compile time or the user gives a bound.
  * Source: ONNX operators Compress, NonZero, Unique. */
+#include "ops/apart.h"
 #include "ops/layout.h"
+#include "ops/padded.h"
 
 /* ---- Compress -------------------------------------------------------------------- */
 
@@ -190,21 +192,52 @@ static void emit_unique(Emit *e) {
         emit_outs(e, call);
 }
 
+static bool apart_compress(Model *m, const Node *n, const int *at, int out, int axis) {
+    int selected;
+    if (!attr_has(n, "axis") ||
+        !fix_axis(m, n, attr_int(n, "axis"), in_rank(n, 0), &selected))
+        return false;
+    return axis != selected && apart_same(m, n, at, out, axis);
+}
+
+/* What is not there is not selected. */
+static OpPast past_compress(Model *m, const Node *n, const int *at, int input) {
+    int selected = 0;
+    bool along = !attr_has(n, "axis") ||
+                 (fix_axis(m, n, attr_int(n, "axis"), in_rank(n, 0), &selected) &&
+                  at[0] == selected);
+    bool both = along && at[0] >= 0 && at[1] == 0;
+    if (!attr_has(n, "axis") && in_rank(n, 0) != 1)
+        return PAST_SEEN;
+    return !both ? PAST_SEEN : input == 1 ? PAST_ZERO : PAST_ANY;
+}
+
 /* ---- table ----------------------------------------------------------------------- */
 
 /* clang-format off */
 static const OpDef ops[] = {
     {.name = "Compress", .since = 9, .in = "input condition", .out = "output",
-     .fixed = "condition", .attrs = {INT_OPT("axis")}, .padding = "zeros",
+     .fixed = "condition", .attrs = {INT_OPT("axis")}, .padding = "zeros", .count = "CompressCount",
+     .apart = apart_compress, .past = past_compress,
      .infer = infer_compress, .emit = emit_compress},
     {.name = "NonZero", .since = 9, .in = "X", .out = "Y",
      .padding = "columns of the sizes of X, which are out of range",
+     .count = "NonZeroCount",
+     .past = past_zero,
      .infer = infer_non_zero, .eval = eval_non_zero, .emit = emit_non_zero},
     {.name = "Unique", .since = 11, .in = "X",
-     .padding = "the smallest element, counted 0 times",
+     .padding = "the smallest element, counted 0 times", .count = "UniqueCount",
      .out = "Y indices? inverse_indices? counts?",
      .attrs = {INT_OPT("axis"), INT("sorted", 1)},
      .infer = infer_unique, .emit = emit_unique},
+    {.name = "CompressCount", .domain = OP_INTERNAL, .since = 1, .in = "condition",
+     .out = "count", .attrs = {INT_REQ("most")}, .infer = infer_entry_count,
+     .jax = "jnp.minimum(jnp.count_nonzero($condition), $most)"},
+    {.name = "NonZeroCount", .domain = OP_INTERNAL, .since = 1, .in = "X",
+     .out = "count", .attrs = {INT_REQ("most")}, .infer = infer_entry_count,
+     .jax = "jnp.minimum(jnp.count_nonzero($X), $most)"},
+    {.name = "UniqueCount", .domain = OP_INTERNAL, .since = 1, .in = "counts",
+     .out = "count", .infer = infer_entry_count, .jax = "jnp.count_nonzero($counts)"},
 };
 /* clang-format on */
 const OpFamily ops_select = FAMILY(ops);

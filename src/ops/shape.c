@@ -3,6 +3,7 @@
  * into the code as ints and names, never computed with arrays.
  * Source: ONNX operators Shape, Size, Reshape, Flatten, Squeeze, Unsqueeze, Transpose,
  * Expand. */
+#include "ops/apart.h"
 #include "ops/layout.h"
 
 /* ---- Shape, Size ----------------------------------------------------------------- */
@@ -510,7 +511,7 @@ static void infer_expand(Model *m, Node *n) {
     }
     int first = s.rank - sizes.rank;
     if (sizes_are_valid(m, n, &sizes)) {
-        fresh_sizes(m, n, &sizes, unknown, first > 0 ? first : 0);
+        value_sizes(m, n, &sizes, unknown, first > 0 ? first : 0);
         if (!broadcast_shape(m, n, &s, &sizes))
             s.rank = -1;
     } else {
@@ -551,6 +552,46 @@ static void emit_expand(Emit *e) {
     }
 }
 
+static bool apart_squeeze(Model *m, const Node *n, const int *at, int out, int axis) {
+    Shape s;
+    uint64_t mask;
+    int from = at[0], below = 0;
+    (void)out;
+    bool known = in_shape(n, 0, &s) && from >= 0 && apart_shared(n, at, 1) &&
+                 (is_absent(n, "axes") ? mask_ones(m, &s, &mask)
+                                       : get_axes(m, n, "axes", s.rank, false, &mask));
+    for (int i = 0; known && i < from; i++)
+        below += mask >> i & 1;
+    return known && !(mask >> from & 1) && axis == from - below;
+}
+
+static bool apart_unsqueeze(Model *m, const Node *n, const int *at, int out, int axis) {
+    uint64_t mask;
+    int from = 0;
+    if (at[0] < 0 || !apart_shared(n, at, 1) ||
+        !get_axes(m, n, "axes", n->out[out]->type.rank, false, &mask))
+        return false;
+    for (int i = 0; i < axis; i++)
+        from += !(mask >> i & 1);
+    return !(mask >> axis & 1) && from == at[0];
+}
+
+static bool apart_transpose(Model *m, const Node *n, const int *at, int out, int axis) {
+    int perm[OX_MAX_RANK];
+    (void)m;
+    (void)out;
+    return at[0] >= 0 && get_perm(n, in_rank(n, 0), perm) && perm[axis] == at[0];
+}
+
+/* An axis of size 1 repeats for all entries; sizes that mention their number are those of
+ * the output, which the reader compares. */
+static bool apart_expand(Model *m, const Node *n, const int *at, int out, int axis) {
+    int from = axis - n->out[out]->type.rank + in_rank(n, 0);
+    (void)m;
+    return at[0] == APART_SHARED ? from < 0 || dim_is(in_dim(n, 0, from), 1)
+                                 : at[0] == from;
+}
+
 /* ---- table ----------------------------------------------------------------------- */
 
 /* clang-format off */
@@ -580,18 +621,20 @@ static const OpDef ops[] = {
     {.name = "Flatten", .since = 1, .in = "input", .out = "output",
      .attrs = {INT("axis", 1)}, RESHAPES(flatten)},
     {.name = "Squeeze", .since = 1, .until = 12, .in = "data", .out = "squeezed",
-     .attrs = {INTS_OPT("axes")}, MOVES(squeeze, eval_copy)},
+     .attrs = {INTS_OPT("axes")}, .apart = apart_squeeze, MOVES(squeeze, eval_copy)},
     {.name = "Squeeze", .since = 13, .in = "data axes?", .out = "squeezed",
-     .fixed = "axes", MOVES(squeeze, eval_copy)},
+     .fixed = "axes", .apart = apart_squeeze, MOVES(squeeze, eval_copy)},
     {.name = "Unsqueeze", .since = 1, .until = 12, .in = "data", .out = "expanded",
-     .attrs = {INTS_REQ("axes")}, MOVES(unsqueeze, eval_copy)},
+     .attrs = {INTS_REQ("axes")}, .apart = apart_unsqueeze, MOVES(unsqueeze, eval_copy)},
     {.name = "Unsqueeze", .since = 13, .in = "data axes", .out = "expanded",
-     .fixed = "axes", MOVES(unsqueeze, eval_copy)},
+     .fixed = "axes", .apart = apart_unsqueeze, MOVES(unsqueeze, eval_copy)},
     {.name = "Transpose", .since = 1, .in = "data", .out = "transposed",
      .attrs = {INTS_OPT("perm")}, .same = same_transpose,
-     MOVES(transpose, eval_transpose)},
+     .apart = apart_transpose, MOVES(transpose, eval_transpose)},
     {.name = "Expand", .since = 8, .in = "input shape", .out = "output",
-     .fixed = "shape", .narrow = narrow_expand, KEEPS(expand, eval_expand)},
+     .fixed = "shape", .narrow = narrow_expand, .apart = apart_expand,
+     .padding = "the same elements", .count = "ExpandedCount",
+     KEEPS(expand, eval_expand)},
 };
 /* clang-format on */
 const OpFamily ops_shape = FAMILY(ops);

@@ -2,6 +2,7 @@
  * codegen/py/signal.py.  Lengths make shapes, so they must be known to jit.
  * Source: ONNX operators DFT (17 and 20 differ in where axis is given), STFT,
  * HannWindow, HammingWindow, BlackmanWindow, MelWeightMatrix. */
+#include "ops/apart.h"
 #include "ops/window.h"
 
 /* One known size, of a scalar input or attribute; a negative one is none. */
@@ -249,6 +250,14 @@ static void emit_mel(Emit *e) {
     emit_out(e, 0, with_dtype(e, call));
 }
 
+static bool apart_dft(Model *m, const Node *n, const int *at, int out, int axis) {
+    int64_t axis_of;
+    if (!dft_axis(n, &axis_of))
+        return false;
+    axis_of += axis_of < 0 ? in_rank(n, 0) : 0;
+    return axis != axis_of && apart_before_last(m, n, at, out, axis);
+}
+
 /* clang-format off */
 #define WINDOW(op, callback)                                                           \
     {.name = (op), .since = 17, .in = "size", .out = "output", .fixed = "size",        \
@@ -259,13 +268,14 @@ static const OpDef ops[] = {
     {.name = "DFT", .since = 17, .until = 19, .in = "input dft_length?",
      .out = "output", .fixed = "dft_length",
      .attrs = {INT("axis", 1), INT("inverse", 0), INT("onesided", 0)},
-     .infer = infer_dft, .emit = emit_dft},
+     .apart = apart_dft, .infer = infer_dft, .emit = emit_dft},
     {.name = "DFT", .since = 20, .in = "input dft_length? axis?", .out = "output",
      .fixed = "dft_length axis", .attrs = {INT("inverse", 0), INT("onesided", 0)},
-     .infer = infer_dft, .emit = emit_dft},
+     .apart = apart_dft, .infer = infer_dft, .emit = emit_dft},
     {.name = "STFT", .since = 17, .in = "signal frame_step window? frame_length?",
      .out = "output", .fixed = "frame_step frame_length",
-     .attrs = {INT("onesided", 1)}, .infer = infer_stft, .emit = emit_stft},
+     .attrs = {INT("onesided", 1)}, .batch = "signal",
+     .infer = infer_stft, .emit = emit_stft},
     WINDOW("HannWindow", emit_hann),
     WINDOW("HammingWindow", emit_hamming),
     WINDOW("BlackmanWindow", emit_blackman),

@@ -2,6 +2,7 @@
  * numbers of the model can be written as they are; inference does the clamping.  They
  * differ in one point: a backward slice that starts before the front has one element.
  * Source: ONNX operator Slice, versions 1, 10, 11, 13. */
+#include "ops/apart.h"
 #include "ops/layout.h"
 
 /* No axis is longer: exporters write larger numbers for "to the end". */
@@ -239,11 +240,43 @@ static void emit_slice(Emit *e) {
     emit_out(e, 0, ex_subscript(a, emit_in(e, 0), items, s.rank));
 }
 
+/* All of the axis is taken, in its order. */
+static bool takes_all(const Bounds *b, int i, Dim size) {
+    return dim_is(b->start[i], 0) && b->step[i] == 1 &&
+           (dim_eq(b->stop[i], size) ||
+            (dim_is_int(b->stop[i]) && b->stop[i].c >= END));
+}
+
+static bool apart_slice(Model *m, const Node *n, const int *at, int out, int axis) {
+    Bounds b;
+    bool ok = at[0] == axis && get_bounds(m, n, in_rank(n, 0), &b), sized = false;
+    (void)out;
+    for (int k = 1; ok && k < (int)n->n_in; k++)
+        sized |= at[k] != APART_SHARED;
+    for (int i = 0; ok && i < b.count; i++) {
+        bool fixed = dim_is_int(b.start[i]) && dim_is_int(b.stop[i]);
+        ok = b.axis[i] == axis ? takes_all(&b, i, in_dim(n, 0, axis)) : fixed || !sized;
+    }
+    return ok;
+}
+
+/* From the front, forwards: the end may be counted from either side. */
+static OpPast past_slice(Model *m, const Node *n, const int *at, int input) {
+    Bounds b;
+    bool ok = at[0] >= 0 && get_bounds(m, n, in_rank(n, 0), &b);
+    for (int i = 0; ok && i < b.count; i++)
+        ok = b.axis[i] == at[0]
+                 ? dim_is_int(b.start[i]) && b.start[i].c >= 0 && b.step[i] > 0 &&
+                       (dim_is_int(b.stop[i]) || dim_eq(b.stop[i], in_dim(n, 0, at[0])))
+                 : dim_is_int(b.start[i]) && dim_is_int(b.stop[i]);
+    return ok && (input == 0 || at[input] == APART_SIZE) ? PAST_ANY : PAST_SEEN;
+}
+
 /* ---- table ----------------------------------------------------------------------- */
 
 /* clang-format off */
 #define SLICE                                                                          \
-    .facts = OP_MOVES, .infer = infer_slice, .eval = eval_slice, .same = same_slice,   \
+    .facts = OP_MOVES, .apart = apart_slice, .past = past_slice, .infer = infer_slice, .eval = eval_slice, .same = same_slice,   \
     .emit = emit_slice
 static const OpDef ops[] = {
     {.name = "Slice", .since = 1, .until = 9, .in = "data", .out = "output",

@@ -2,8 +2,10 @@
  * triangular matrices.
  * Source: ONNX operators Constant, ConstantOfShape, Identity, EyeLike, Range,
  * OneHot, Trilu. */
+#include "ops/apart.h"
 #include "ops/evals.h"
 #include "ops/layout.h"
+#include "ops/padded.h"
 #include "ops/wide.h"
 
 #include <math.h>
@@ -49,7 +51,7 @@ static void infer_constant_of_shape(Model *m, Node *n) {
     if (!get_sizes(n, "input", &s, &unknown)) {
         set_unranked(m, n, 0, fill_dtype(n));
     } else if (sizes_are_valid(m, n, &s)) {
-        fresh_sizes(m, n, &s, unknown, 0);
+        value_sizes(m, n, &s, unknown, 0);
         set_type(m, n, 0, fill_dtype(n), &s);
     }
 }
@@ -213,7 +215,7 @@ static void infer_range(Model *m, Node *n) {
     bool known =
         range_ints(n, &r) ? range_count(m, &r, &s.d[0]) : range_float_count(n, &s.d[0]);
     if (!known)
-        s.d[0] = fresh_dim(m, n, 0, 0);
+        s.d[0] = value_dim(m, n, 0, 0);
     set_type(m, n, 0, in_dtype(n, 0), &s);
 }
 
@@ -249,8 +251,32 @@ static const Expr *range_argument(Emit *e, int i, const char *name) {
 
 /* float16 and bfloat16 are computed in float32, as Range-27 asks and the older versions
  * allow. */
+/* A number of the range in arithmetic: Python's where it is known. */
+static const Expr *range_operand(Emit *e, int i, const char *name) {
+    return in_known(emit_node(e), i) ? range_argument(e, i, name) : emit_in(e, i);
+}
+
+/* So many steps from the start: how many of them there are is not asked. */
+static const Expr *bounded_range(Emit *e) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    int64_t start, delta = 1;
+    DType dtype = in_dtype(n, 0);
+    const Expr *x = EX(a, "jnp.arange($0$(, dtype=$1))", emit_bound(e),
+                       dtype == DT_INT64 ? NULL : emit_dtype(e, dtype));
+    bool unit = !node_in(n, 2) || (known_int(n, 2, 0, &delta) && delta == 1);
+    bool zero = known_int(n, 0, 0, &start) && start == 0;
+    if (!unit)
+        x = EX(a, "$0 * $1", x, range_operand(e, 2, "delta"));
+    return zero ? x : EX(a, "$0 + $1", range_operand(e, 0, "start"), x);
+}
+
 static void emit_range(Emit *e) {
     Arena *a = emit_arena(e);
+    if (emit_bound(e)) {
+        emit_out(e, 0, bounded_range(e));
+        return;
+    }
     DType dtype = in_dtype(emit_node(e), 0);
     bool narrow = dtype == DT_FLOAT16 || dtype == DT_BFLOAT16;
     const Expr *start = range_argument(e, 0, "start");
@@ -398,6 +424,77 @@ static void emit_trilu(Emit *e) {
                 k ? ex_int(a, k) : NULL));
 }
 
+static bool apart_one_hot(Model *m, const Node *n, const int *at, int out, int axis) {
+    int64_t added = attr_int(n, "axis");
+    (void)m;
+    added += added < 0 ? n->out[out]->type.rank : 0;
+    return at[0] >= 0 && axis == at[0] + (at[0] >= added) && apart_shared(n, at, 1);
+}
+
+/* All elements are equal, however many there are. */
+static bool apart_filled(Model *m, const Node *n, const int *at, int out, int axis) {
+    (void)m;
+    (void)n;
+    (void)out;
+    (void)axis;
+    return at[0] == APART_SIZE;
+}
+
+/* Steps before the limit, none when it lies behind the start. */
+static void emit_range_count(Emit *e) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    int64_t start, delta = 1;
+    const Expr *most = ex_int(a, attr_int(n, "most")), *steps = emit_in(e, 1);
+    bool unit = n->n_in < 3 || !n->in[2] || (known_int(n, 2, 0, &delta) && delta == 1);
+    bool zero = known_int(n, 0, 0, &start) && start == 0;
+    if (!zero)
+        steps = EX(a, "$0 - $1", steps, range_operand(e, 0, "start"));
+    if (!dtype_is_int(in_dtype(n, 1)))
+        steps = unit
+                    ? EX(a, "jnp.ceil($0)", steps)
+                    : EX(a, "jnp.ceil(($0) / $1)", steps, range_operand(e, 2, "delta"));
+    else if (!unit)
+        steps = EX(a, "-(-($0) // $1)", steps, range_operand(e, 2, "delta"));
+    const Expr *count = EX(a, "jnp.clip($0, 0, $1)", steps, most);
+    if (!dtype_is_int(in_dtype(n, 1)))
+        count = EX(a, "$0.astype(int)", count);
+    emit_out(e, 0, count);
+}
+
+/* The size that data decide among those of an input; the others are known. */
+static void emit_size_count(Emit *e, const char *name) {
+    Arena *a = emit_arena(e);
+    Shape sizes;
+    uint64_t unknown = 0;
+    const Node *n = emit_node(e);
+    int64_t i = 0;
+    if (!get_sizes(n, name, &sizes, &unknown))
+        unknown = 1;
+    while (i < 63 && !(unknown >> i & 1))
+        i++;
+    emit_out(e, 0,
+             EX(a, "jnp.clip($0[$1], 0, $2)", emit_in(e, 0), ex_int(a, i),
+                ex_int(a, attr_int(n, "most"))));
+}
+
+static void emit_filled_count(Emit *e) {
+    emit_size_count(e, "input");
+}
+
+static void emit_expanded_count(Emit *e) {
+    emit_size_count(e, "shape");
+}
+
+/* Up to a number of entries: more come behind them. */
+static OpPast past_range(Model *m, const Node *n, const int *at, int input) {
+    int64_t delta = 1;
+    (void)m;
+    bool ok = at[0] == APART_SHARED && (!node_in(n, 2) || at[2] == APART_SHARED) &&
+              (!node_in(n, 2) || known_int(n, 2, 0, &delta)) && delta > 0;
+    return ok && input == 1 && at[1] == APART_SIZE ? PAST_ANY : PAST_SEEN;
+}
+
 /* ---- table ----------------------------------------------------------------------- */
 
 #define VALUE_TENSOR ANY_OPT("value", ATTR_TENSOR)
@@ -416,7 +513,9 @@ static const OpDef ops[] = {
                STRING_OPT("value_string"), ANY_OPT("value_strings", ATTR_STRINGS)},
      .facts = OP_CONSTANT, .infer = infer_constant, .emit = emit_constant},
     {.name = "ConstantOfShape", .since = 9, .in = "input", .out = "output",
-     .fixed = "input", .attrs = {VALUE_TENSOR}, .infer = infer_constant_of_shape,
+     .fixed = "input", .padding = "the same element", .count = "FilledCount",
+     .attrs = {VALUE_TENSOR}, .apart = apart_filled,
+     .infer = infer_constant_of_shape,
      .eval = eval_constant_of_shape, .emit = emit_constant_of_shape},
     {.name = "Identity", .since = 1, .in = "input", .out = "output",
      .facts = OP_IDENTITY | OP_CONTAINERS, .infer = infer_identity,
@@ -425,24 +524,40 @@ static const OpDef ops[] = {
      .attrs = {INT_OPT("dtype"), INT("k", 0)},
      .infer = infer_eye_like, .emit = emit_eye_like},
     {.name = "Range", .since = 11, .until = 26, .in = "start limit delta",
-     .out = "output", .fixed = "start limit delta",
-     .infer = infer_range, .eval = eval_range, .emit = emit_range},
+     .out = "output", .fixed = "start limit delta", .padding = "more steps",
+     .count = "RangeCount",
+     .past = past_range, .infer = infer_range, .eval = eval_range, .emit = emit_range},
     {.name = "Range", .since = 27, .in = "start limit delta", .out = "output",
-     .fixed = "start limit delta", .attrs = {INT("stash_type", 1)},
-     .infer = infer_range, .eval = eval_range, .emit = emit_range},
+     .fixed = "start limit delta", .padding = "more steps",
+     .count = "RangeCount", .attrs = {INT("stash_type", 1)},
+     .past = past_range, .infer = infer_range, .eval = eval_range, .emit = emit_range},
     {.name = "Range", MICROSOFT, .in = "start limit delta?", .out = "Y",
-     .fixed = "start limit delta",
-     .infer = infer_range, .eval = eval_range, .emit = emit_range},
+     .fixed = "start limit delta", .padding = "more steps",
+     .count = "RangeCount",
+     .past = past_range, .infer = infer_range, .eval = eval_range, .emit = emit_range},
     {.name = "OneHot", .since = 9, .until = 10, .in = "indices depth values",
      .out = "output", .fixed = "depth", .attrs = {INT("axis", -1)},
+     .apart = apart_one_hot,
      .infer = infer_one_hot, .eval = eval_one_hot, .emit = emit_one_hot},
     {.name = "OneHot", .since = 11, .in = "indices depth values", .out = "output",
      .fixed = "depth", .attrs = {INT("axis", -1)},
+     .apart = apart_one_hot,
      .infer = infer_one_hot, .eval = eval_one_hot, .emit = emit_one_hot},
     {.name = "Trilu", .since = 14, .in = "input k?", .out = "output",
-     .attrs = {INT("upper", 1)}, .infer = infer_same, .emit = emit_trilu},
+     .attrs = {INT("upper", 1)}, .apart = apart_before_matrix,
+     .past = past_any, .infer = infer_same, .emit = emit_trilu},
     {.name = "Trilu", MICROSOFT, .in = "X k?", .out = "Y",
-     .attrs = {INT("upper", 1)}, .infer = infer_same, .emit = emit_trilu},
+     .attrs = {INT("upper", 1)}, .apart = apart_before_matrix,
+     .past = past_any, .infer = infer_same, .emit = emit_trilu},
+    {.name = "RangeCount", .domain = OP_INTERNAL, .since = 1,
+     .in = "start limit delta?", .out = "count", .attrs = {INT_REQ("most")},
+     .infer = infer_entry_count, .emit = emit_range_count},
+    {.name = "FilledCount", .domain = OP_INTERNAL, .since = 1, .in = "input",
+     .out = "count", .attrs = {INT_REQ("most")}, .infer = infer_entry_count,
+     .emit = emit_filled_count},
+    {.name = "ExpandedCount", .domain = OP_INTERNAL, .since = 1, .in = "shape",
+     .out = "count", .attrs = {INT_REQ("most")}, .infer = infer_entry_count,
+     .emit = emit_expanded_count},
 };
 /* clang-format on */
 const OpFamily ops_tensor = FAMILY(ops);

@@ -183,7 +183,7 @@ static const OpDef ops[] = {
                INT_REQ("min_gram_length"), STRING_REQ("mode"), INTS_REQ("ngram_counts"),
                INTS_REQ("ngram_indexes"), INTS_OPT("pool_int64s"),
                ANY_OPT("pool_strings", ATTR_STRINGS), ANY_OPT("weights", ATTR_FLOATS)},
-     .infer = infer_tfidf, .emit = emit_tfidf},
+     .batch = "X", .infer = infer_tfidf, .emit = emit_tfidf},
 };
 /* clang-format on */
 

@@ -1,6 +1,7 @@
 /* Sampling images at computed places, and the inverses of convolution and pooling.
  * Each becomes one call of a helper in codegen/py/vision.py.
  * Source: ONNX operators GridSample, AffineGrid, DeformConv, Col2Im, MaxUnpool. */
+#include "ops/apart.h"
 #include "ops/window.h"
 
 /* One word of an attribute, and the helper's word for it. */
@@ -293,6 +294,14 @@ static void emit_max_unpool(Emit *e) {
     emit_out(e, 0, call_with(e, call, "shape", shape));
 }
 
+static bool apart_affine_grid(Model *m, const Node *n, const int *at, int out,
+                              int axis) {
+    (void)m;
+    (void)out;
+    (void)n;
+    return axis == 0 && at[0] == 0 && at[1] < 0;
+}
+
 /* ---- table ------------------------------------------------------------------------- */
 
 /* clang-format off */
@@ -300,22 +309,23 @@ static const OpDef ops[] = {
     {.name = "GridSample", .since = 16, .until = 19, .in = "X grid", .out = "Y",
      .attrs = {INT("align_corners", 0), STRING("mode", "bilinear"),
                STRING("padding_mode", "zeros")},
-     .infer = infer_grid_sample, .emit = emit_grid_sample},
+     .batch = "X grid", .infer = infer_grid_sample, .emit = emit_grid_sample},
     {.name = "GridSample", .since = 20, .in = "X grid", .out = "Y",
      .attrs = {INT("align_corners", 0), STRING("mode", "linear"),
                STRING("padding_mode", "zeros")},
-     .infer = infer_grid_sample, .emit = emit_grid_sample},
+     .batch = "X grid", .infer = infer_grid_sample, .emit = emit_grid_sample},
     {.name = "AffineGrid", .since = 20, .in = "theta size", .out = "grid",
      .fixed = "size", .attrs = {INT("align_corners", 0)},
-     .infer = infer_affine_grid, .emit = emit_affine_grid},
+     .apart = apart_affine_grid, .infer = infer_affine_grid, .emit = emit_affine_grid},
     {.name = "DeformConv", .since = 19, .in = "X W offset B? mask?", .out = "Y",
      .attrs = {INTS_OPT("dilations"), INT("group", 1), INTS_OPT("kernel_shape"),
                INT("offset_group", 1), INTS_OPT("pads"), INTS_OPT("strides")},
-     .facts = OP_CONTRACTS, .infer = infer_deform_conv, .emit = emit_deform_conv},
+     .facts = OP_CONTRACTS, .batch = "X offset mask",
+     .infer = infer_deform_conv, .emit = emit_deform_conv},
     {.name = "Col2Im", .since = 18, .in = "input image_shape block_shape",
      .out = "output", .fixed = "image_shape block_shape",
      .attrs = {INTS_OPT("dilations"), INTS_OPT("pads"), INTS_OPT("strides")},
-     .infer = infer_col2im, .emit = emit_col2im},
+     .batch = "input", .infer = infer_col2im, .emit = emit_col2im},
     {.name = "MaxUnpool", .since = 9, .in = "X I output_shape?", .out = "output",
      .fixed = "output_shape",
      .attrs = {INTS_REQ("kernel_shape"), INTS_OPT("pads"), INTS_OPT("strides")},

@@ -67,11 +67,53 @@ void infer_bound_value(Model *m, Str spec) {
     spec_error(m, spec, hint, "the model has no such value");
 }
 
+typedef struct Origin {
+    const Value *of; /* whose size is asked about */
+    const Value *found;
+} Origin;
+
+static void find_origin(void *user, const Symbol *s) {
+    Origin *o = user;
+    if (s->value && s->value->def && s->value != o->of)
+        o->found = s->value;
+}
+
+/* The value whose size, which data decide, the size of v follows from; NULL: none. */
+static const Value *origin_of(const Value *v) {
+    Origin o = {.of = v};
+    for (int axis = 0; axis < v->type.rank; axis++)
+        dim_each_symbol(v->type.dims[axis], find_origin, &o);
+    return o.found;
+}
+
+/* More than one size of v is its own, or its rank is not known. */
+static bool is_open(const Value *v) {
+    int own = 0;
+    for (int axis = 0; axis < v->type.rank; axis++) {
+        const Symbol *s = dim_as_symbol(v->type.dims[axis]);
+        own += s && s->value == v && v->def;
+    }
+    return own > 0 || (v->def && v->type.rank < 0);
+}
+
 void infer_bound_error(Model *m, Str where, const Value *v) {
-    diag_add(m->diags, OX0003, where,
-             STR("bound an output of an operator such as NonZero or Unique"),
-             "the size of \"%.*s\" does not depend on data, so it has no bound",
-             (int)v->name.n, v->name.p);
+    const Value *origin = origin_of(v);
+    if (origin)
+        diag_add(m->diags, OX0003, where,
+                 arena_printf(m->arena, "write --bound \"%.*s=N\"", (int)origin->name.n,
+                              origin->name.p),
+                 "the size of \"%.*s\" follows from that of \"%.*s\"", (int)v->name.n,
+                 v->name.p, (int)origin->name.n, origin->name.p);
+    else if (is_open(v))
+        diag_add(m->diags, OX0003, where,
+                 STR("bound an earlier value that it follows from"),
+                 "the shape of \"%.*s\" is not that of one size that data decide",
+                 (int)v->name.n, v->name.p);
+    else
+        diag_add(m->diags, OX0003, where,
+                 STR("bound an output of an operator such as NonZero or Unique"),
+                 "the size of \"%.*s\" does not depend on data, so it has no bound",
+                 (int)v->name.n, v->name.p);
 }
 
 static void check_values(Model *m, Value *const *values, size_t n) {

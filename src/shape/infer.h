@@ -38,4 +38,9 @@ typedef struct Overrides {
  * Call it before the overrides. */
 void infer_check_overrides(Model *m, const Overrides *o);
 
+/* Makes what follows the values that have a bound ignore their padding, or reports
+ * (OX0415) the first node that cannot.  Call it before inference, after the bounds and
+ * overrides, with the latter. */
+void infer_hide_padding(Model *m, const Overrides *o);
+
 #endif

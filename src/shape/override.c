@@ -2,6 +2,7 @@
  * fixes and an override changes makes what the file says of later values outdated; and
  * where it was 1, a batch that the exporter has baked in, rows.c decides whether the
  * nodes allow another. */
+#include "shape/padding.h"
 #include "shape/rows.h"
 
 static void override_error(Model *m, Str spec, const char *why) {
@@ -194,4 +195,21 @@ void infer_check_overrides(Model *m, const Overrides *o) {
     if (take_errors(m, &silent[1]) || take_errors(m, &silent[2]))
         diag_add(m->diags, OX0405, (Str){0}, ROWS_HINT,
                  "the messages above are about the sizes that --shape asks for");
+}
+
+/* ---- bounds ------------------------------------------------------------------------ */
+
+/* Names that the file gives to unknown sizes could hide what decides them. */
+void infer_hide_padding(Model *m, const Overrides *o) {
+    Diags silent = {.arena = m->arena, .file = m->diags->file};
+    Model *open = graph_import(m->arena, &silent, m->pb, m->diags->file);
+    for (size_t i = 0; open && i < o->count; i++)
+        override_input(open, str_from(o->specs[i]), ROWS_GIVEN);
+    if (!open)
+        return;
+    graph_each(open->graph, forget_declared_shapes, open);
+    infer_model(open);
+    ops_bind(m);
+    if (!open->unsupported.count && !take_errors(m, &silent))
+        padding_hide(m, open);
 }

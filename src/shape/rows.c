@@ -1,12 +1,14 @@
 /* Follows the rows of a batch from the inputs through the graph.  A value that depends on
  * them must hold them along one axis, `rows` times the size that it has for one row: the
- * rows are then the outer part of that axis.  Shapes do not tell everything, so three
- * kinds of nodes are looked at: those that reshape must keep the rows where they are in
- * memory and in the order of axes; those that work along an axis must work along another;
- * and where rows and another axis have become one, only operators that treat each
- * element, or each row of their first input, by itself go on.  Whatever is not known to
- * be right is refused: a wrong guess would be a file that runs and mixes the rows. */
+ * rows are then the outer part of that axis.  Shapes do not tell everything, so the
+ * operators say which axes hold entries that they treat by themselves (ops/apart.h), and
+ * those that reshape must keep the rows where they are in memory and in the order of
+ * axes.  The number of rows may decide shapes; it is no number to compute with.  Whatever
+ * is not known to be right is refused: a wrong guess would be a file that runs and mixes
+ * the rows. */
 #include "shape/rows.h"
+
+#include "ops/apart.h"
 
 enum { ROWS_MAX = 64 }; /* different symbols: bits of a mask */
 
@@ -16,6 +18,7 @@ typedef struct Rows {
     const Symbol *symbol[ROWS_MAX];
     int n;
     uint64_t *from; /* by value id: the symbols whose rows its elements depend on */
+    bool *needed;   /* by value id: some output depends on it */
     bool refused;
 } Rows;
 
@@ -73,9 +76,35 @@ static bool place_of(Rows *r, const Type *t, int i, Place *place) {
            rows_in(r, place->each) == 0;
 }
 
-/* The rows whose data v holds.  What follows from shapes alone is no data. */
-static uint64_t data_of(const Rows *r, const Value *v) {
-    return v && !v->known && !v->splat ? r->from[v->id] : 0;
+static uint64_t rows_in_elements(const Rows *r, const Known *k) {
+    uint64_t found = 0;
+    for (size_t i = 0; k && k->ints && i < k->n; i++)
+        found |= rows_in(r, k->ints[i]);
+    return found;
+}
+
+/* The rows whose number is among the known elements of v. */
+static uint64_t known_rows(const Rows *r, const Value *v) {
+    return rows_in_elements(r, v->known) | rows_in_elements(r, v->splat);
+}
+
+/* The rows that v holds, be it the same for each of them. */
+static uint64_t rows_of(const Rows *r, const Value *v) {
+    uint64_t found = r->from[v->id];
+    for (int axis = 0; axis < v->type.rank; axis++)
+        found |= rows_in(r, v->type.dims[axis]);
+    return found;
+}
+
+/* The rows whose data, or number, reach a node through v. */
+static uint64_t reach(const Rows *r, const Value *v) {
+    return !v ? 0 : known_rows(r, v) | (v->known ? 0 : rows_of(r, v));
+}
+
+/* Nothing about v can depend on other rows: all elements are known, or equal to one that
+ * is.  What they say of the number of rows is judged where they are read. */
+static bool follows_from_shapes(const Rows *r, const Value *v) {
+    return v->known || (v->splat && !rows_in_elements(r, v->splat));
 }
 
 /* ---- inputs to outputs ------------------------------------------------------------- */
@@ -89,87 +118,46 @@ static Dim product(Rows *r, const Dim *dims, int n) {
 
 /* Row-major order keeps the rows apart when as much lies before them as did; an earlier
  * 1 that was not there is the old batch, and the rows have slipped into another axis. */
-static bool reshape_keeps(Rows *r, const Type *in, Place from, const Type *out,
+static bool reshape_keeps(Rows *r, const Type *in, int from, const Type *out,
                           Place to) {
-    return to.axis <= from.axis &&
-           dim_eq(product(r, in->dims, from.axis), product(r, out->dims, to.axis));
+    return to.axis <= from &&
+           dim_eq(product(r, in->dims, from), product(r, out->dims, to.axis));
 }
 
-/* The axis that the node's attribute names among those of its input; -1: none. */
-static int axis_of(const Node *n, const Value *input) {
-    if (!op_attr(n->op, STR("axis")))
-        return -1;
-    int64_t axis = attr_int(n, "axis");
-    return (int)(axis < 0 ? axis + input->type.rank : axis);
+/* What OpDef.apart is told of input k: see ops/apart.h. */
+static bool axis_at(Rows *r, const Value *v, int i, int *at, Dim *each) {
+    Place place = {.axis = APART_SHARED};
+    if (v && v->known)
+        place.axis = known_rows(r, v) >> i & 1 ? APART_SIZE : APART_SHARED;
+    else if (v && rows_of(r, v) >> i & 1 && !place_of(r, &v->type, i, &place))
+        return false;
+    *at = place.axis;
+    *each = place.each;
+    return true;
 }
 
-/* The input `name` lists this axis, or is not known. */
-static bool lists_axis(const Node *n, const char *name, int rank, int axis) {
-    const Value *v = node_input(n, name);
-    bool found = v && (!v->known || !v->known->ints);
-    for (size_t i = 0; v && !found && i < v->known->n; i++) {
-        Dim d = v->known->ints[i];
-        found = !dim_is_int(d) || d.c == axis || d.c + rank == axis;
+/* NULL when output k holds the rows of symbol i at `to` and keeps them apart. */
+static const char *why_not(Rows *r, const Node *n, int k, int i, Place to) {
+    int *at = ARENA_ARRAY(r->m->arena, n->n_in, int);
+    bool reshapes = n->op->facts & OP_RESHAPES, even = true, sized = false;
+    for (uint32_t j = 0; at && j < n->n_in; j++) {
+        Dim each;
+        if (!axis_at(r, n->in[j], i, &at[j], &each))
+            return "no single axis holds the rows in an input of it, and its output";
+        even = even && (at[j] < 0 || dim_eq(each, to.each));
+        sized = sized || at[j] == APART_SIZE;
     }
-    return found;
-}
-
-/* The node works along this axis of its input.  Operators that only move elements tell
- * by their shapes what they do. */
-static bool works_along(const Node *n, uint32_t input, int axis) {
-    const Value *v = n->in[input];
-    int named = axis_of(n, v), rank = v->type.rank;
-    if (input != 0 && !strchr(n->op->in, '*'))
-        return false;
-    if (named >= 0 && (n->op->facts & OP_ROWS ? axis >= named : axis == named))
-        return true;
-    if (n->op->facts & OP_MOVES)
-        return false;
-    Ints axes = {0};
-    bool found = op_attr(n->op, STR("axes")) && attr_ints(n, "axes", &axes);
-    for (size_t i = 0; found && i < axes.n; i++)
-        if (axes.v[i] == axis || axes.v[i] + rank == axis)
-            return true;
-    return lists_axis(n, "axis", rank, axis) || lists_axis(n, "axes", rank, axis);
-}
-
-/* The operator treats every row by itself though the axis holds more than rows. */
-static bool allows_merged(const Node *n, uint32_t input, Place from) {
-    unsigned alone = OP_ELEMENTWISE | OP_BROADCAST | OP_IDENTITY;
-    if (n->op->facts & alone)
-        return true;
-    const Value *v = n->in[input];
-    bool transposed = op_attr(n->op, STR("transA")) && attr_int(n, "transA") != 0;
-    int axis = axis_of(n, v);
-    return (n->op->facts & OP_ROWS) && input == 0 && from.axis < v->type.rank - 1 &&
-           !transposed && (axis < 0 || from.axis < axis);
-}
-
-static const char *why_not(Rows *r, const Node *n, uint32_t input, Place from,
-                           const Type *out, Place to) {
-    const Value *v = n->in[input];
-    if (n->op->facts & OP_RESHAPES)
-        return reshape_keeps(r, &v->type, from, out, to)
+    if (!at)
+        return NULL;
+    if (reshapes)
+        return at[0] >= 0 &&
+                       reshape_keeps(r, &n->in[0]->type, at[0], &n->out[k]->type, to)
                    ? NULL
                    : "the rows would leave their axis in its output";
-    if (works_along(n, input, from.axis))
-        return "it works along the axis that holds the rows in its output";
-    if (!dim_eq(from.each, to.each))
-        return "it would repeat or join rows in its output";
-    if (!dim_is(from.each, 1) && !allows_merged(n, input, from))
-        return "it may mix rows that share an axis in its output";
-    return NULL;
-}
-
-static void check_inputs(Rows *r, const Node *n, const Value *out, int i, Place to) {
-    for (uint32_t k = 0; k < n->n_in && !r->refused; k++) {
-        Place from;
-        if (!(data_of(r, n->in[k]) >> i & 1) || !place_of(r, &n->in[k]->type, i, &from))
-            continue;
-        const char *why = why_not(r, n, k, from, &out->type, to);
-        if (why)
-            refuse(r, n, out, why);
-    }
+    if (even && apart(r->named, n, at, k, to.axis))
+        return NULL;
+    return sized ? "it computes with the number of rows for its output"
+                 : "it does not keep rows apart along their axis in its output";
 }
 
 /* Sizes without rows are those of one row. */
@@ -185,8 +173,9 @@ static bool other_sizes_stay(const Rows *r, const Type *was, const Type *is) {
     return true;
 }
 
-static void check_output(Rows *r, const Node *n, const Value *out, const Type *was,
+static void check_output(Rows *r, const Node *n, int k, const Type *was,
                          uint64_t from) {
+    const Value *out = n->out[k];
     if (!other_sizes_stay(r, was, &out->type)) {
         refuse(r, n, out, "other sizes would change in its output");
         return;
@@ -200,10 +189,11 @@ static void check_output(Rows *r, const Node *n, const Value *out, const Type *w
             return;
         }
         Dim one = was->dims[to.axis];
-        if (dim_is_int(one) && !dim_eq(to.each, one))
-            refuse(r, n, out, "there would be another number of rows in its output");
-        else
-            check_inputs(r, n, out, i, to);
+        bool grows = dim_is_int(one) && !dim_eq(to.each, one);
+        const char *why = grows ? "there would be another number of rows in its output"
+                                : why_not(r, n, k, i, to);
+        if (why)
+            refuse(r, n, out, why);
     }
 }
 
@@ -218,33 +208,54 @@ static void read_by(void *user, Graph *g) {
     Captured *c = user;
     for (size_t i = 0; i < g->n_nodes; i++)
         for (uint32_t k = 0; k < g->nodes[i]->n_in; k++)
-            c->from |= data_of(c->rows, g->nodes[i]->in[k]);
+            c->from |= reach(c->rows, g->nodes[i]->in[k]);
     for (size_t i = 0; i < g->n_outputs; i++)
-        c->from |= data_of(c->rows, g->outputs[i]);
+        c->from |= reach(c->rows, g->outputs[i]);
 }
 
 static void check_node(Rows *r, const Node *n, const Node *was) {
     Captured inner = {r, 0};
     uint64_t from = 0;
     for (uint32_t k = 0; k < n->n_in; k++)
-        from |= data_of(r, n->in[k]);
-    for (uint32_t a = 0; a < n->n_attrs; a++)
-        for (size_t k = 0; k < n->attrs[a].graph_count; k++)
-            graph_each(n->attrs[a].graphs[k], read_by, &inner);
+        from |= reach(r, n->in[k]);
     bool has_graph = false;
     for (uint32_t a = 0; a < n->n_attrs; a++)
-        has_graph |= n->attrs[a].graph_count > 0;
+        for (size_t k = 0; k < n->attrs[a].graph_count; k++) {
+            graph_each(n->attrs[a].graphs[k], read_by, &inner);
+            has_graph = true;
+        }
     if (has_graph && (from | inner.from)) {
         refuse(r, n, NULL, "its subgraphs may mix rows");
         return;
     }
-    for (uint32_t k = 0; from && n->op && k < n->n_out && !r->refused; k++) {
+    for (uint32_t k = 0; n->op && k < n->n_out && !r->refused; k++) {
         const Value *out = n->out[k];
-        if (!out)
+        if (!out || !r->needed[out->id] || follows_from_shapes(r, out))
             continue;
-        r->from[out->id] = from;
-        if (data_of(r, out))
-            check_output(r, n, out, &was->out[k]->type, from);
+        uint64_t rows = from | reach(r, out);
+        r->from[out->id] = rows;
+        if (rows)
+            check_output(r, n, (int)k, &was->out[k]->type, rows);
+    }
+}
+
+/* ---- what the outputs depend on ---------------------------------------------------- */
+
+static void need(void *user, Graph *g) {
+    Rows *r = user;
+    for (size_t i = 0; i < g->n_outputs; i++)
+        r->needed[g->outputs[i]->id] = true;
+    for (size_t i = g->n_nodes; i-- > 0;) {
+        const Node *n = g->nodes[i];
+        bool needed = g->parent; /* in a subgraph: whatever it reads */
+        for (uint32_t k = 0; k < n->n_out; k++)
+            needed |= n->out[k] && r->needed[n->out[k]->id];
+        for (uint32_t k = 0; needed && k < n->n_in; k++)
+            if (n->in[k])
+                r->needed[n->in[k]->id] = true;
+        for (uint32_t a = 0; needed && a < n->n_attrs; a++)
+            for (size_t k = 0; k < n->attrs[a].graph_count; k++)
+                graph_each(n->attrs[a].graphs[k], need, r);
     }
 }
 
@@ -265,9 +276,11 @@ static void add_rows(Rows *r, const Value *v, const Type *was) {
 bool rows_check(Model *m, const Model *baked, const Model *named) {
     Rows r = {.m = m, .named = (Model *)(uintptr_t)named};
     r.from = ARENA_ARRAY(m->arena, named->value_count, uint64_t);
-    if (!r.from)
+    r.needed = ARENA_ARRAY(m->arena, named->value_count, bool);
+    if (!r.from || !r.needed)
         return false;
     const Graph *g = named->graph, *was = baked->graph;
+    need(&r, named->graph);
     for (size_t i = 0; i < g->n_inputs; i++)
         add_rows(&r, g->inputs[i], &was->inputs[i]->type);
     for (size_t i = 0; i < g->n_nodes && !r.refused; i++)
