@@ -110,17 +110,26 @@ static void emit_to_float(Emit *e) {
 
 /* ---- MatMulNBits ------------------------------------------------------------------- */
 
+/* B is left out: a size of it is 0, and the product with it is zero. */
+static bool is_left_out(const Node *n) {
+    bool empty = false;
+    for (int i = 0; i < 3 && in_rank(n, 1) == 3; i++)
+        empty = empty || dim_is(in_dim(n, 1, i), 0);
+    return empty;
+}
+
 static void infer_nbits(Model *m, Node *n) {
     Shape s, b;
     int64_t bits = attr_int(n, "bits"), block = attr_int(n, "block_size");
     int64_t rows = attr_int(n, "N"), size = attr_int(n, "K");
-    bool ok = rows > 0 && size > 0 && block > 0 && block % 8 == 0 && bits > 0 &&
+    bool ok = rows > 0 && size > 0 && block > 0 && block % 8 == 0 && bits >= 2 &&
               bits <= 8 && rows <= INT32_MAX && size <= INT32_MAX && block <= INT32_MAX;
     if (ok && in_shape(n, 1, &b)) {
         const int64_t dims[] = {rows, (size + block - 1) / block, block * bits / 8};
         ok = b.rank == 3;
         for (int i = 0; ok && i < 3; i++)
-            ok = dim_known_eq(&m->dims, b.d[i], dim_int(dims[i])) != 0;
+            ok = dim_is(b.d[i], 0) ||
+                 dim_known_eq(&m->dims, b.d[i], dim_int(dims[i])) != 0;
     }
     if (ok && in_shape(n, 0, &s))
         ok = s.rank > 0 && dim_known_eq(&m->dims, s.d[s.rank - 1], dim_int(size)) != 0;
@@ -140,17 +149,22 @@ static void emit_nbits(Emit *e) {
     Arena *a = emit_arena(e);
     const Node *n = emit_node(e);
     int64_t bits = attr_int(n, "bits");
-    if (bits != 2 && bits != 4 && bits != 8) {
-        emit_fail(e, OX0302, "quantize to 2, 4 or 8 bits",
-                  "%lld bits are not supported", (long long)bits);
+    if (attr_int(n, "weight_prepacked") != 0) {
+        emit_fail(e, OX0302, "write the model with weight_prepacked=0",
+                  "prepacked weights are not supported");
         return;
     }
-    if (attr_int(n, "weight_prepacked") != 0 || node_in(n, 4)) {
-        emit_fail(e, OX0302, "", "prepacked weights and g_idx are not supported");
+    if (is_left_out(n)) {
+        const Expr *zero =
+            EX(a, "jnp.zeros((*$0.shape[:-1], $1), $2)", emit_in_named(e, 0),
+               emit_ints(e, "N"), emit_dtype(e, in_dtype(n, 0)));
+        emit_out(e, 0, biased(e, zero, 5));
         return;
     }
-    const Expr *w = EX(a, "unpack_blocks($0, $1$(, $2), size=$3)", emit_in(e, 1),
-                       emit_in(e, 2), emit_in(e, 3), emit_ints(e, "K"));
+    const Expr *w = EX(a, "unpack_blocks($0, $1$(, $2))", emit_in(e, 1), emit_in(e, 2),
+                       emit_in(e, 3));
+    w = call_with(e, w, "groups", emit_in(e, 4));
+    w = call_with(e, w, "size", emit_ints(e, "K"));
     w = call_with(e, w, "bits", bits == 4 ? NULL : ex_int(a, bits));
     emit_out(e, 0, biased(e, EX(a, "$0 @ $1.T", emit_in(e, 0), w), 5));
 }

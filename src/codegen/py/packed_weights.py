@@ -7,26 +7,40 @@ from quant import along_axis, dequantize
 
 def unpack_bits(x, bits):
     """The integers of `bits` bits in the last axis of bytes x, lowest bits first."""
-    shifts = jnp.arange(0, 8, bits, dtype=jnp.uint8)
-    return (x[..., None] >> shifts & (2**bits - 1)).reshape(*x.shape[:-1], -1)
+    width = 1 if 8 % bits else bits
+    shifts = jnp.arange(0, 8, width, dtype=jnp.uint8)
+    parts = (x[..., None] >> shifts & (2**width - 1)).reshape(*x.shape[:-1], -1)
+    if width == bits:
+        return parts
+    parts = parts[..., : parts.shape[-1] // bits * bits].reshape(
+        *x.shape[:-1], -1, bits
+    )
+    places = jnp.arange(bits, dtype=jnp.uint8)
+    return jnp.sum(parts << places, axis=-1, dtype=jnp.uint8)
 
 
-def unpack_blocks(packed, scales, zeros=None, *, size, bits=4):
+def unpack_blocks(packed, scales, zeros=None, groups=None, *, size, bits=4):
     """Weights (N, size) in the type of scales: (integers - zeros) * scales.
 
     packed is (N, blocks, bytes of a block), scales (N, blocks).  zeros are packed like
     the weights, or floats like the scales; the middle of the range where not given.
+    groups (size,) says which scale and zero point an element has: those of its block
+    where not given.
     """
     n, blocks, _ = packed.shape
     q = unpack_bits(packed, bits).astype(scales.dtype)
+    scales = scales.reshape(n, blocks, 1)
     if zeros is None:
-        zeros = 2 ** (bits - 1)
+        zeros = jnp.full_like(scales, 2 ** (bits - 1))
     elif zeros.dtype == jnp.uint8:
         zeros = unpack_bits(zeros.reshape(n, -1), bits)[:, :blocks, None]
         zeros = zeros.astype(scales.dtype)
     else:
         zeros = zeros.reshape(n, blocks, 1)
-    w = (q - zeros) * scales.reshape(n, blocks, 1)
+    if groups is not None:
+        q = q.reshape(n, -1, 1)[:, :size]
+        scales, zeros = scales[:, groups], zeros[:, groups]
+    w = (q - zeros) * scales
     return w.reshape(n, -1)[:, :size]
 
 

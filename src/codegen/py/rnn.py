@@ -167,6 +167,7 @@ def lstm(
     Gates are input, output, forget, cell: w (D, 4H, I), r (D, 4H, H), b (D, 8H), and
     peepholes p (D, 3H).  input_forget makes the forget gate 1 - input.
     """
+
     def layer(d, x, w, r, b, p):
         part = activations[3 * d : 3 * d + 3]
         step = lstm_step(lambda h: h @ r.T, part, p, clip, input_forget)
