@@ -154,6 +154,12 @@ static void emit_nbits(Emit *e) {
                   "prepacked weights are not supported");
         return;
     }
+    if (node_in(n, 4) && (bits != 4 || in_dtype(n, 3) == DT_UINT8)) {
+        emit_fail(e, OX0302, "quantize without g_idx",
+                  "g_idx is supported with 4 bits and without packed zero points, as "
+                  "far as onnxruntime follows the text");
+        return;
+    }
     if (is_left_out(n)) {
         const Expr *zero =
             EX(a, "jnp.zeros((*$0.shape[:-1], $1), $2)", emit_in_named(e, 0),

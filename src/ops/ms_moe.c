@@ -186,12 +186,12 @@ static const Expr *layer_of(Emit *e, int i) {
 static const Expr *bits_expr(Emit *e) {
     Arena *a = emit_arena(e);
     const Node *n = emit_node(e);
-    int last = has_third(n) ? 2 : 1;
-    const int64_t bits[] = {bits_of(n, 0), bits_of(n, 1), bits_of(n, last)};
+    const int64_t bits[] = {bits_of(n, 0), bits_of(n, 1), bits_of(n, 2)};
+    size_t count = has_third(n) ? 3 : 2;
     if (!is_packed(n))
         return NULL;
-    return bits[0] == bits[1] && bits[1] == bits[2] ? ex_int(a, bits[0])
-                                                    : ex_ints(a, EX_TUPLE, bits, 3);
+    bool same = bits[0] == bits[1] && bits[0] == bits[count - 1];
+    return same ? ex_int(a, bits[0]) : ex_ints(a, EX_TUPLE, bits, count);
 }
 
 /* Forms of QMoE that cannot be compiled, or whose meaning onnxruntime's providers do not

@@ -1,5 +1,5 @@
-"""LSTM with weights of 8 bits against onnxruntime, which finds the same integers: what is
-left is the rounding of its sigmoid and tanh."""
+"""LSTM with weights of 8 bits against onnxruntime, which finds the same integers: what
+is left is the rounding of its sigmoid and tanh."""
 
 import functools
 

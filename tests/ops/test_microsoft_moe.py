@@ -141,7 +141,7 @@ def test_moe_errors():
     fails("MoE", given, {"activation_type": "swiglu"}, message="swiglu_fusion 0")
     fails("MoE", inputs(), {"activation_type": "tanh"}, message='"tanh" is not known')
     fails("MoE", given, {}, message="input 4 is not (experts, out, in)")
-    fails("MoE", given, {"use_sparse_mixer": 1}, message="use_sparse_mixer")
+    fails("MoE", inputs(), {"use_sparse_mixer": 1}, message="use_sparse_mixer")
     fails("MoE", inputs(), {"k": 5}, message="k do not fit")
 
 

@@ -155,6 +155,24 @@ def test_nhwc_max_pool(dtype, attrs):
     check("NhwcMaxPool", [x], attrs, dynamic=False)
 
 
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("last", [0, 1])
+@pytest.mark.parametrize("channels", [False, True])
+@pytest.mark.parametrize(
+    "attrs", [{}, {"pads": [1, 0, 1, 1], "strides": [2, 1]}, {"auto_pad": "SAME_UPPER"}]
+)
+def test_qlinear_conv(dtype, last, channels, attrs):
+    x = integers(2, 4, 7, 6, dtype=dtype)
+    x = np.ascontiguousarray(np.moveaxis(x, 1, -1)) if last else x
+    scale = np.abs(rand(6, seed=2)) * 0.02 + 0.001 if channels else f32(0.013)
+    zero = np.zeros(6, np.int8) if channels else np.array(2, np.int8)
+    w = integers(6, 2, 3, 2, seed=1, dtype=np.int8)
+    inputs = [x, f32(0.031), np.array(7, dtype), w, scale, zero]
+    inputs += [f32(0.9), np.array(11, dtype), (rand(6, seed=4) * 900).astype(np.int32)]
+    attrs = attrs | {"group": 2, "channels_last": last}
+    check("QLinearConv", inputs, attrs, dynamic=False)
+
+
 # ---- products ------------------------------------------------------------------------
 
 
@@ -223,8 +241,51 @@ def test_matmul_nbits_bias():
     check("MatMulNBits", inputs, attrs, rtol=1e-4, atol=1e-3)
     fails("MatMulNBits", inputs, attrs | {"K": 48}, message="do not fit N, K")
     fails("MatMulNBits", inputs, attrs | {"weight_prepacked": 1}, message="prepacked")
-    inputs[1] = integers(6, 1, 24)
-    fails("MatMulNBits", inputs, attrs | {"bits": 6}, message="6 bits")
+    fails("MatMulNBits", inputs, attrs | {"bits": 9}, message="do not fit N, K, bits")
+
+
+def packed(q, bits):
+    """Integers of the last axis as bytes, lowest bits first."""
+    parts = (q[..., None] >> np.arange(bits) & 1).astype(np.uint8)
+    return np.packbits(parts.reshape(*q.shape[:-1], -1), axis=-1, bitorder="little")
+
+
+@pytest.mark.parametrize("zeros", [False, True])
+@pytest.mark.parametrize("bits", [3, 5, 6, 7])
+def test_matmul_odd_bits(bits, zeros):
+    """The text allows them, and no kernel has them: the formula."""
+    rng = np.random.default_rng(0)
+    q, a = rng.integers(0, 2**bits, (6, 3, 16)), rand(2, 40)
+    scales = rng.uniform(0.01, 0.02, (6, 3)).astype(np.float32)
+    middle = (
+        rng.integers(0, 2**bits, (6, 3)) if zeros else np.full((6, 3), 2**bits // 2)
+    )
+    w = ((q - middle[..., None]) * scales[..., None]).reshape(6, -1)[:, :40]
+    inputs = [a, packed(q, bits), scales] + ([packed(middle, bits)] if zeros else [])
+    attrs = {"N": 6, "K": 40, "bits": bits, "block_size": 16}
+    options = {"expected": [(a @ w.T).astype(np.float32)], "x64": False, "rtol": 1e-4}
+    check_node("MatMulNBits", inputs, attrs, domain=DOMAIN, atol=1e-5, **options)
+
+
+def test_matmul_groups():
+    """Elements of one group need not stand side by side."""
+    groups = np.random.default_rng(0).permutation(np.arange(64) // 32).astype(np.int32)
+    inputs = [rand(3, 64), integers(6, 2, 16, seed=1), np.abs(rand(6, 2)) + 0.1]
+    zeros = np.abs(rand(6, 2, seed=2))
+    attrs = {"N": 6, "K": 64, "block_size": 32}
+    check("MatMulNBits", [*inputs, None, groups], attrs, rtol=1e-4, atol=1e-3)
+    check("MatMulNBits", [*inputs, zeros, groups], attrs, rtol=1e-4, atol=1e-3)
+    packed_zeros = [*inputs, integers(6, 1), groups]
+    fails("MatMulNBits", packed_zeros, attrs, message="packed zero points")
+
+
+@pytest.mark.parametrize("shape", [(0, 2, 16), (6, 0, 16), (6, 2, 0)])
+def test_matmul_left_out(shape):
+    inputs = [rand(2, 3, 64), np.zeros(shape, np.uint8), np.zeros(0, np.float32)]
+    inputs += [None, None, rand(6, seed=5)]
+    attrs = {"N": 6, "K": 64, "block_size": 32}
+    check("MatMulNBits", inputs, attrs, dynamic=False)
+    check("MatMulNBits", inputs[:3], attrs, dynamic=False)
 
 
 # ---- GatherBlockQuantized ------------------------------------------------------------

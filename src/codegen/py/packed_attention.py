@@ -1,6 +1,9 @@
 """What onnxruntime's attention operators have beside attention: packed projections,
-lengths as masks, caches in which each sequence has its own length, and sinks.
+lengths as masks, caches in which each sequence has its own length, sinks, batches whose
+sequences stand one after the other, and biases by position.
 """
+
+import math
 
 import jax
 import jax.numpy as jnp
@@ -56,3 +59,58 @@ def sink_attention(q, k, v, bias, sink, scale=None, softcap=None, precision=None
     weights = sink_weights(scores, bias, sink, precision).astype(q.dtype)
     v = jnp.repeat(v, q.shape[1] // v.shape[1], axis=1)
     return jnp.einsum("bhts,bhse->bhte", weights, v)
+
+
+def remove_padding(x, counts, size=None):
+    """The first counts[b] rows of each x[b] (B, T, ...), one after the other.
+
+    Then where each stands in x (B, T), those that are left out last; the number of rows
+    before each sequence (B + 1,); the largest of counts (1,).  size: how many rows.
+    """
+    batch, length = x.shape[:2]
+    left_out = jnp.arange(length) >= counts[:, None]
+    offset = jnp.argsort(left_out.reshape(-1), stable=True).astype(jnp.int32)
+    ends = jnp.cumsum(counts, dtype=jnp.int32)
+    kept = offset[: int(ends[-1]) if size is None else size]
+    rows = x.reshape(batch * length, *x.shape[2:])[kept]
+    most = jnp.max(counts).reshape(1)
+    return rows, offset.reshape(batch, length), jnp.pad(ends, (1, 0)), most
+
+
+def restore_padding(rows, offset):
+    """Rows at their places offset (B, T); zeros where there are none: (B, T, ...)."""
+    x = jnp.zeros((offset.size, *rows.shape[1:]), rows.dtype)
+    x = x.at[offset.reshape(-1)[: len(rows)]].set(rows)
+    return x.reshape(*offset.shape, *rows.shape[1:])
+
+
+def take_tokens(x, offset, count):
+    """The first count rows of x (B, T, ...), in the order of offset (B, T)."""
+    return x.reshape(offset.size, *x.shape[2:])[offset.reshape(-1)[:count]]
+
+
+def relative_position_bias(table, length, max_distance, bidirectional=False):
+    """Bias (1, H, length, length) by the bucket of the distance: T5's.
+
+    Half of the buckets are for one distance each, the others grow up to max_distance.
+    table is (buckets, H), but what it holds for a head stands together.
+    """
+    buckets, heads = table.shape
+    gap = jnp.arange(length) - jnp.arange(length)[:, None]
+    first = 0
+    if bidirectional:
+        buckets //= 2
+        first = jnp.where(gap > 0, buckets, 0)
+    gap, exact = jnp.abs(gap), buckets // 2
+    far = jnp.log(jnp.maximum(gap, 1) / exact) / math.log(max_distance / exact)
+    far = exact + (far * (buckets - exact)).astype(jnp.int32)
+    bucket = jnp.where(gap < exact, gap, jnp.minimum(far, buckets - 1))
+    return table.reshape(heads, -1)[:, first + bucket][None]
+
+
+def gated_position_bias(q, bias, weight, weight_bias, scale):
+    """bias (1, H, T, T) times a gate of each query q (B, H, T, D)."""
+    gates = q @ weight + weight_bias
+    gates = jnp.sum(gates.reshape(*q.shape[:-1], 2, -1), axis=-1)
+    update, reset = jnp.split(jax.nn.sigmoid(gates), 2, axis=-1)
+    return (update * (reset * scale - 1) + 2) * bias
