@@ -38,8 +38,44 @@ def append_to_cache(past, new, start, size):
     old = jnp.arange(past.shape[2])[:, None] < start[:, None, None, None]
     more = ((0, 0), (0, 0), (0, size - past.shape[2]), (0, 0))
     cache = jnp.pad(jnp.where(old, past, 0), more)
+    return write_to_cache(cache, new, start)
+
+
+def write_to_cache(past, new, start):
+    """past (B, G, P, D) with new (B, G, S, D) from position start (B,) on."""
     place = jax.vmap(lambda c, n, i: jax.lax.dynamic_update_slice(c, n, (0, i, 0)))
-    return place(cache, new, start)
+    return place(past, new, start)
+
+
+def choose_beams(cache, beams, start):
+    """cache (N, H, S, D), where the first start positions of sequence n come from beam
+    beams[n // W, n % W, s] of its batch; beams is (N / W, W, S or more).
+    """
+    own = jnp.arange(len(cache))[:, None]
+    width, size = beams.shape[1], cache.shape[2]
+    others = own // width * width + beams.reshape(len(cache), -1)[:, :size]
+    at = jnp.where(jnp.arange(size) < start, others, own)
+    return jnp.take_along_axis(cache, at[:, None, :, None], axis=0)
+
+
+def sparse_window(rows, columns, at, keys, block, heads):
+    """Bias (B, H, T, keys): 0 for keys up to the position of a query at (B, T), in
+    blocks that the layout of a head has; -inf elsewhere.
+
+    Layouts are matrices of blocks in CSR form: rows (L, R + 1), columns (L, N); heads
+    take them in turn.
+    """
+    layouts, size = len(rows), rows.shape[1] - 1
+    found = jnp.arange(columns.shape[1])
+    row = jax.vmap(lambda ends: jnp.searchsorted(ends, found, side="right"))(rows) - 1
+    which = jnp.arange(layouts)[:, None]
+    mask = jnp.zeros((layouts, size, size), bool)
+    mask = mask.at[which, row, columns].set(True, mode="drop")
+    key = jnp.arange(keys)
+    inside = (key <= at[..., None]) & (key < size * block)
+    seen = mask[:, at // block][..., key // block] & inside
+    seen = jnp.tile(seen.swapaxes(0, 1), (1, heads // layouts, 1, 1))
+    return jnp.where(seen, 0.0, -jnp.inf)
 
 
 def sink_weights(scores, bias, sink, precision=None):
