@@ -175,6 +175,51 @@ static void emit_nbits(Emit *e) {
     emit_out(e, 0, biased(e, EX(a, "$0 @ $1.T", emit_in(e, 0), w), 5));
 }
 
+/* ---- MatMulBnb4 -------------------------------------------------------------------- */
+
+static void infer_bnb4(Model *m, Node *n) {
+    Shape s;
+    int64_t rows = attr_int(n, "N"), size = attr_int(n, "K");
+    int64_t block = attr_int(n, "block_size");
+    bool ok = rows > 0 && size > 0 && block > 0 && rows <= INT32_MAX &&
+              size <= INT32_MAX && block <= INT32_MAX;
+    if (ok && in_rank(n, 1) == 1)
+        ok = dim_known_eq(&m->dims, in_dim(n, 1, 0), dim_int((rows * size + 1) / 2)) !=
+             0;
+    if (ok && in_shape(n, 0, &s))
+        ok = s.rank > 0 && dim_known_eq(&m->dims, s.d[s.rank - 1], dim_int(size)) != 0;
+    else
+        s.rank = -1;
+    if (!ok) {
+        node_error(m, n, OX0401, "", "A and B do not fit N, K and block_size");
+        return;
+    }
+    if (s.rank > 0)
+        s.d[s.rank - 1] = dim_int(rows);
+    set_type(m, n, 0, in_dtype(n, 0), &s);
+}
+
+static void emit_bnb4(Emit *e) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    int64_t type = attr_int(n, "quant_type");
+    if (attr_int(n, "transB") == 0) {
+        emit_fail(e, OX0302, "", "transB=0, of backward passes, is not supported");
+        return;
+    }
+    if (type != 0 && type != 1) {
+        emit_fail(e, OX0303, "", "quant_type %lld is neither FP4 nor NF4",
+                  (long long)type);
+        return;
+    }
+    const Expr *w =
+        EX(a, "unpack_codes($0, $1, ($2, $3), $4)", emit_in(e, 1), emit_in(e, 2),
+           ex_int(a, attr_int(n, "N")), ex_int(a, attr_int(n, "K")),
+           ex_int(a, attr_int(n, "block_size")));
+    w = call_with(e, w, "normal", type == 1 ? ex_bool(a, true) : NULL);
+    emit_out(e, 0, EX(a, "$0 @ $1.T", emit_in(e, 0), w));
+}
+
 /* ---- GatherBlockQuantized ---------------------------------------------------------- */
 
 /* The axes, counted from the front; false when a rank is not known or after an error. */
@@ -186,7 +231,8 @@ static bool block_axes(Model *m, Node *n, int *gather, int *blocks) {
         return false;
     int64_t bits = attr_int(n, "bits");
     bool packed = in_dtype(n, 0) == DT_UINT8;
-    if (attr_int(n, "block_size") >= 1 && attr_int(n, "block_size") <= INT32_MAX &&
+    int64_t least = dtype_is_float(in_dtype(n, 0)) ? 0 : 1; /* 0: one block */
+    if (attr_int(n, "block_size") >= least && attr_int(n, "block_size") <= INT32_MAX &&
         (!packed || ((bits == 2 || bits == 4 || bits == 8) && *gather != rank - 1)))
         return true;
     node_error(m, n, OX0303, "", "bits, block_size or gather_axis are out of range");
@@ -216,17 +262,14 @@ static void emit_gather_blocks(Emit *e) {
     Arena *a = emit_arena(e);
     const Node *n = emit_node(e);
     int gather, blocks;
-    if (!dtype_is_int(in_dtype(n, 0))) {
-        emit_fail(e, OX0302, "", "data of float8 or float4 is not supported");
-        return;
-    }
     if (!block_axes(emit_model(e), emit_node(e), &gather, &blocks)) {
         emit_fail(e, OX0403, "", "the ranks of data and indices are not known");
         return;
     }
+    int64_t block = attr_int(n, "block_size");
     const Expr *call = EX(a, "gather_blocks($0, $1, $2$(, $3), block=$4)",
                           emit_in(e, 0), emit_in(e, 1), emit_in(e, 2), emit_in(e, 3),
-                          ex_int(a, attr_int(n, "block_size")));
+                          block ? ex_int(a, block) : emit_dim(e, in_dim(n, 0, blocks)));
     call = call_with(e, call, "gather", gather == 0 ? NULL : ex_int(a, gather));
     call = call_with(e, call, "axis", blocks == 1 ? NULL : ex_int(a, blocks));
     bool packed = in_dtype(n, 0) == DT_UINT8;
@@ -253,6 +296,10 @@ static const OpDef ops[] = {
      .attrs = {INT_REQ("K"), INT_REQ("N"), INT("accuracy_level", 0), INT("bits", 4),
                INT_REQ("block_size"), INT("weight_prepacked", 0)},
      .infer = infer_nbits, .emit = emit_nbits},
+    {.name = "MatMulBnb4", MICROSOFT, .in = "A B absmax", .out = "Y",
+     .attrs = {INT_REQ("K"), INT_REQ("N"), INT_REQ("block_size"), INT_REQ("quant_type"),
+               INT("training_mode", 0), INT("transB", 1)},
+     .infer = infer_bnb4, .emit = emit_bnb4},
     {.name = "GatherBlockQuantized", MICROSOFT,
      .in = "data indices scales zero_points?", .out = "output",
      .attrs = {INT("bits", 4), INT("block_size", 128), INT("gather_axis", 0),

@@ -288,6 +288,19 @@ def test_matmul_left_out(shape):
     check("MatMulNBits", inputs[:3], attrs, dynamic=False)
 
 
+@pytest.mark.parametrize("kind", [0, 1])
+@pytest.mark.parametrize("rows, size", [(6, 24), (5, 7)])
+def test_matmul_bnb4(kind, rows, size):
+    count = rows * size
+    inputs = [rand(2, 3, size), integers((count + 1) // 2, seed=1)]
+    inputs.append(np.abs(rand(-(-count // 16), seed=2)) + 0.1)
+    attrs = {"N": rows, "K": size, "quant_type": kind, "block_size": 16}
+    check("MatMulBnb4", inputs, attrs, rtol=1e-4, atol=1e-4)
+    fails("MatMulBnb4", inputs, attrs | {"K": size + 2}, message="do not fit N, K")
+    fails("MatMulBnb4", inputs, attrs | {"transB": 0}, message="transB=0")
+    fails("MatMulBnb4", inputs, attrs | {"quant_type": 2}, message="neither FP4")
+
+
 # ---- GatherBlockQuantized ------------------------------------------------------------
 
 
@@ -332,6 +345,19 @@ def test_gather_blocks(dtype, axes, zeros):
 def test_gather_defaults():
     inputs = [integers(10, 130), np.array([3, 1]), rand(10, 3, seed=1)]
     check_blocks(inputs, {})
+
+
+@pytest.mark.parametrize(
+    "dtype", [ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2, ml_dtypes.float4_e2m1fn]
+)
+@pytest.mark.parametrize(
+    "block, sizes", [(16, (10, 3)), (0, (10, 1)), (16, (1, 3)), (0, (1, 1))]
+)
+def test_gather_floats(dtype, block, sizes):
+    """Scales may be shared along an axis; block 0 is all of one."""
+    inputs = [rand(10, 48).astype(dtype), np.array([[1, -1, 9], [3, 5, 12]])]
+    inputs.append(np.abs(rand(*sizes, seed=1)))
+    check_blocks(inputs, {"block_size": block})
 
 
 def test_gather_errors():
