@@ -55,13 +55,44 @@ Str node_where(Model *m, const Node *n) {
     return text_view(&t);
 }
 
+/* What helps against an operator that is not known depends on who wrote it. */
+static Str unsupported_hint(Str domain) {
+    static const struct {
+        const char *domain, *hint;
+    } known[] = {
+        {"",
+         "oxide_xla ops lists what is supported; re-exporting at another opset often "
+         "decomposes an operator"},
+        {"com.microsoft",
+         "onnxruntime's tools write these operators: compile the model from before its "
+         "optimizer or quantizer, or one that was saved with ORT_ENABLE_BASIC"},
+        {"com.microsoft.nchwc",
+         "onnxruntime made this file for the processor it ran on: save it with "
+         "graph_optimization_level ORT_ENABLE_EXTENDED, or compile the model from "
+         "before"},
+        {"com.ms.internal.nhwc",
+         "onnxruntime made this file for one execution provider: save it with "
+         "graph_optimization_level ORT_ENABLE_EXTENDED, or compile the model from "
+         "before"},
+        {"ai.onnx.contrib", "onnxruntime-extensions does this before or after the "
+                            "model: compile the model "
+                            "without it"},
+        {"org.pytorch.aten",
+         "the exporter had no ONNX for this operator: export with dynamo=True"},
+        {"ai.onnx.ml", "oxide_xla ops lists what is supported"},
+    };
+    for (size_t i = 0; i < OX_COUNT(known); i++)
+        if (str_is(domain, known[i].domain))
+            return str_from(known[i].hint);
+    return STR("this operator is of no standard: register a translation to ONNX where "
+               "the model is exported, or give it as a function of the model");
+}
+
 void graph_report_unsupported(Model *m) {
     for (size_t i = 0; i < m->unsupported.count; i++) {
         const Unsupported *u = &m->unsupported.items[i];
         bool main_domain = u->domain.n == 0;
-        diag_add(m->diags, OX0301, node_where(m, u->first),
-                 STR("oxide_xla ops lists what is supported; re-exporting at another "
-                     "opset often decomposes an operator"),
+        diag_add(m->diags, OX0301, node_where(m, u->first), unsupported_hint(u->domain),
                  "UnsupportedOp: %.*s (%.*s %lld), used %zu time%s", (int)u->op_type.n,
                  u->op_type.p, main_domain ? 7 : (int)u->domain.n,
                  main_domain ? "ai.onnx" : u->domain.p, (long long)u->opset, u->count,

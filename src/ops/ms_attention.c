@@ -1,5 +1,6 @@
-/* Attention, QAttention and MultiHeadAttention of com.microsoft.  Masks are integers that
- * are positive where a key is seen; elsewhere mask_filter_value is added to the scores.
+/* Attention, QAttention, DecoderMaskedSelfAttention and MultiHeadAttention of
+ * com.microsoft.  Masks are integers that are positive where a key is seen; elsewhere
+ * mask_filter_value is added to the scores.
  * Source: ContribOperators.md of onnxruntime; its CPU kernels where the text is silent:
  * what comes after a query is hidden by -inf. */
 #include "ops/attention.h"
@@ -69,7 +70,7 @@ static const Expr *bias_of(Emit *e, const Scores *s) {
     const Expr *bias = node_in(n, s->mask) ? mask_bias(e, s) : NULL;
     if (s->bias >= 0 && node_in(n, s->bias))
         bias = added(e, bias, emit_in(e, s->bias));
-    if (attr_int(n, "unidirectional") == 0)
+    if (!op_attr(n->op, STR("unidirectional")) || attr_int(n, "unidirectional") == 0)
         return bias;
     const Expr *window = EX(a, "attention_window($0, $1)", emit_dim(e, s->queries),
                             emit_dim(e, s->keys));
@@ -153,6 +154,12 @@ static void infer_attention(Model *m, Node *n) {
     set_type(m, n, 1, dtype, &cache);
 }
 
+/* DecoderMaskedSelfAttention: one new token for each sequence.  It is told how many are
+ * past in any case. */
+static bool is_single(const Node *n) {
+    return op_input_index(n->op, STR("beam_width")) >= 0;
+}
+
 static bool refuses(Emit *e, Places at) {
     const Node *n = emit_node(e);
     bool rotary = attr_has(n, "do_rotary") && attr_int(n, "do_rotary") != 0;
@@ -161,9 +168,11 @@ static bool refuses(Emit *e, Places at) {
     if (rotary)
         emit_fail(e, OX0302, "use RotaryEmbedding and MultiHeadAttention",
                   "do_rotary is not supported");
-    else if (shared || (at.share >= 0 && node_in(n, at.share)))
+    else if (shared || (at.share >= 0 && node_in(n, at.share) && !is_single(n)))
         emit_fail(e, OX0302, "use separate tensors for past and present",
                   "a buffer that past and present share is not supported");
+    else if (is_single(n) && node_in(n, 8))
+        emit_fail(e, OX0302, "", "cache_indirection is not supported");
     else
         return false;
     return true;
@@ -387,6 +396,14 @@ static const OpDef ops[] = {
      .out = "output present?",
      .attrs = {ATTENTION_ATTRS, INTS_OPT("qkv_hidden_sizes"),
                INT_OPT("rotary_embedding_dim")},
+     .infer = infer_attention, .emit = emit_attention},
+    {.name = "DecoderMaskedSelfAttention", MICROSOFT,
+     .in = "input weights bias mask_index? past attention_bias? past_sequence_length "
+           "beam_width? cache_indirection?",
+     .out = "output present",
+     .attrs = {INT_OPT("do_rotary"), FLOAT_OPT("mask_filter_value"),
+               INT_REQ("num_heads"), INT_OPT("past_present_share_buffer"),
+               FLOAT_OPT("scale")},
      .infer = infer_attention, .emit = emit_attention},
     {.name = "QAttention", MICROSOFT,
      .in = "input weight bias input_scale weight_scale mask_index? input_zero_point? "

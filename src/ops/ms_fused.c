@@ -72,7 +72,8 @@ typedef struct Operand {
 
 static Operand operand(const Node *n, int i) {
     bool matrix = attr_int(n, i ? "transB" : "transA") != 0 && in_rank(n, i) > 1;
-    bool batch = attr_int(n, i ? "transBatchB" : "transBatchA") != 0;
+    const char *name = i ? "transBatchB" : "transBatchA";
+    bool batch = op_attr(n->op, str_from(name)) && attr_int(n, name) != 0;
     return (Operand){batch && in_rank(n, i) > 2, matrix};
 }
 
@@ -116,7 +117,18 @@ static void emit_fused_matmul(Emit *e) {
         return;
     }
     const Expr *a = operand_expr(e, 0), *b = operand_expr(e, 1);
-    emit_out(e, 0, scaled(e, "alpha", EX(emit_arena(e), "$0 @ $1", a, b)));
+    const Expr *y = scaled(e, "alpha", EX(emit_arena(e), "$0 @ $1", a, b));
+    if (op_attr(emit_node(e)->op, STR("activation")))
+        emit_activated(e, y);
+    else
+        emit_out(e, 0, y);
+}
+
+static void infer_matmul_gelu(Model *m, Node *n) {
+    Shape a, b;
+    in_shape(n, 0, &a);
+    in_shape(n, 1, &b);
+    set_product(m, n, &a, &b, in_dtype(n, 0));
 }
 
 static void emit_fused_gemm(Emit *e) {
@@ -167,6 +179,28 @@ static void emit_nhwc_conv(Emit *e) {
         emit_out(e, 0, EX(a, "jnp.moveaxis($0, 1, -1)", y));
 }
 
+/* Here W has channels second. */
+static void infer_nhwc_fused(Model *m, Node *n) {
+    ChannelsView view;
+    if (channels_view(m, n, 1, &view))
+        infer_conv(m, &view.node);
+    channels_last_type(m, n);
+}
+
+static void emit_nhwc_fused(Emit *e) {
+    Arena *a = emit_arena(e);
+    ChannelsView view;
+    if (!channels_view(emit_model(e), emit_node(e), 1, &view)) {
+        emit_fail(e, OX0403, "", "the rank of X is not known");
+        return;
+    }
+    const Expr *x = EX(a, "jnp.moveaxis($0, -1, 1)", emit_in(e, 0));
+    const Expr *y = conv_of(e, &view.node, x, emit_in(e, 1));
+    if (y)
+        y = EX(a, "jnp.moveaxis($0, 1, -1)$( + $1)", y, emit_in(e, 3));
+    emit_activated(e, y);
+}
+
 /* ---- bias and activation ----------------------------------------------------------- */
 
 static void emit_fast_gelu(Emit *e) {
@@ -210,6 +244,32 @@ static void emit_split_gelu(Emit *e) {
                 half, x, half));
 }
 
+static void infer_bias_dropout(Model *m, Node *n) {
+    Shape s;
+    infer_biased(m, n);
+    if (in_shape(n, 0, &s))
+        set_type(m, n, 1, DT_BOOL, &s);
+    else
+        set_unranked(m, n, 1, DT_BOOL);
+}
+
+/* data + bias + residual; nothing is dropped outside of training. */
+static void emit_bias_dropout(Emit *e) {
+    Arena *a = emit_arena(e);
+    const Known *training = in_known(emit_node(e), 4);
+    bool known = training && training->n == 1 && training->ints;
+    if (node_in(emit_node(e), 4) && !(known && dim_is(training->ints[0], 0))) {
+        emit_fail(e, OX0302, "save the model for inference",
+                  "dropout in training is not supported");
+        return;
+    }
+    const Expr *y =
+        EX(a, "$0 + $1$( + $2)", emit_in(e, 0), emit_in(e, 1), emit_in(e, 2));
+    if (emit_wants(e, 1))
+        emit_out(e, 1, EX(a, "jnp.ones($0.shape, bool)", emit_in_named(e, 0)));
+    emit_out(e, 0, y);
+}
+
 /* ---- small ones -------------------------------------------------------------------- */
 
 static void infer_square(Model *m, Node *n) {
@@ -247,6 +307,45 @@ static void infer_cdist(Model *m, Node *n) {
     set_type(m, n, 0, in_dtype(n, 0), &(Shape){.rank = 2, .d = {a.d[0], b.d[0]}});
 }
 
+static void infer_unfold(Model *m, Node *n) {
+    Shape s;
+    int axis;
+    int64_t size = attr_int(n, "size"), step = attr_int(n, "step");
+    if (!in_shape(n, 0, &s) || s.rank + 1 > OX_MAX_RANK) {
+        set_unranked(m, n, 0, in_dtype(n, 0));
+        return;
+    }
+    if (!fix_axis(m, n, attr_int(n, "dim"), s.rank, &axis))
+        return;
+    if (size < 1 || step < 1 || (dim_is_int(s.d[axis]) && s.d[axis].c < size)) {
+        node_error(m, n, OX0401, "", "slices of %lld do not fit", (long long)size);
+        return;
+    }
+    Dim more = dim_sub(&m->dims, s.d[axis], dim_int(size));
+    more = dim_floordiv(&m->dims, more, dim_int(step));
+    s.d[axis] = dim_add(&m->dims, more, dim_int(1));
+    s.d[s.rank++] = dim_int(size);
+    set_type(m, n, 0, in_dtype(n, 0), &s);
+}
+
+static void emit_unfold(Emit *e) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    int axis, rank = in_rank(n, 0);
+    if (rank < 1) {
+        emit_fail(e, OX0403, "", "the rank of the input is not known");
+        return;
+    }
+    if (!fix_axis(emit_model(e), n, attr_int(n, "dim"), rank, &axis))
+        return;
+    int64_t step = attr_int(n, "step");
+    const Expr *call =
+        EX(a, "unfold($0, $1)", emit_in(e, 0), ex_int(a, attr_int(n, "size")));
+    call = call_with(e, call, "step", step == 1 ? NULL : ex_int(a, step));
+    emit_out(e, 0,
+             call_with(e, call, "axis", axis == rank - 1 ? NULL : ex_int(a, axis)));
+}
+
 static void emit_cdist(Emit *e) {
     const char *sum = "jnp.sum(jnp.square($A[:, None] - $B), axis=-1)";
     const char *root = "jnp.sqrt(jnp.sum(jnp.square($A[:, None] - $B), axis=-1))";
@@ -282,6 +381,15 @@ static const OpDef ops[] = {
                INT("transBatchA", 0), INT("transBatchB", 0)},
      .facts = OP_CONTRACTS, .apart = apart_fused_matmul,
      .infer = infer_fused_matmul, .emit = emit_fused_matmul},
+    {.name = "TransposeMatMul", MICROSOFT, .in = "A B", .out = "Y",
+     .attrs = {FLOAT("alpha", 1.0), INT("transA", 0), INT("transB", 0)},
+     .facts = OP_CONTRACTS, .infer = infer_fused_matmul, .emit = emit_fused_matmul},
+    {.name = "FusedMatMulActivation", MICROSOFT, .in = "A B", .out = "Y",
+     .attrs = {FLOAT("alpha", 1.0), INT("transA", 0), INT("transB", 0),
+               INT("transBatchA", 0), INT("transBatchB", 0), STRING_REQ("activation"),
+               FLOAT_OPT("activation_alpha"), INT_OPT("activation_axis"),
+               FLOAT_OPT("activation_beta"), FLOAT_OPT("activation_gamma")},
+     .facts = OP_CONTRACTS, .infer = infer_fused_matmul, .emit = emit_fused_matmul},
     {.name = "FusedGemm", MICROSOFT, .in = "A B C?", .out = "Y",
      .attrs = {GEMM_ATTRS, STRING_OPT("activation"), FLOAT_OPT("activation_alpha"),
                FLOAT_OPT("activation_beta"), FLOAT_OPT("activation_gamma")},
@@ -295,8 +403,23 @@ static const OpDef ops[] = {
     {.name = "NhwcConv", MICROSOFT, .in = "X W B?", .out = "Y",
      .attrs = {CONV_ATTRS}, .facts = OP_CONTRACTS, .batch = "X",
      .infer = infer_nhwc_conv, .emit = emit_nhwc_conv},
+    {.name = "NhwcFusedConv", MICROSOFT, .in = "X W B? Z?", .out = "Y",
+     .attrs = {CONV_ATTRS, STRING_OPT("activation"),
+               ANY_OPT("activation_params", ATTR_FLOATS)},
     {.name = "FastGelu", MICROSOFT, .in = "X bias?", .out = "Y",
      .apart = apart_before_last, .infer = infer_biased, .emit = emit_fast_gelu},
+     .infer = infer_biased, .emit = emit_fast_gelu},
+    {.name = "GemmFastGelu", MICROSOFT, .in = "X W bias?", .out = "Y",
+     .facts = OP_CONTRACTS | OP_LINEAR, .infer = infer_matmul_gelu,
+     .jax = "jax.nn.gelu($X @ $W$( + $bias))"},
+    {.name = "BiasAdd", MICROSOFT, .in = "X bias skip", .out = "Y",
+     .infer = infer_biased, .jax = "$X + $bias + $skip"},
+    {.name = "BiasDropout", MICROSOFT,
+     .in = "data bias residual? ratio? training_mode?", .out = "output mask?",
+     .attrs = {INT_OPT("seed")}, .infer = infer_bias_dropout, .emit = emit_bias_dropout},
+    {.name = "UnfoldTensor", MICROSOFT, .in = "input", .out = "output",
+     .attrs = {INT("dim", -1), INT_REQ("size"), INT("step", 1)},
+     .infer = infer_unfold, .emit = emit_unfold},
     {.name = "BiasGelu", MICROSOFT, .in = "A B", .out = "C",
      .apart = apart_before_last,
      .infer = infer_biased, .jax = "jax.nn.gelu($A + $B, approximate=False)"},

@@ -1,4 +1,4 @@
-/* GroupQueryAttention and RotaryEmbedding of com.microsoft.  Each sequence of a batch has
+/* GroupQueryAttention, SparseAttention and RotaryEmbedding of com.microsoft.  Each sequence of a batch has
  * a length of its own in the cache: the new positions begin at `start`, and a query sees
  * what lies at or before it.
  * Source: ContribOperators.md of onnxruntime; its CPU kernels where the text is silent. */
@@ -91,7 +91,7 @@ static void infer_group(Model *m, Node *n) {
 /* rms_norm(x, weight, eps=...) where the weights are given. */
 static const Expr *normalized(Emit *e, const Expr *x, int weight, const char *epsilon) {
     const Node *n = emit_node(e);
-    if (!node_in(n, weight))
+    if (!op_attr(n->op, str_from(epsilon)) || !node_in(n, weight))
         return x;
     double eps = attr_float(n, attr_has(n, epsilon) ? epsilon : "qk_norm_epsilon");
     return EX(emit_arena(e), "rms_norm($0, $1, eps=$2)", x, emit_in(e, weight),
@@ -156,13 +156,15 @@ static const Expr *positions_of(Emit *e, const Group *g, const Expr *start) {
     return one ? column : EX(a, "$0 + $1", column, steps);
 }
 
-static void rotate(Emit *e, const Group *g, const Expr *start, const Expr *x[3]) {
+static void rotate(Emit *e, const Expr *at, const Expr *x[3]) {
     Arena *a = emit_arena(e);
     bool interleaved = attr_has(emit_node(e), "rotary_interleaved") &&
                        attr_int(emit_node(e), "rotary_interleaved") != 0;
-    const Expr *at = emit_let(e, "positions", positions_of(e, g, start));
-    const Expr *cos = emit_let(e, "cos", EX(a, "$0[$1]", emit_in(e, COS), at));
-    const Expr *sin = emit_let(e, "sin", EX(a, "$0[$1]", emit_in(e, SIN), at));
+    const OpDef *op = emit_node(e)->op;
+    int tables[] = {op_input_index(op, STR("cos_cache")),
+                    op_input_index(op, STR("sin_cache"))};
+    const Expr *cos = emit_let(e, "cos", EX(a, "$0[$1]", emit_in(e, tables[0]), at));
+    const Expr *sin = emit_let(e, "sin", EX(a, "$0[$1]", emit_in(e, tables[1]), at));
     for (int i = 0; i < 2; i++) {
         x[i] = EX(a, "rotary_embedding($0, $1, $2)", x[i], cos, sin);
         if (interleaved)
@@ -218,7 +220,8 @@ static const Expr *bias_of(Emit *e, const Group *g, const Expr *start,
 static const Expr *with_options(Emit *e, const Expr *call) {
     const Node *n = emit_node(e);
     double scale = attr_has(n, "scale") ? attr_float(n, "scale") : 0;
-    double cap = attr_has(n, "softcap") ? attr_float(n, "softcap") : 0;
+    bool capped = op_attr(n->op, STR("softcap")) && attr_has(n, "softcap");
+    double cap = capped ? attr_float(n, "softcap") : 0;
     if (scale < 0)
         emit_fail(e, OX0302, "", "a negative scale is not supported");
     call =
@@ -302,7 +305,7 @@ static void emit_group(Emit *e) {
     const Expr *size = size_expr(e, &g), *start = start_of(e, &g);
     read_operands(e, &g, x);
     if (attr_has(n, "do_rotary") && attr_int(n, "do_rotary") != 0)
-        rotate(e, &g, start, x);
+        rotate(e, emit_let(e, "positions", positions_of(e, &g, start)), x);
     const Expr *q = emit_wants(e, 3) ? emit_let(e, "q", x[0]) : x[0];
     const Expr *k = cached(e, PAST_KEY, 1, x[1], start, size);
     const Expr *v = cached(e, PAST_VALUE, 2, x[2], start, size);
@@ -318,6 +321,74 @@ static void emit_group(Emit *e) {
     const Expr *y =
         sink ? EX(a, "sink_attention($0, $1, $2, $3, $4)", q, k, v, bias, sink)
              : EX(a, "attention($0, $1, $2, $3)", q, k, v, bias);
+    y = with_precision(e, with_options(e, y));
+    emit_out(e, 0, EX(a, "merge_heads($0)", y));
+}
+
+/* ---- SparseAttention --------------------------------------------------------------- */
+
+enum { BLOCK_ROWS = 5, BLOCK_COLUMNS, MOST, TOTALS, TABLES };
+
+static void infer_sparse(Model *m, Node *n) {
+    Group g;
+    Shape past;
+    DType dtype = in_dtype(n, 0);
+    if (read_group(m, n, &g)) {
+        Dim hidden = dim_mul(&m->dims, g.head, dim_int(g.heads));
+        set_type(m, n, 0, dtype,
+                 &(Shape){.rank = 3, .d = {g.batch, g.queries, hidden}});
+    } else {
+        set_rank(m, n, 0, dtype, 3);
+    }
+    for (int k = 1; k < 3; k++) {
+        if (in_shape(n, k + 2, &past))
+            set_type(m, n, k, dtype, &past);
+        else
+            set_rank(m, n, k, dtype, 4);
+    }
+    Dim layouts = in_rank(n, BLOCK_ROWS) == 2 ? in_dim(n, BLOCK_ROWS, 0) : dim_int(1);
+    if (attr_int(n, "sparse_block_size") < 1 ||
+        (dim_is_int(layouts) &&
+         (layouts.c < 1 || attr_int(n, "num_heads") % layouts.c != 0)))
+        node_error(m, n, OX0401, "", "blocks and layouts do not fit the heads");
+}
+
+/* What a query sees in the cache, up to itself, in the blocks of its head's layout. */
+static void emit_sparse(Emit *e) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    Group g;
+    const Expr *x[3];
+    bool rotary = attr_has(n, "do_rotary") && attr_int(n, "do_rotary") != 0;
+    if (!read_group(emit_model(e), emit_node(e), &g) || in_rank(n, PAST_KEY) != 4) {
+        emit_fail(e, OX0403, "", "the ranks of query and past_key are not known");
+        return;
+    }
+    if (rotary && (!node_in(n, TABLES) || !node_in(n, TABLES + 1))) {
+        emit_fail(e, OX0303, "", "do_rotary needs cos_cache and sin_cache");
+        return;
+    }
+    const Expr *queries = emit_dim(e, g.queries);
+    const Expr *start = emit_let(
+        e, "start", EX(a, "jnp.maximum($0 - $1, 0)", emit_in(e, TOTALS), queries));
+    const Expr *at =
+        emit_let(e, "positions", EX(a, "$0[:, None] + jnp.arange($1)", start, queries));
+    read_operands(e, &g, x);
+    if (rotary)
+        rotate(e, at, x);
+    for (int i = 1; i < 3; i++) {
+        x[i] = EX(a, "write_to_cache($0, $1, $2)", emit_in(e, PAST_KEY + i - 1), x[i],
+                  start);
+        if (emit_wants(e, i)) {
+            x[i] = emit_let(e, i == 1 ? "keys" : "values", x[i]);
+            emit_out(e, i, x[i]);
+        }
+    }
+    const Expr *bias =
+        EX(a, "sparse_window($0, $1, $2, $3, $4, $5)", emit_in(e, BLOCK_ROWS),
+           emit_in(e, BLOCK_COLUMNS), at, emit_dim(e, in_dim(n, PAST_KEY, 2)),
+           ex_int(a, attr_int(n, "sparse_block_size")), ex_int(a, g.heads));
+    const Expr *y = EX(a, "attention($0, $1, $2, $3)", x[0], x[1], x[2], bias);
     y = with_precision(e, with_options(e, y));
     emit_out(e, 0, EX(a, "merge_heads($0)", y));
 }
@@ -388,6 +459,14 @@ static const OpDef ops[] = {
                FLOAT_OPT("softcap"), STRING("v_quant_type", "NONE")},
      .batch = "query key value past_key past_value seqlens_k position_ids attention_bias?",
      .infer = infer_group, .emit = emit_group},
+    {.name = "SparseAttention", MICROSOFT,
+     .in = "query key? value? past_key past_value block_row_indices block_col_indices "
+           "total_sequence_length key_total_sequence_lengths cos_cache? sin_cache?",
+     .out = "output present_key present_value",
+     .attrs = {INT_OPT("do_rotary"), INT_REQ("kv_num_heads"), INT_REQ("num_heads"),
+               INT_OPT("rotary_interleaved"), FLOAT_OPT("scale"),
+               INT_REQ("sparse_block_size")},
+     .infer = infer_sparse, .emit = emit_sparse},
     {.name = "RotaryEmbedding", MICROSOFT,
      .in = "input position_ids cos_cache sin_cache", .out = "output",
      .attrs = {INT_OPT("interleaved"), INT_OPT("is_packed_batching"),

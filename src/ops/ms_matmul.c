@@ -111,17 +111,26 @@ static void emit_to_float(Emit *e) {
 
 /* ---- MatMulNBits ------------------------------------------------------------------- */
 
+/* B is left out: a size of it is 0, and the product with it is zero. */
+static bool is_left_out(const Node *n) {
+    bool empty = false;
+    for (int i = 0; i < 3 && in_rank(n, 1) == 3; i++)
+        empty = empty || dim_is(in_dim(n, 1, i), 0);
+    return empty;
+}
+
 static void infer_nbits(Model *m, Node *n) {
     Shape s, b;
     int64_t bits = attr_int(n, "bits"), block = attr_int(n, "block_size");
     int64_t rows = attr_int(n, "N"), size = attr_int(n, "K");
-    bool ok = rows > 0 && size > 0 && block > 0 && block % 8 == 0 && bits > 0 &&
+    bool ok = rows > 0 && size > 0 && block > 0 && block % 8 == 0 && bits >= 2 &&
               bits <= 8 && rows <= INT32_MAX && size <= INT32_MAX && block <= INT32_MAX;
     if (ok && in_shape(n, 1, &b)) {
         const int64_t dims[] = {rows, (size + block - 1) / block, block * bits / 8};
         ok = b.rank == 3;
         for (int i = 0; ok && i < 3; i++)
-            ok = dim_known_eq(&m->dims, b.d[i], dim_int(dims[i])) != 0;
+            ok = dim_is(b.d[i], 0) ||
+                 dim_known_eq(&m->dims, b.d[i], dim_int(dims[i])) != 0;
     }
     if (ok && in_shape(n, 0, &s))
         ok = s.rank > 0 && dim_known_eq(&m->dims, s.d[s.rank - 1], dim_int(size)) != 0;
@@ -141,19 +150,75 @@ static void emit_nbits(Emit *e) {
     Arena *a = emit_arena(e);
     const Node *n = emit_node(e);
     int64_t bits = attr_int(n, "bits");
-    if (bits != 2 && bits != 4 && bits != 8) {
-        emit_fail(e, OX0302, "quantize to 2, 4 or 8 bits",
-                  "%lld bits are not supported", (long long)bits);
+    if (attr_int(n, "weight_prepacked") != 0) {
+        emit_fail(e, OX0302, "write the model with weight_prepacked=0",
+                  "prepacked weights are not supported");
         return;
     }
-    if (attr_int(n, "weight_prepacked") != 0 || node_in(n, 4)) {
-        emit_fail(e, OX0302, "", "prepacked weights and g_idx are not supported");
+    if (node_in(n, 4) && (bits != 4 || in_dtype(n, 3) == DT_UINT8)) {
+        emit_fail(e, OX0302, "quantize without g_idx",
+                  "g_idx is supported with 4 bits and without packed zero points, as "
+                  "far as onnxruntime follows the text");
         return;
     }
-    const Expr *w = EX(a, "unpack_blocks($0, $1$(, $2), size=$3)", emit_in(e, 1),
-                       emit_in(e, 2), emit_in(e, 3), emit_ints(e, "K"));
+    if (is_left_out(n)) {
+        const Expr *zero =
+            EX(a, "jnp.zeros((*$0.shape[:-1], $1), $2)", emit_in_named(e, 0),
+               emit_ints(e, "N"), emit_dtype(e, in_dtype(n, 0)));
+        emit_out(e, 0, biased(e, zero, 5));
+        return;
+    }
+    const Expr *w = EX(a, "unpack_blocks($0, $1$(, $2))", emit_in(e, 1), emit_in(e, 2),
+                       emit_in(e, 3));
+    w = call_with(e, w, "groups", emit_in(e, 4));
+    w = call_with(e, w, "size", emit_ints(e, "K"));
     w = call_with(e, w, "bits", bits == 4 ? NULL : ex_int(a, bits));
     emit_out(e, 0, biased(e, EX(a, "$0 @ $1.T", emit_in(e, 0), w), 5));
+}
+
+/* ---- MatMulBnb4 -------------------------------------------------------------------- */
+
+static void infer_bnb4(Model *m, Node *n) {
+    Shape s;
+    int64_t rows = attr_int(n, "N"), size = attr_int(n, "K");
+    int64_t block = attr_int(n, "block_size");
+    bool ok = rows > 0 && size > 0 && block > 0 && rows <= INT32_MAX &&
+              size <= INT32_MAX && block <= INT32_MAX;
+    if (ok && in_rank(n, 1) == 1)
+        ok = dim_known_eq(&m->dims, in_dim(n, 1, 0), dim_int((rows * size + 1) / 2)) !=
+             0;
+    if (ok && in_shape(n, 0, &s))
+        ok = s.rank > 0 && dim_known_eq(&m->dims, s.d[s.rank - 1], dim_int(size)) != 0;
+    else
+        s.rank = -1;
+    if (!ok) {
+        node_error(m, n, OX0401, "", "A and B do not fit N, K and block_size");
+        return;
+    }
+    if (s.rank > 0)
+        s.d[s.rank - 1] = dim_int(rows);
+    set_type(m, n, 0, in_dtype(n, 0), &s);
+}
+
+static void emit_bnb4(Emit *e) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    int64_t type = attr_int(n, "quant_type");
+    if (attr_int(n, "transB") == 0) {
+        emit_fail(e, OX0302, "", "transB=0, of backward passes, is not supported");
+        return;
+    }
+    if (type != 0 && type != 1) {
+        emit_fail(e, OX0303, "", "quant_type %lld is neither FP4 nor NF4",
+                  (long long)type);
+        return;
+    }
+    const Expr *w =
+        EX(a, "unpack_codes($0, $1, ($2, $3), $4)", emit_in(e, 1), emit_in(e, 2),
+           ex_int(a, attr_int(n, "N")), ex_int(a, attr_int(n, "K")),
+           ex_int(a, attr_int(n, "block_size")));
+    w = call_with(e, w, "normal", type == 1 ? ex_bool(a, true) : NULL);
+    emit_out(e, 0, EX(a, "$0 @ $1.T", emit_in(e, 0), w));
 }
 
 /* ---- GatherBlockQuantized ---------------------------------------------------------- */
@@ -167,7 +232,8 @@ static bool block_axes(Model *m, Node *n, int *gather, int *blocks) {
         return false;
     int64_t bits = attr_int(n, "bits");
     bool packed = in_dtype(n, 0) == DT_UINT8;
-    if (attr_int(n, "block_size") >= 1 && attr_int(n, "block_size") <= INT32_MAX &&
+    int64_t least = dtype_is_float(in_dtype(n, 0)) ? 0 : 1; /* 0: one block */
+    if (attr_int(n, "block_size") >= least && attr_int(n, "block_size") <= INT32_MAX &&
         (!packed || ((bits == 2 || bits == 4 || bits == 8) && *gather != rank - 1)))
         return true;
     node_error(m, n, OX0303, "", "bits, block_size or gather_axis are out of range");
@@ -197,17 +263,14 @@ static void emit_gather_blocks(Emit *e) {
     Arena *a = emit_arena(e);
     const Node *n = emit_node(e);
     int gather, blocks;
-    if (!dtype_is_int(in_dtype(n, 0))) {
-        emit_fail(e, OX0302, "", "data of float8 or float4 is not supported");
-        return;
-    }
     if (!block_axes(emit_model(e), emit_node(e), &gather, &blocks)) {
         emit_fail(e, OX0403, "", "the ranks of data and indices are not known");
         return;
     }
+    int64_t block = attr_int(n, "block_size");
     const Expr *call = EX(a, "gather_blocks($0, $1, $2$(, $3), block=$4)",
                           emit_in(e, 0), emit_in(e, 1), emit_in(e, 2), emit_in(e, 3),
-                          ex_int(a, attr_int(n, "block_size")));
+                          block ? ex_int(a, block) : emit_dim(e, in_dim(n, 0, blocks)));
     call = call_with(e, call, "gather", gather == 0 ? NULL : ex_int(a, gather));
     call = call_with(e, call, "axis", blocks == 1 ? NULL : ex_int(a, blocks));
     bool packed = in_dtype(n, 0) == DT_UINT8;
@@ -234,6 +297,10 @@ static const OpDef ops[] = {
      .attrs = {INT_REQ("K"), INT_REQ("N"), INT("accuracy_level", 0), INT("bits", 4),
                INT_REQ("block_size"), INT("weight_prepacked", 0)},
      .apart = apart_before_last, .infer = infer_nbits, .emit = emit_nbits},
+    {.name = "MatMulBnb4", MICROSOFT, .in = "A B absmax", .out = "Y",
+     .attrs = {INT_REQ("K"), INT_REQ("N"), INT_REQ("block_size"), INT_REQ("quant_type"),
+               INT("training_mode", 0), INT("transB", 1)},
+     .infer = infer_bnb4, .emit = emit_bnb4},
     {.name = "GatherBlockQuantized", MICROSOFT,
      .in = "data indices scales zero_points?", .out = "output",
      .attrs = {INT("bits", 4), INT("block_size", 128), INT("gather_axis", 0),

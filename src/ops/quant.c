@@ -312,8 +312,41 @@ static void infer_conv_integer(Model *m, Node *n) {
     infer_conv_with(m, n, &conv_integer, DT_INT32);
 }
 
+static bool channels_last(const Node *n) {
+    return op_attr(n->op, STR("channels_last")) && attr_int(n, "channels_last") != 0;
+}
+
+/* QLinearConv with all its inputs, x with channels second; w has them so in any case. */
+typedef struct LastView {
+    ChannelsView x;
+    Node node;
+    Value *ins[9];
+} LastView;
+
+static bool last_view(Model *m, const Node *n, LastView *view) {
+    if (!channels_view(m, n, 1, &view->x))
+        return false;
+    view->node = *n;
+    for (uint32_t i = 0; i < OX_COUNT(view->ins); i++)
+        view->ins[i] = node_in(n, (int)i);
+    view->ins[0] = &view->x.in[0];
+    view->node.in = view->ins;
+    view->node.n_in = OX_COUNT(view->ins);
+    return true;
+}
+
 static void infer_qlinear_conv(Model *m, Node *n) {
-    infer_conv_with(m, n, &qlinear_conv, in_dtype(n, 7));
+    LastView view;
+    if (!channels_last(n)) {
+        infer_conv_with(m, n, &qlinear_conv, in_dtype(n, 7));
+        return;
+    }
+    if (last_view(m, n, &view))
+        infer_conv_with(m, &view.node, &qlinear_conv, in_dtype(n, 7));
+    channels_last_type(m, n);
+    Value *y = node_out(n, 0);
+    if (y)
+        y->type.dtype = in_dtype(n, 7);
 }
 
 static const Expr *window_options(Emit *e, const Expr *call, const Window *w) {
@@ -331,41 +364,56 @@ static const Expr *window_options(Emit *e, const Expr *call, const Window *w) {
     return call_with(e, call, "groups", group == 1 ? NULL : ex_int(a, group));
 }
 
-/* The convolution of the integers; NULL after an error. */
-static const Expr *conv_call(Emit *e, const ConvInputs *at, int *spatial) {
+/* The convolution of the integers x and w, of this node; NULL after an error. */
+static const Expr *conv_call(Emit *e, const Node *n, const Expr *x,
+                             const ConvInputs *at, int *spatial) {
     const int ranked[] = {0, at->w, at->x_zero, at->w_zero};
     Node view;
     Value *in[2];
     Window w;
     if (needs_ranks(e, ranked, OX_COUNT(ranked)) ||
-        !read_window(emit_model(e), emit_node(e), at, &view, in, &w))
+        !read_window(emit_model(e), n, at, &view, in, &w))
         return NULL;
     *spatial = w.n;
     const Expr *bias = at->bias < 0 || in_is_zero(emit_node(e), at->bias)
                            ? NULL
                            : emit_in(e, at->bias);
     const Expr *call =
-        EX(emit_arena(e), "conv($0, $1$(, $2))", as_integers(e, 0, at->x_zero, 0),
+        EX(emit_arena(e), "conv($0, $1$(, $2))", as_integers_of(e, x, at->x_zero, 0),
            as_integers(e, at->w, at->w_zero, w.n + 1), bias);
     return window_options(e, call, &w);
 }
 
 static void emit_conv_integer(Emit *e) {
     int spatial;
-    const Expr *acc = conv_call(e, &conv_integer, &spatial);
+    const Expr *acc =
+        conv_call(e, emit_node(e), emit_in(e, 0), &conv_integer, &spatial);
     if (acc)
         emit_out(e, 0, acc);
 }
 
 static void emit_qlinear_conv(Emit *e) {
     static const int ranked[] = {4};
+    Arena *a = emit_arena(e);
+    LastView view;
     int spatial;
-    const Expr *acc = conv_call(e, &qlinear_conv, &spatial);
+    bool last = channels_last(emit_node(e));
+    const Node *n = emit_node(e);
+    const Expr *x = emit_in(e, 0);
+    if (last && last_view(emit_model(e), n, &view)) {
+        n = &view.node;
+        x = EX(a, "jnp.moveaxis($0, -1, 1)", x);
+    } else if (last) {
+        emit_fail(e, OX0403, "", "the rank of x is not known");
+        return;
+    }
+    const Expr *acc = conv_call(e, n, x, &qlinear_conv, &spatial);
     if (!acc || needs_ranks(e, ranked, OX_COUNT(ranked)))
         return;
     const Expr *w_scale = before_axes(e, emit_in(e, 4), 4, spatial);
-    emit_out(e, 0,
-             requantized(e, acc, emit_in(e, 1), w_scale, emit_in(e, 6), integer(e, 7)));
+    const Expr *y =
+        requantized(e, acc, emit_in(e, 1), w_scale, emit_in(e, 6), integer(e, 7));
+    emit_out(e, 0, last ? EX(a, "jnp.moveaxis($0, 1, -1)", y) : y);
 }
 
 /* Scales are for the whole, or for each entry or block of one axis. */
@@ -438,6 +486,10 @@ static const OpDef ops[] = {
      .in = "x x_scale x_zero_point w w_scale w_zero_point y_scale y_zero_point B?",
      .out = "y", .attrs = {CONV_ATTRS},
      .batch = "x", .infer = infer_qlinear_conv, .emit = emit_qlinear_conv},
+    {.name = "QLinearConv", MICROSOFT,
+     .in = "x x_scale x_zero_point w w_scale w_zero_point y_scale y_zero_point B?",
+     .out = "y", .attrs = {CONV_ATTRS, INT("channels_last", 0)},
+     .infer = infer_qlinear_conv, .emit = emit_qlinear_conv},
 };
 /* clang-format on */
 

@@ -1,13 +1,20 @@
-/* RNN, GRU and LSTM: calls of the helpers in codegen/py/rnn.py, which scan over time.
- * Source: the ONNX operators; onnxruntime for how activation_alpha and activation_beta
+/* RNN, GRU and LSTM: calls of the helpers in codegen/py/rnn.py, which scan over time; and
+ * LSTM of com.microsoft with weights of 8 bits.
+ * Source: the ONNX operators; onnxruntime for DynamicQuantizeLSTM, for how activation_alpha and activation_beta
  * are handed out, for the defaults of both, and for clip, which bounds the gates only. */
 #include "ops/apart.h"
+#include "ops/quant.h"
 #include "ops/window.h"
 
 /* ---- shapes ------------------------------------------------------------------------ */
 
 static bool has_layout(const Node *n) {
     return op_attr(n->op, STR("layout")) && attr_int(n, "layout") != 0;
+}
+
+/* DynamicQuantizeLSTM, whose weights are (D, inputs, gates). */
+static bool is_quantized(const Node *n) {
+    return op_input_index(n->op, STR("W_scale")) >= 0;
 }
 
 static bool is_both(const Node *n) {
@@ -55,11 +62,25 @@ static bool check_weights(Model *m, Node *n, const Sizes *s) {
             return false;
     if (in_rank(n, 1) < 0 || in_rank(n, 2) < 0)
         return true;
+    int rows = is_quantized(n) ? 2 : 1, columns = 3 - rows;
     bool ok = check_dim(m, n, 1, 0, s->d) && check_dim(m, n, 2, 0, s->d) &&
-              check_dim(m, n, 1, 1, s->rows) && check_dim(m, n, 2, 1, s->rows) &&
-              check_dim(m, n, 2, 2, s->h);
+              check_dim(m, n, 1, rows, s->rows) && check_dim(m, n, 2, rows, s->rows) &&
+              check_dim(m, n, 2, columns, s->h);
     if (in_rank(n, 0) == 3)
-        ok = ok && check_dim(m, n, 1, 2, in_dim(n, 0, 2));
+        ok = ok && check_dim(m, n, 1, columns, in_dim(n, 0, 2));
+    return ok;
+}
+
+/* Scales and zero points of W and R: (D,) or (D, rows). */
+static bool check_scales(Model *m, Node *n, const Sizes *s) {
+    bool ok = true;
+    for (int i = 8; ok && is_quantized(n) && i < 12; i++) {
+        ok = in_rank(n, i) < 1 || check_dim(m, n, i, 0, s->d);
+        if (ok && in_rank(n, i) == 2)
+            ok = check_dim(m, n, i, 1, s->rows);
+        else if (ok && in_rank(n, i) != 1)
+            ok = check_rank(m, n, i, 2);
+    }
     return ok;
 }
 
@@ -82,7 +103,8 @@ static Sizes read_sizes(Model *m, Node *n, int gates) {
     if (attr_has(n, "hidden_size") && attr_int(n, "hidden_size") > 0)
         s.h = dim_int(attr_int(n, "hidden_size"));
     else
-        s.h = in_rank(n, 2) == 3 ? in_dim(n, 2, 2) : fresh_dim(m, n, 0, 3);
+        s.h = in_rank(n, 2) == 3 ? in_dim(n, 2, is_quantized(n) ? 1 : 2)
+                                 : fresh_dim(m, n, 0, 3);
     s.rows = dim_mul(&m->dims, dim_int(gates), s.h);
     return s;
 }
@@ -97,7 +119,7 @@ static void infer_recurrent(Model *m, Node *n, int gates) {
     if (!ok)
         return;
     Sizes s = read_sizes(m, n, gates);
-    if (!check_weights(m, n, &s) || !check_states(m, n, &s))
+    if (!check_weights(m, n, &s) || !check_states(m, n, &s) || !check_scales(m, n, &s))
         return;
     bool batch_first = has_layout(n);
     y.d[0] = batch_first ? s.b : s.t;
@@ -249,6 +271,12 @@ static const Expr *recurrent_call(Emit *e, const char *helper) {
         call = call_with(e, call, "p", emit_in(e, 7));
     }
     call = call_with(e, call, "lengths", emit_in(e, 4));
+    if (is_quantized(n)) {
+        call = call_with(e, call, "w_scale", emit_in(e, 8));
+        call = call_with(e, call, "r_scale", emit_in(e, 10));
+        call = call_with(e, call, "w_zero", in_is_zero(n, 9) ? NULL : emit_in(e, 9));
+        call = call_with(e, call, "r_zero", in_is_zero(n, 11) ? NULL : emit_in(e, 11));
+    }
     if (attr_is(n, "direction", "reverse") || is_both(n))
         call = call_with(e, call, "direction", ex_str(a, attr_str(n, "direction")));
     return call;
@@ -292,7 +320,8 @@ static void emit_gru(Emit *e) {
 
 static void emit_lstm(Emit *e) {
     static const char *const usual[] = {"sigmoid", "tanh", "tanh"};
-    finish(e, recurrent_call(e, "lstm"), usual, OX_COUNT(usual));
+    const char *helper = is_quantized(emit_node(e)) ? "quantized_lstm" : "lstm";
+    finish(e, recurrent_call(e, helper), usual, OX_COUNT(usual));
 }
 
 /* The batch comes second in the sequence and in the states, or first with `layout`;
@@ -351,6 +380,11 @@ static const OpDef ops[] = {
     LSTM(1, 6, SEQUENCE),
     LSTM(7, 13, {0}),
     LSTM(14, 0, LAYOUT),
+    {.name = "DynamicQuantizeLSTM", MICROSOFT,
+     .in = "X W R B? sequence_lens? initial_h? initial_c? P? W_scale W_zero_point "
+           "R_scale R_zero_point",
+     .out = "Y? Y_h? Y_c?", .attrs = {COMMON, FORWARD, INT("input_forget", 0)},
+     .infer = infer_lstm, .emit = emit_lstm},
 };
 /* clang-format on */
 

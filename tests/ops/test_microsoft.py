@@ -52,6 +52,48 @@ def test_bias_split_gelu():
     fails("BiasSplitGelu", [rand(2, 3, 7), rand(7)], message="odd")
 
 
+def gelu_of_tanh(x):
+    return F.gelu(torch.from_numpy(x), approximate="tanh").numpy()
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_gemm_fast_gelu(bias):
+    """No CPU kernel: torch instead."""
+    inputs = [rand(2, 3, 4), rand(4, 5, seed=1)] + ([rand(5, seed=2)] if bias else [])
+    y = gelu_of_tanh(inputs[0] @ inputs[1] + (inputs[2] if bias else 0))
+    options = {"rtol": 1e-5, "atol": 1e-5, "x64": False}
+    check_node("GemmFastGelu", inputs, domain=DOMAIN, expected=[y], **options)
+
+
+def test_bias_add():
+    """No CPU kernel: the sum, and that alone outside of training."""
+    x, bias, skip = rand(2, 3, 8), rand(8, seed=1), rand(2, 3, 8, seed=2)
+    options = {"domain": DOMAIN, "x64": False}
+    check_node("BiasAdd", [x, bias, skip], expected=[x + bias + skip], **options)
+    dropped = [x + bias + skip, np.ones(x.shape, bool)]
+    check_node("BiasDropout", [x, bias, skip], outputs=2, expected=dropped, **options)
+    check_node("BiasDropout", [x, bias], expected=[x + bias], **options)
+    training = [x, bias, None, np.float32(0.5), np.array(True)]
+    fails("BiasDropout", training, message="training")
+
+
+@pytest.mark.parametrize("size, step, dim", [(2, 1, -1), (3, 2, 1), (4, 3, 0)])
+def test_unfold(size, step, dim):
+    check("UnfoldTensor", [rand(5, 6, 7)], {"size": size, "step": step, "dim": dim})
+
+
+def test_unfold_errors():
+    fails("UnfoldTensor", [rand(2, 3)], {"size": 4}, message="slices of 4")
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+def test_grid_sample(mode, padding):
+    inputs = [rand(2, 3, 5, 6), rand(2, 4, 3, 2, seed=1)]
+    attrs = {"mode": mode, "padding_mode": padding, "align_corners": 1}
+    check("GridSample", inputs, attrs)
+
+
 @pytest.mark.parametrize("axis, axes", [(1, (1, 2)), (2, (2,)), (-1, (2,))])
 @pytest.mark.parametrize("shape, inner", [((1, 4, 5), 0), ((3, 1, 5), 1), ((5,), 0)])
 def test_bias_softmax(axis, axes, shape, inner):
@@ -87,6 +129,16 @@ def test_fused_matmul():
     both = {"transA": 1, "transBatchA": 1}
     check("FusedMatMul", [rand(5, 2, 4), rand(2, 5, 3, seed=1)], both)
     fails("FusedMatMul", [a, rand(6, 4)], {"transB": 1}, message="do not match")
+
+
+def test_older_and_activated_matmul():
+    a, b = rand(4, 5), rand(6, 5, seed=1)
+    attrs = {"transB": 1, "alpha": 0.25}
+    check("TransposeMatMul", [a, b], attrs)
+    y = np.maximum(0.25 * a @ b.T, 0)
+    attrs |= {"activation": "Relu"}
+    options = {"domain": DOMAIN, "expected": [y], "x64": False, "rtol": 1e-5}
+    check_node("FusedMatMulActivation", [a, b], attrs, **options)
 
 
 PARAMETERS = {
@@ -161,6 +213,21 @@ def test_nhwc_conv(attrs):
     expected = np.moveaxis(ort.run(model, names)[0], 1, -1)
     options = {"expected": [expected], "rtol": 2e-5, "atol": 2e-5, "x64": False}
     check_node("NhwcConv", [x, w, bias], attrs, domain=DOMAIN, **options)
+
+
+@pytest.mark.parametrize("activation, added", [("", False), ("Relu", True)])
+def test_nhwc_fused_conv(activation, added):
+    """No CPU kernel: ONNX's Conv between transposes; W has channels second here."""
+    x, w = rand(2, 7, 6, 4), rand(6, 2, 3, 2, seed=1)
+    inputs = [x, w, rand(6, seed=2)] + ([rand(2, 7, 6, 6, seed=3)] if added else [])
+    attrs = {"pads": [1, 1, 1, 0], "group": 2}
+    names = {"X": np.moveaxis(x, -1, 1), "W": w, "B": inputs[2]}
+    model = ort.harness.make_model("Conv", names, attrs, opset=17)
+    y = np.moveaxis(ort.run(model, names)[0], 1, -1)
+    y = np.maximum(y + inputs[3], 0) if added else y
+    attrs |= {"activation": activation} if activation else {}
+    options = {"expected": [y], "rtol": 2e-5, "atol": 2e-5, "x64": False}
+    check_node("NhwcFusedConv", inputs, attrs, domain=DOMAIN, **options)
 
 
 # ---- operators that ONNX has, too ----------------------------------------------------

@@ -155,6 +155,24 @@ def test_nhwc_max_pool(dtype, attrs):
     check("NhwcMaxPool", [x], attrs, dynamic=False)
 
 
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("last", [0, 1])
+@pytest.mark.parametrize("channels", [False, True])
+@pytest.mark.parametrize(
+    "attrs", [{}, {"pads": [1, 0, 1, 1], "strides": [2, 1]}, {"auto_pad": "SAME_UPPER"}]
+)
+def test_qlinear_conv(dtype, last, channels, attrs):
+    x = integers(2, 4, 7, 6, dtype=dtype)
+    x = np.ascontiguousarray(np.moveaxis(x, 1, -1)) if last else x
+    scale = np.abs(rand(6, seed=2)) * 0.02 + 0.001 if channels else f32(0.013)
+    zero = np.zeros(6, np.int8) if channels else np.array(2, np.int8)
+    w = integers(6, 2, 3, 2, seed=1, dtype=np.int8)
+    inputs = [x, f32(0.031), np.array(7, dtype), w, scale, zero]
+    inputs += [f32(0.9), np.array(11, dtype), (rand(6, seed=4) * 900).astype(np.int32)]
+    attrs = attrs | {"group": 2, "channels_last": last}
+    check("QLinearConv", inputs, attrs, dynamic=False)
+
+
 # ---- products ------------------------------------------------------------------------
 
 
@@ -223,8 +241,64 @@ def test_matmul_nbits_bias():
     check("MatMulNBits", inputs, attrs, rtol=1e-4, atol=1e-3)
     fails("MatMulNBits", inputs, attrs | {"K": 48}, message="do not fit N, K")
     fails("MatMulNBits", inputs, attrs | {"weight_prepacked": 1}, message="prepacked")
-    inputs[1] = integers(6, 1, 24)
-    fails("MatMulNBits", inputs, attrs | {"bits": 6}, message="6 bits")
+    fails("MatMulNBits", inputs, attrs | {"bits": 9}, message="do not fit N, K, bits")
+
+
+def packed(q, bits):
+    """Integers of the last axis as bytes, lowest bits first."""
+    parts = (q[..., None] >> np.arange(bits) & 1).astype(np.uint8)
+    return np.packbits(parts.reshape(*q.shape[:-1], -1), axis=-1, bitorder="little")
+
+
+@pytest.mark.parametrize("zeros", [False, True])
+@pytest.mark.parametrize("bits", [3, 5, 6, 7])
+def test_matmul_odd_bits(bits, zeros):
+    """The text allows them, and no kernel has them: the formula."""
+    rng = np.random.default_rng(0)
+    q, a = rng.integers(0, 2**bits, (6, 3, 16)), rand(2, 40)
+    scales = rng.uniform(0.01, 0.02, (6, 3)).astype(np.float32)
+    middle = (
+        rng.integers(0, 2**bits, (6, 3)) if zeros else np.full((6, 3), 2**bits // 2)
+    )
+    w = ((q - middle[..., None]) * scales[..., None]).reshape(6, -1)[:, :40]
+    inputs = [a, packed(q, bits), scales] + ([packed(middle, bits)] if zeros else [])
+    attrs = {"N": 6, "K": 40, "bits": bits, "block_size": 16}
+    options = {"expected": [(a @ w.T).astype(np.float32)], "x64": False, "rtol": 1e-4}
+    check_node("MatMulNBits", inputs, attrs, domain=DOMAIN, atol=1e-5, **options)
+
+
+def test_matmul_groups():
+    """Elements of one group need not stand side by side."""
+    groups = np.random.default_rng(0).permutation(np.arange(64) // 32).astype(np.int32)
+    inputs = [rand(3, 64), integers(6, 2, 16, seed=1), np.abs(rand(6, 2)) + 0.1]
+    zeros = np.abs(rand(6, 2, seed=2))
+    attrs = {"N": 6, "K": 64, "block_size": 32}
+    check("MatMulNBits", [*inputs, None, groups], attrs, rtol=1e-4, atol=1e-3)
+    check("MatMulNBits", [*inputs, zeros, groups], attrs, rtol=1e-4, atol=1e-3)
+    packed_zeros = [*inputs, integers(6, 1), groups]
+    fails("MatMulNBits", packed_zeros, attrs, message="packed zero points")
+
+
+@pytest.mark.parametrize("shape", [(0, 2, 16), (6, 0, 16), (6, 2, 0)])
+def test_matmul_left_out(shape):
+    inputs = [rand(2, 3, 64), np.zeros(shape, np.uint8), np.zeros(0, np.float32)]
+    inputs += [None, None, rand(6, seed=5)]
+    attrs = {"N": 6, "K": 64, "block_size": 32}
+    check("MatMulNBits", inputs, attrs, dynamic=False)
+    check("MatMulNBits", inputs[:3], attrs, dynamic=False)
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+@pytest.mark.parametrize("rows, size", [(6, 24), (5, 7)])
+def test_matmul_bnb4(kind, rows, size):
+    count = rows * size
+    inputs = [rand(2, 3, size), integers((count + 1) // 2, seed=1)]
+    inputs.append(np.abs(rand(-(-count // 16), seed=2)) + 0.1)
+    attrs = {"N": rows, "K": size, "quant_type": kind, "block_size": 16}
+    check("MatMulBnb4", inputs, attrs, rtol=1e-4, atol=1e-4)
+    fails("MatMulBnb4", inputs, attrs | {"K": size + 2}, message="do not fit N, K")
+    fails("MatMulBnb4", inputs, attrs | {"transB": 0}, message="transB=0")
+    fails("MatMulBnb4", inputs, attrs | {"quant_type": 2}, message="neither FP4")
 
 
 # ---- GatherBlockQuantized ------------------------------------------------------------
@@ -271,6 +345,19 @@ def test_gather_blocks(dtype, axes, zeros):
 def test_gather_defaults():
     inputs = [integers(10, 130), np.array([3, 1]), rand(10, 3, seed=1)]
     check_blocks(inputs, {})
+
+
+@pytest.mark.parametrize(
+    "dtype", [ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2, ml_dtypes.float4_e2m1fn]
+)
+@pytest.mark.parametrize(
+    "block, sizes", [(16, (10, 3)), (0, (10, 1)), (16, (1, 3)), (0, (1, 1))]
+)
+def test_gather_floats(dtype, block, sizes):
+    """Scales may be shared along an axis; block 0 is all of one."""
+    inputs = [rand(10, 48).astype(dtype), np.array([[1, -1, 9], [3, 5, 12]])]
+    inputs.append(np.abs(rand(*sizes, seed=1)))
+    check_blocks(inputs, {"block_size": block})
 
 
 def test_gather_errors():

@@ -138,3 +138,11 @@ def round_small_float(x, mantissa, exponent, most):
     _, scale = jnp.frexp(x)
     step = jnp.ldexp(jnp.ones_like(x), jnp.maximum(scale - 1, exponent) - mantissa)
     return jnp.round(x / step) * step
+
+
+def unfold(x, size, step=1, axis=-1):
+    """All slices of that size along an axis, one every `step`: they are a last axis."""
+    axis %= x.ndim
+    starts = jnp.arange(0, x.shape[axis] - size + 1, step)
+    at = starts[:, None] + jnp.arange(size)
+    return jnp.moveaxis(jnp.take(x, at, axis), axis + 1, -1)

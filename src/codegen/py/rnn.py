@@ -49,6 +49,11 @@ def recurrent(layer, x, weights, state, direction, lengths, batch_first):
     return y, *[jnp.stack(s, axis=1 if batch_first else 0) for s in state]
 
 
+def with_biases(x, b):
+    """x plus both halves of b, those of x and of the state; None adds nothing."""
+    return x if b is None else x + sum(jnp.split(b[None, None], 2, -1))
+
+
 def rnn(
     x,
     w,
@@ -69,14 +74,11 @@ def rnn(
 
     def layer(d, x, w, r, b):
         f = activations[d]
-        inputs = x @ w.T
-        if b is not None:
-            inputs = inputs + sum(jnp.split(b[None, None], 2, -1))
 
         def step(state, x):
             return (f(jnp.clip(x + state[0] @ r.T, low, clip)),)
 
-        return step, inputs
+        return step, with_biases(x @ w.T, b)
 
     return recurrent(layer, x, (w, r, b), (h,), direction, lengths, batch_first)
 
@@ -122,6 +124,29 @@ def gru(
     return recurrent(layer, x, (w, r, b), (h,), direction, lengths, batch_first)
 
 
+def lstm_step(from_h, activations, p=None, clip=None, input_forget=False):
+    """A step of lstm: state (h, c) and gates (B, 4H) of x to the next state.
+
+    from_h(h) is what h adds to the gates; p (3H,) are peepholes.
+    """
+    low = None if clip is None else -clip
+    f, g, k = activations
+    p_i, p_o, p_f = (0, 0, 0) if p is None else jnp.split(p[None], 3, -1)
+
+    def gate(x):
+        return f(jnp.clip(x, low, clip))
+
+    def step(state, x):
+        h, c = state
+        i, o, forget, new = jnp.split(x + from_h(h), 4, axis=-1)
+        i = gate(i + p_i * c)
+        forget = 1 - i if input_forget else gate(forget + p_f * c)
+        c = forget * c + i * g(jnp.clip(new, low, clip))
+        return gate(o + p_o * c) * k(c), c
+
+    return step
+
+
 def lstm(
     x,
     w,
@@ -142,27 +167,11 @@ def lstm(
     Gates are input, output, forget, cell: w (D, 4H, I), r (D, 4H, H), b (D, 8H), and
     peepholes p (D, 3H).  input_forget makes the forget gate 1 - input.
     """
-    low = None if clip is None else -clip
 
     def layer(d, x, w, r, b, p):
-        f, g, k = activations[3 * d : 3 * d + 3]
-        inputs = x @ w.T
-        if b is not None:
-            inputs = inputs + sum(jnp.split(b[None, None], 2, -1))
-        p_i, p_o, p_f = (0, 0, 0) if p is None else jnp.split(p[None], 3, -1)
-
-        def gate(x):
-            return f(jnp.clip(x, low, clip))
-
-        def step(state, x):
-            h, c = state
-            i, o, forget, new = jnp.split(x + h @ r.T, 4, axis=-1)
-            i = gate(i + p_i * c)
-            forget = 1 - i if input_forget else gate(forget + p_f * c)
-            c = forget * c + i * g(jnp.clip(new, low, clip))
-            return gate(o + p_o * c) * k(c), c
-
-        return step, inputs
+        part = activations[3 * d : 3 * d + 3]
+        step = lstm_step(lambda h: h @ r.T, part, p, clip, input_forget)
+        return step, with_biases(x @ w.T, b)
 
     weights, state = (w, r, b, p), (h, c)
     return recurrent(layer, x, weights, state, direction, lengths, batch_first)
