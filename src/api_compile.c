@@ -118,10 +118,10 @@ static void run_options(Job *job) {
     job->model->unrolled = o->layers == OX_LAYERS_UNROLLED;
     if (o->output_count)
         override_outputs(job);
+    Overrides overrides = {o->shapes, o->shape_count, o->input_values,
+                           o->input_value_count};
     if (o->shape_count)
-        infer_check_overrides(job->model,
-                              &(Overrides){o->shapes, o->shape_count, o->input_values,
-                                           o->input_value_count});
+        infer_check_overrides(job->model, &overrides);
     for (size_t i = 0; i < o->shape_count && diag_status(&job->c->diags) == OX_OK; i++)
         infer_override_input(job->model, str_from(o->shapes[i]));
     for (size_t i = 0; i < o->input_value_count && diag_status(&job->c->diags) == OX_OK;
@@ -130,7 +130,7 @@ static void run_options(Job *job) {
     for (size_t i = 0; i < o->bound_count; i++)
         infer_bound_value(job->model, str_from(o->bounds[i]));
     if (o->bound_count && diag_status(&job->c->diags) == OX_OK)
-        infer_hide_padding(job->model, &(Overrides){o->shapes, o->shape_count});
+        infer_hide_padding(job->model, &overrides);
 }
 
 static void run_infer(Job *job) {

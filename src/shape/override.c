@@ -149,12 +149,18 @@ void infer_override_input(Model *m, Str spec) {
 
 /* ---- rows -------------------------------------------------------------------------- */
 
-static Model *variant(const Model *m, Diags *diags, const Overrides *o, RowSize rows) {
+/* The model from the file again, with its inputs as the options say. */
+static Model *copy_of(const Model *m, Diags *diags, const Overrides *o, RowSize rows) {
     Model *copy = graph_import(m->arena, diags, m->pb, diags->file);
     for (size_t i = 0; copy && i < o->count; i++)
         override_input(copy, str_from(o->specs[i]), rows);
     for (size_t i = 0; copy && i < o->value_count; i++)
         infer_give_input(copy, str_from(o->values[i]));
+    return copy;
+}
+
+static Model *variant(const Model *m, Diags *diags, const Overrides *o, RowSize rows) {
+    Model *copy = copy_of(m, diags, o, rows);
     if (copy)
         infer_model(copy);
     return copy;
@@ -202,9 +208,7 @@ void infer_check_overrides(Model *m, const Overrides *o) {
 /* Names that the file gives to unknown sizes could hide what decides them. */
 void infer_hide_padding(Model *m, const Overrides *o) {
     Diags silent = {.arena = m->arena, .file = m->diags->file};
-    Model *open = graph_import(m->arena, &silent, m->pb, m->diags->file);
-    for (size_t i = 0; open && i < o->count; i++)
-        override_input(open, str_from(o->specs[i]), ROWS_GIVEN);
+    Model *open = copy_of(m, &silent, o, ROWS_GIVEN);
     if (!open)
         return;
     graph_each(open->graph, forget_declared_shapes, open);
