@@ -335,6 +335,12 @@ const Expr *emit_ints(Emit *e, const char *name) {
     return EX(e->g->arena, v->type.rank == 0 ? "$0.item()" : "tuple($0.tolist())", x);
 }
 
+const Expr *emit_list(Emit *e, const char *name) {
+    const Expr *x = emit_ints(e, name);
+    const Value *v = node_input(e->node, name);
+    return x && v && v->type.rank == 0 ? ex_seq(e->g->arena, EX_TUPLE, &x, 1) : x;
+}
+
 /* ---- services: shapes, types, literals --------------------------------------------- */
 
 const Expr *emit_dim(Emit *e, Dim d) {
