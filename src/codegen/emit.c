@@ -355,6 +355,12 @@ const Expr *emit_plain(Emit *e, int i) {
     return gen_plain(e->g, node_in(e->node, i));
 }
 
+const Expr *emit_list(Emit *e, const char *name) {
+    const Expr *x = emit_ints(e, name);
+    const Value *v = node_input(e->node, name);
+    return x && v && v->type.rank == 0 ? ex_seq(e->g->arena, EX_TUPLE, &x, 1) : x;
+}
+
 /* ---- services: shapes, types, literals --------------------------------------------- */
 
 const Expr *emit_dim(Emit *e, Dim d) {

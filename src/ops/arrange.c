@@ -322,7 +322,7 @@ static void emit_split(Emit *e) {
     bool equal = rank < 0 && is_absent(n, "split");
     if (!equal && (rank <= 0 || !split_parts(emit_model(e), n, size, &parts))) {
         emit_outs(e, EX(a, "split_sizes($0, $1$(, axis=$2))", emit_in(e, 0),
-                        emit_ints(e, "split"), at));
+                        emit_list(e, "split"), at));
         return;
     }
     uint32_t only = only_output(e);

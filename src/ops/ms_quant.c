@@ -245,8 +245,9 @@ static void infer_average_pool(Model *m, Node *n) {
 
 static void emit_average_pool(Emit *e) {
     const Expr *x = dequantized(e, 0);
-    const Expr *y = channels_last(emit_node(e)) ? channels_pool(e, x, average_pool_of)
-                                                : average_pool_of(e, emit_node(e), x);
+    const Expr *y = channels_last(emit_node(e))
+                        ? channels_pool(e, x, whole_average_pool_of)
+                        : whole_average_pool_of(e, emit_node(e), x);
     if (y)
         emit_quantized(e, y, 3);
 }

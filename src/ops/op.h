@@ -351,6 +351,9 @@ const Expr *emit_operand(Emit *e, int i);
 const Expr *emit_ints(Emit *e, const char *name);
 /* A known input as Python numbers: one, or nested lists. */
 const Expr *emit_plain(Emit *e, int i);
+/* The same where ONNX wants a list: always a tuple, also for a scalar, which some tools
+ * write for a list of one. */
+const Expr *emit_list(Emit *e, const char *name);
 /* A dimension as Python int expression. */
 const Expr *emit_dim(Emit *e, Dim d);
 /* Input i as a Python number; only where value_is_number of ops/nested.h says so. */

@@ -143,8 +143,8 @@ static const Expr *emit_runtime_pad(Emit *e) {
     const Node *n = emit_node(e);
     bool axes = op_input_index(n->op, STR("axes")) >= 0;
     return EX(emit_arena(e), "pad_or_cut($0, $1$(, axes=$2)$(, mode=$3)$(, value=$4))",
-              emit_in(e, 0), emit_ints(e, pads_name(n)),
-              axes ? emit_ints(e, "axes") : NULL, emit_mode(e), emit_pad_value(e));
+              emit_in(e, 0), emit_list(e, pads_name(n)),
+              axes ? emit_list(e, "axes") : NULL, emit_mode(e), emit_pad_value(e));
 }
 
 static bool mode_is_known(const Node *n) {
@@ -207,7 +207,7 @@ static void infer_center_crop_pad(Model *m, Node *n) {
 static void emit_center_crop_pad(Emit *e) {
     emit_out(e, 0,
              EX(emit_arena(e), "center_crop_pad($0, $1$(, axes=$2))", emit_in(e, 0),
-                emit_ints(e, "shape"), emit_ints(e, "axes")));
+                emit_list(e, "shape"), emit_list(e, "axes")));
 }
 
 static bool apart_pad(Model *m, const Node *n, const int *at, int out, int axis) {

@@ -140,13 +140,16 @@ static const Expr *dilated_mean(Emit *e, const Expr *x, const Window *w) {
               dilated_call(e, "extract_windows", ones, w));
 }
 
-static const Expr *average_pool_in(Emit *e, const Expr *x, Window *w) {
-    Window beyond;
+/* What ceil_mode adds may count as well: `whole`. */
+static const Expr *average_pool_in(Emit *e, const Expr *x, Window *w, bool whole) {
+    Window beyond = {0};
     const Node *n = emit_node(e);
     bool count_pad = op_attr(n->op, STR("count_include_pad")) &&
                      attr_int(n, "count_include_pad") != 0;
     bool dilated = window_is_dilated(w), pad = window_is_padded(w);
-    if (count_pad) {
+    if (count_pad && whole && !dilated) {
+        pad = false; /* inside, that is */
+    } else if (count_pad) {
         split_ceil(e, w, &beyond);
         pad = window_is_padded(&beyond);
         if (pad || dilated) {
@@ -159,9 +162,9 @@ static const Expr *average_pool_in(Emit *e, const Expr *x, Window *w) {
     return pool_call(e, pad ? "avg_pool_inside" : "avg_pool", x, w, padding_of(e, w));
 }
 
-const Expr *average_pool_of(Emit *e, const Node *n, const Expr *x) {
+const Expr *whole_average_pool_of(Emit *e, const Node *n, const Expr *x) {
     Window w;
-    return read_window_of(e, n, &w) ? average_pool_in(e, x, &w) : NULL;
+    return read_window_of(e, n, &w) ? average_pool_in(e, x, &w, true) : NULL;
 }
 
 static void emit_average_pool(Emit *e) {
@@ -170,7 +173,7 @@ static void emit_average_pool(Emit *e) {
         return;
     bool twice = window_is_padded(&w) && window_is_dilated(&w);
     const Expr *x = twice ? emit_in_named(e, 0) : emit_in(e, 0);
-    emit_out(e, 0, average_pool_in(e, x, &w));
+    emit_out(e, 0, average_pool_in(e, x, &w, false));
 }
 
 /* ---- p-norms ----------------------------------------------------------------------- */

@@ -17,6 +17,8 @@ void infer_global(Model *m, Node *n);
 /* The pool of x, which has the type of input 0 of n; NULL after an error.  n is the node
  * that is emitted, or a view of it.  Dilated averages need a name as x. */
 const Expr *max_pool_of(Emit *e, const Node *n, const Expr *x);
-const Expr *average_pool_of(Emit *e, const Node *n, const Expr *x);
+/* With count_include_pad a window counts whole, also what ceil_mode adds to it, which ONNX
+ * leaves out and onnxruntime's quantized operator does not. */
+const Expr *whole_average_pool_of(Emit *e, const Node *n, const Expr *x);
 
 #endif

@@ -404,7 +404,7 @@ static const Expr *k_argument(Emit *e) {
     Dim k;
     if (known_k(emit_node(e), &k))
         return emit_dim(e, k);
-    return EX(emit_arena(e), "$0[0]", emit_ints(e, "K"));
+    return EX(emit_arena(e), "$0[0]", emit_list(e, "K"));
 }
 
 static void emit_topk(Emit *e) {

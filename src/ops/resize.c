@@ -264,7 +264,7 @@ static const Expr *targets(Emit *e, const Resize *r) {
     Arena *a = emit_arena(e);
     const Expr *items[OX_MAX_RANK];
     if (!r->known && !r->scaled)
-        return emit_ints(e, "sizes");
+        return emit_list(e, "sizes");
     if (!r->known) {
         emit_not_jittable(e, "needs run-time values as scales");
         return EX(a, "tuple($0.tolist())",

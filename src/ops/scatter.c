@@ -4,6 +4,48 @@
 #include "ops/apart.h"
 #include "ops/layout.h"
 
+/* ---- inference: JAX would broadcast updates that do not fit ------------------------ */
+
+static void check_updates(Model *m, const Node *n, const Shape *expected) {
+    Shape updates;
+    if (!in_shape(n, 2, &updates))
+        return;
+    bool fits = updates.rank == expected->rank;
+    for (int i = 0; fits && i < updates.rank; i++)
+        fits = dim_known_eq(&m->dims, updates.d[i], expected->d[i]) != 0;
+    if (!fits)
+        node_error(m, n, OX0401, "",
+                   "updates do not have the shape that indices ask for");
+}
+
+static void infer_scatter_elements(Model *m, Node *n) {
+    Shape indices;
+    if (in_shape(n, 1, &indices)) {
+        check_updates(m, n, &indices);
+        if (in_rank(n, 0) >= 0 && in_rank(n, 0) != indices.rank)
+            node_error(m, n, OX0401, "", "indices have rank %d, data has %d",
+                       indices.rank, in_rank(n, 0));
+    }
+    infer_same(m, n);
+}
+
+/* One update for each tuple of indices, of the axes of data that no index picks. */
+static void infer_scatter_nd(Model *m, Node *n) {
+    Shape s, data;
+    if (in_shape(n, 1, &s) && in_shape(n, 0, &data) && s.rank > 0) {
+        Dim length = s.d[--s.rank];
+        bool fits = dim_is_int(length) && length.c >= 0 && length.c <= data.rank &&
+                    s.rank + data.rank - length.c <= OX_MAX_RANK;
+        for (int i = fits ? (int)length.c : data.rank; i < data.rank; i++)
+            s.d[s.rank++] = data.d[i];
+        if (fits)
+            check_updates(m, n, &s);
+    }
+    infer_same(m, n);
+}
+
+/* ---- emission ---------------------------------------------------------------------- */
+
 /* The method of x.at[...] for the attribute reduction; the first versions lack it. */
 static const char *reduction_method(const Node *n) {
     static const char *const names[][2] = {
@@ -87,20 +129,20 @@ static OpPast past_scatter_nd(Model *m, const Node *n, const int *at, int input)
 static const OpDef ops[] = {
     {.name = "Scatter", .since = 9, .until = 10, .in = "data indices updates",
      .out = "output", .attrs = {INT("axis", 0)},
-     .apart = apart_off_axes, .infer = infer_same, .emit = emit_scatter_elements},
+     .apart = apart_off_axes, .infer = infer_scatter_elements, .emit = emit_scatter_elements},
     {.name = "ScatterElements", .since = 11, .until = 15, .in = "data indices updates",
      .out = "output", .attrs = {INT("axis", 0)},
-     .apart = apart_off_axes, .infer = infer_same, .emit = emit_scatter_elements},
+     .apart = apart_off_axes, .infer = infer_scatter_elements, .emit = emit_scatter_elements},
     {.name = "ScatterElements", .since = 16, .in = "data indices updates",
      .out = "output", .attrs = {INT("axis", 0), STRING("reduction", "none")},
-     .apart = apart_off_axes, .infer = infer_same, .emit = emit_scatter_elements},
+     .apart = apart_off_axes, .infer = infer_scatter_elements, .emit = emit_scatter_elements},
     {.name = "ScatterND", .since = 11, .until = 15, .in = "data indices updates",
      .out = "output", .apart = apart_scatter_nd,
-     .past = past_scatter_nd, .infer = infer_same, .emit = emit_scatter_nd},
+     .past = past_scatter_nd, .infer = infer_scatter_nd, .emit = emit_scatter_nd},
     {.name = "ScatterND", .since = 16, .in = "data indices updates", .out = "output",
      .attrs = {STRING("reduction", "none")},
      .apart = apart_scatter_nd, .past = past_scatter_nd,
-     .infer = infer_same, .emit = emit_scatter_nd},
+     .infer = infer_scatter_nd, .emit = emit_scatter_nd},
     {.name = "TensorScatter", .since = 24, .in = "past_cache update write_indices?",
      .out = "present_cache", .attrs = {INT("axis", -2), STRING("mode", "linear")},
      .apart = apart_tensor_scatter, .infer = infer_same,

@@ -216,10 +216,10 @@ static void emit_reshape(Emit *e) {
     }
     if (!x && has_allowzero(n))
         x = ex_method_spread(emit_arena(e), emit_reshaped(e), "reshape",
-                             emit_ints(e, "shape"));
+                             emit_list(e, "shape"));
     if (!x)
         x = EX(emit_arena(e), "reshape_with_zeros($0, $1)", emit_in(e, 0),
-               emit_ints(e, "shape"));
+               emit_list(e, "shape"));
     emit_out(e, 0, x);
 }
 
@@ -548,7 +548,7 @@ static void emit_expand(Emit *e) {
         const Expr *x = emit_in_named(e, 0);
         emit_out(e, 0,
                  EX(a, "jnp.broadcast_to($0, jnp.broadcast_shapes($1.shape, $2))", x, x,
-                    emit_ints(e, "shape")));
+                    emit_list(e, "shape")));
     }
 }
 

@@ -197,6 +197,16 @@ static Value *same_slice(const Node *n) {
 
 /* ---- code ------------------------------------------------------------------------ */
 
+/* A backward slice begins with the first element where Python finds nothing. */
+static Dim in_front(Dims *ds, Dim size, Dim start) {
+    int64_t least;
+    if (!dim_is_int(start) || start.c >= -1)
+        return start;
+    if (dim_lower_bound(ds, size, &least) && least >= -start.c)
+        return start;
+    return dim_max(ds, dim_add(ds, size, start), dim_int(0));
+}
+
 /* start:stop:step with what Python leaves out left out; NULL for the whole axis. */
 static const Expr *emit_range(Emit *e, Dim size, Dim start, Dim stop, int64_t step) {
     Arena *a = emit_arena(e);
@@ -207,8 +217,7 @@ static const Expr *emit_range(Emit *e, Dim size, Dim start, Dim stop, int64_t st
         to_last = dim_eq(stop, size) || (dim_is_int(stop) && stop.c >= END) ||
                   (dim_is_int(size) && dim_is_int(stop) && stop.c >= size.c);
     } else {
-        if (dim_is_int(size) && dim_is_int(start) && start.c < -size.c)
-            start = dim_int(0);
+        start = in_front(&emit_model(e)->dims, size, start);
         from_first = starts_at_end(size, start);
         to_last = stops_before_front(size, stop);
     }
@@ -230,8 +239,8 @@ static void emit_slice(Emit *e) {
         bool steps = op_input_index(n->op, STR("steps")) >= 0;
         emit_out(e, 0,
                  EX(a, "slice_axes($0, $1, $2$(, axes=$3)$(, steps=$4))", emit_in(e, 0),
-                    emit_ints(e, "starts"), emit_ints(e, "ends"), emit_ints(e, "axes"),
-                    steps ? emit_ints(e, "steps") : NULL));
+                    emit_list(e, "starts"), emit_list(e, "ends"), emit_list(e, "axes"),
+                    steps ? emit_list(e, "steps") : NULL));
         return;
     }
     for (int i = 0; i < b.count; i++)

@@ -6,6 +6,7 @@ from harness import check_model, check_node, compile_fails
 from onnx import TensorProto, helper, numpy_helper
 
 import oxide_xla
+from index import scatter_elements
 
 
 def rand(*shape, seed=0, dtype=np.float32):
@@ -67,7 +68,18 @@ def test_slice_backwards_from_before_the_front():
     # numpy gives nothing here; ONNX clamps the start to the first element
     inputs = [X, ints(-9), ints(-END), ints(1), ints(-1)]
     known = ["starts", "ends", "axes", "steps"]
-    check_node("Slice", inputs, constant=known, expected=[X[:, :1]], dynamic=False)
+    options = {"opset": 13, "expected": [X[:, :1]], "dynamic": "unique"}
+    check_node("Slice", inputs, constant=known, **options)
+    inputs[2] = ints(-99)  # as an input it has 32 bits
+    check_node("Slice", inputs, constant=["axes"], infer=False, **options)
+
+
+@pytest.mark.parametrize("known", [["starts", "ends", "axes", "steps"], ["axes"], []])
+def test_slice_by_scalars(known):
+    """Where the specification asks for lists of one."""
+    inputs = [X, *[np.array(v, np.int64) for v in (0, 3, 2, 2)]]
+    options = {"opset": 13, "expected": [X[:, :, 0:3:2]], "infer": bool(known[1:])}
+    check_node("Slice", inputs, constant=known, **options)
 
 
 @pytest.mark.parametrize("steps", [None, ints(2)])
@@ -206,6 +218,18 @@ def test_scatter_elements(axis, op, opset):
     expected = inputs[0].copy()
     np.put_along_axis(expected[:1] if axis else expected, indices, inputs[2], axis)
     check_node(op, inputs, {"axis": axis}, opset=opset, expected=[expected])
+
+
+def test_scatter_needs_an_update_for_each_index():
+    """JAX would broadcast what is missing."""
+    data, indices, updates = rand(3, 3), np.array([[0, 2], [1, 1]]), rand(2, 1)
+    message = "updates do not have the shape that indices ask for"
+    compile_fails("ScatterElements", [data, indices, updates], message=message)
+    compile_fails("ScatterND", [data, indices[:1], rand(3)], message=message)
+    bad = [data, indices[0], rand(2)]
+    compile_fails("ScatterElements", bad, message="indices have rank 1, data has 2")
+    with pytest.raises(ValueError, match="updates"):
+        scatter_elements(data, indices, updates)
 
 
 REDUCTIONS = ["none", "add", "mul", "max", "min"]

@@ -137,6 +137,13 @@ def test_global_average_pool(dtype, last):
         {"pads": [1, 1, 1, 1], "count_include_pad": 1},
         {"auto_pad": "SAME_UPPER", "strides": [2, 2]},
         {"ceil_mode": 1, "strides": [2, 2]},
+        {"ceil_mode": 1, "strides": [2, 3], "count_include_pad": 1},
+        {
+            "ceil_mode": 1,
+            "strides": [3, 2],
+            "count_include_pad": 1,
+            "pads": [1, 0, 0, 1],
+        },
     ],
 )
 def test_average_pool(dtype, last, attrs):

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import onnx
+import onnx.parser
 import pytest
 import torch
 from torch import nn
@@ -52,3 +52,37 @@ def test_batch_of_nothing():
     ).model_proto
     expected = np.zeros((0, 3, 2, 2), np.float32)
     check_model(model, [x[:0].numpy()], [expected], infer=False)
+
+
+# onnx/onnx-mlir#3047, microsoft/onnxruntime-genai#707, modelscope/FunASR#1566: nodes
+# that stand before what they read, here also a Loop whose body reads it.
+def test_nodes_out_of_order():
+    model = onnx.parser.parse_model(
+        """<ir_version: 8, opset_import: ["" : 20]>
+        g (float[2] x) => (float[2] y) {
+            n = Constant<value_int = 3>()
+            y = Loop(n, , x) <body = b (int64 i, bool c, float[2] v)
+                => (bool d, float[2] w) { w = Add(v, h) d = Identity(c) }>
+            h = Mul(x, two)
+            two = Constant<value_float = 2.0>()
+        }"""
+    )
+    x = np.array([1, -2], np.float32)
+    check_model(model, [x], [7 * x])
+
+
+# No report matches: a tool chain for microcontrollers wrote the bounds of Slice as
+# scalars, and reversed with a start that lies before the front.
+def test_slice_with_scalars():
+    model = onnx.parser.parse_model(
+        """<ir_version: 8, opset_import: ["" : 20]>
+        g (float[n] x, int64 begin, int64 end) => (float[m] y) {
+            step = Constant<value_int = -1>()
+            axis = Constant<value_int = 0>()
+            y = Slice(x, begin, end, axis, step)
+        }"""
+    )
+    x = np.arange(4, dtype=np.float32)
+    for begin, expected in ((-9, x[:1]), (2, x[2::-1])):
+        inputs = [x, np.array(begin), np.array(-99)]
+        check_model(model, inputs, [expected], infer=False)

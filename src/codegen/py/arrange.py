@@ -82,10 +82,11 @@ def center_crop_pad(x, shape, axes=None):
 
 
 def slice_axes(x, starts, ends, axes=None, steps=None):
-    """x[start:end:step] along each of the axes."""
+    """x[start:end:step] along each of the axes; no start lies before the front."""
     index = [slice(None)] * x.ndim
     for i, axis in enumerate(range(len(starts)) if axes is None else axes):
-        index[axis] = slice(starts[i], ends[i], steps[i] if steps else 1)
+        start = max(starts[i], -x.shape[axis])
+        index[axis] = slice(start, ends[i], steps[i] if steps else 1)
     return x[tuple(index)]
 
 

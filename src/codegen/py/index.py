@@ -17,6 +17,8 @@ def gather_nd(x, indices, batch_dims=0):
 
 def scatter_elements(x, indices, updates, axis=0, method="set"):
     """Writes updates to x at the same positions but along `axis`, given by indices."""
+    if updates.shape != indices.shape:
+        raise ValueError(f"updates {updates.shape} for indices {indices.shape}")
     positions = (jnp.arange(n) for n in indices.shape)
     index = list(jnp.meshgrid(*positions, indexing="ij", sparse=True))
     index[axis] = indices
