@@ -210,8 +210,24 @@ static void emit_gated(Emit *e) {
                 emit_in(e, GATE_WEIGHT), emit_in(e, GATE_BIAS), emit_in(e, SCALE)));
 }
 
+/* ---- LongformerAttention ----------------------------------------------------------- */
+
+static void infer_longformer(Model *m, Node *n) {
+    int rank = in_rank(n, 0);
+    infer_same(m, n);
+    if (rank >= 0 && rank != 3)
+        node_error(m, n, OX0401, "", "input has rank %d, but 3 is needed", rank);
+    if (attr_int(n, "num_heads") < 1 || attr_int(n, "window") < 1)
+        node_error(m, n, OX0303, "", "num_heads and window must be positive");
+}
+
 /* clang-format off */
 static const OpDef ops[] = {
+    {.name = "LongformerAttention", MICROSOFT,
+     .in = "input weight bias mask global_weight global_bias global", .out = "output",
+     .attrs = {INT_REQ("num_heads"), INT_REQ("window")}, .infer = infer_longformer,
+     .jax = "longformer_attention($input, $weight, $bias, $mask, $global_weight, "
+            "$global_bias, $global, $num_heads, $window)"},
     {.name = "RemovePadding", MICROSOFT, .in = "input sequence_token_count",
      .out = "output token_offset cumulated_seq_len max_seq_len",
      .padding = "rows of padding", .infer = infer_remove, .emit = emit_remove},

@@ -85,7 +85,6 @@ NOT_COMPILED = {
     "Sampling": LOOP,
     "WhisperBeamSearch": LOOP,
     "EPContext": "a binary of one processor, without the model that it was made from",
-    "LongformerAttention": NO_TEXT,
     "QOrderedAttention": NO_TEXT,
     "PagedAttention": "the tools write it in the domain vllm.ort.ext",
 }

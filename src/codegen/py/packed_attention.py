@@ -8,7 +8,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from attention import attention_scores, split_heads
+from attention import attention, attention_scores, merge_heads, split_heads
 
 
 def split_qkv(x, heads, sizes=None):
@@ -150,3 +150,21 @@ def gated_position_bias(q, bias, weight, weight_bias, scale):
     gates = jnp.sum(gates.reshape(*q.shape[:-1], 2, -1), axis=-1)
     update, reset = jnp.split(jax.nn.sigmoid(gates), 2, axis=-1)
     return (update * (reset * scale - 1) + 2) * bias
+
+
+def longformer_attention(
+    x, weight, bias, mask, global_weight, global_bias, is_global, heads, window
+):
+    """Attention of x (B, T, C) to the keys at most `window` apart and to global tokens.
+
+    Tokens where is_global (B, T) is not 0 have queries, keys and values of their own
+    and see all.  mask (B, T) is added to the scores of a key.
+    """
+    gap = jnp.arange(x.shape[1])
+    near = jnp.abs(gap - gap[:, None]) <= window
+    is_global = is_global[:, None, None] != 0
+    mask = mask[:, None, None]
+    seen = jnp.where(near | is_global, 0.0, -jnp.inf)
+    y = attention(*split_qkv(x @ weight + bias, heads), mask + seen)
+    wide = attention(*split_qkv(x @ global_weight + global_bias, heads), mask)
+    return merge_heads(jnp.where(is_global.mT, wide, y))
