@@ -135,6 +135,21 @@ def test_relative_position_bias(both, length):
     )
 
 
+def test_relative_errors():
+    sizes = [np.array([3]), np.array([4])]
+    names = ["bias_table", "query_length", "key_length"]
+    inputs = dict(zip(names, [rand(32, 2), *sizes], strict=True))
+    attrs, constant = {"max_distance": 128}, names[1:]
+    message = "query_length and key_length differ"
+    op = "RelativePositionBias"
+    fails(op, inputs, attrs, constant=constant, message=message)
+
+
+def test_rank_errors():
+    fails("RemovePadding", [rand(2, 3), COUNTS], outputs=4, message="3 is needed")
+    fails("RestorePadding", [rand(9, 2, 2), OFFSET], message="2 is needed")
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_gated_relative_position_bias(packed):
     x, bias = rand(2, 3, HIDDEN), rand(HIDDEN, seed=1)

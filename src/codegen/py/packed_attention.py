@@ -51,9 +51,9 @@ def choose_beams(cache, beams, start):
     """cache (N, H, S, D), where the first start positions of sequence n come from beam
     beams[n // W, n % W, s] of its batch; beams is (N / W, W, S or more).
     """
-    own = jnp.arange(len(cache))[:, None]
-    width, size = beams.shape[1], cache.shape[2]
-    others = own // width * width + beams.reshape(len(cache), -1)[:, :size]
+    count, _, size, _ = cache.shape
+    own, width = jnp.arange(count)[:, None], beams.shape[1]
+    others = own // width * width + beams.reshape(count, -1)[:, :size]
     at = jnp.where(jnp.arange(size) < start, others, own)
     return jnp.take_along_axis(cache, at[:, None, :, None], axis=0)
 
@@ -65,7 +65,7 @@ def sparse_window(rows, columns, at, keys, block, heads):
     Layouts are matrices of blocks in CSR form: rows (L, R + 1), columns (L, N); heads
     take them in turn.
     """
-    layouts, size = len(rows), rows.shape[1] - 1
+    layouts, size = rows.shape[0], rows.shape[1] - 1
     found = jnp.arange(columns.shape[1])
     row = jax.vmap(lambda ends: jnp.searchsorted(ends, found, side="right"))(rows) - 1
     which = jnp.arange(layouts)[:, None]
@@ -116,7 +116,7 @@ def remove_padding(x, counts, size=None):
 def restore_padding(rows, offset):
     """Rows at their places offset (B, T); zeros where there are none: (B, T, ...)."""
     x = jnp.zeros((offset.size, *rows.shape[1:]), rows.dtype)
-    x = x.at[offset.reshape(-1)[: len(rows)]].set(rows)
+    x = x.at[offset.reshape(-1)[: rows.shape[0]]].set(rows)
     return x.reshape(*offset.shape, *rows.shape[1:])
 
 
