@@ -10,10 +10,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src" / "codegen" / "py"))
 
+import moe as M
 import norm as N
 import packed_attention as A
 import packed_weights as W
 import quant as Q
+import quant_rnn as R
+import rnn
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -128,3 +131,116 @@ def test_dynamic_matmul():
     y = Q.dynamic_matmul(a, b, scale, zero)
     assert y.dtype == jnp.float32
     assert np.all(np.abs(y - exact) <= step)
+
+
+@pytest.mark.parametrize("bits", range(1, 9))
+def test_unpack_any_bits(bits):
+    x = np.random.default_rng(0).integers(0, 256, (3, 5)).astype(np.uint8)
+    stream = np.unpackbits(x, axis=-1, bitorder="little")
+    stream = stream[:, : 40 // bits * bits].reshape(3, -1, bits)
+    expected = stream @ (1 << np.arange(bits))
+    actual = W.unpack_bits(jnp.asarray(x), bits)
+    assert actual.dtype == jnp.uint8
+    np.testing.assert_array_equal(actual, expected)
+
+
+def layers():
+    """Biases and weights of 4 experts."""
+    one = rand(4, 6, seed=1), rand(4, 6, 8, seed=2)
+    return one, (rand(4, 8, seed=3), rand(4, 8, 6, seed=4))
+
+
+def mixture(x, logits, *layers):
+    return M.moe(x, M.route(logits, 2), *layers, activation=jax.nn.relu)
+
+
+def test_route():
+    logits, weights = rand(5, 4), np.abs(rand(5, 4, seed=1))
+    gates = M.route(logits, 2)
+    close(jnp.sum(gates > 0, 1), [2] * 5)
+    close(jnp.max(gates, 1), jnp.max(jax.nn.softmax(logits), 1))
+    close(jnp.sum(M.route(logits, 3, normalize=True), 1), np.ones(5))
+    own = M.route(logits, 1, weights)
+    close(jnp.max(own, 1), weights[np.arange(5), logits.argmax(1)])
+
+
+def test_moe_transforms():
+    """Under jit, vmap and grad; the type of the tokens stays."""
+    x, logits = rand(3, 5, 8), rand(3, 5, 4, seed=5)
+    single = [mixture(a, b, *layers()) for a, b in zip(x, logits)]
+    close(jax.vmap(lambda a, b: mixture(a, b, *layers()))(x, logits), single)
+    loss = jax.jit(lambda layers: jnp.sum(mixture(x[0], logits[0], *layers)))
+    grads = jax.grad(loss)(layers())
+    assert all(np.any(g) for g in jax.tree.leaves(grads))
+    half = jnp.asarray(x[0], jnp.bfloat16)
+    assert mixture(half, logits[0], *layers()).dtype == jnp.bfloat16
+
+
+def test_moe_overflow():
+    """What an expert makes of tokens that are not its own does not matter."""
+    x, logits = rand(5, 8), rand(5, 4, seed=5)
+    (b1, w1), two = layers()
+    chosen = np.argsort(-logits, axis=1)[:, :2]
+    w1[3] *= 1e38
+    y = mixture(x, logits, (b1, w1), two)
+    others = (chosen != 3).all(1)
+    assert 0 < others.sum() < 5 and np.isfinite(y[others]).all()
+
+
+def test_moe_packed():
+    """Rows with a scale each, and rows in two blocks."""
+    q = np.random.default_rng(0).integers(0, 256, (4, 6, 4)).astype(np.uint8)
+    scales, zeros = np.abs(rand(4, 6)), q[..., 0, :3]
+    wide = np.stack([q & 15, q >> 4], -1).reshape(4, 6, 8).astype(np.float32)
+    middle = np.stack([zeros & 15, zeros >> 4], -1).reshape(4, 6, 1)
+    expected = (wide - middle) * scales[..., None]
+    close(M.unpack_rows(q[0], scales[0], zeros[0], bits=4), expected[0])
+    blocks = np.abs(rand(6, 2, seed=1))
+    expected = (wide[0] - 8) * np.repeat(blocks, 4, axis=1)
+    close(M.unpack_rows(q[0], blocks, bits=4), expected)
+
+
+def test_quantized_lstm():
+    """Close to the LSTM of the same weights."""
+    q = np.random.default_rng(0).integers(-127, 128, (2, 5 + 8, 32)).astype(np.int8)
+    w, r = q[:, :5], q[:, 5:]
+    scale = np.float32([0.003, 0.002])
+    x, b = rand(6, 3, 5), 0.1 * rand(2, 64, seed=1)
+    options = {"direction": "bidirectional", "lengths": np.int32([6, 3, 5])}
+    full = [a.swapaxes(1, 2) * scale[:, None, None] for a in (w, r)]
+    expected = rnn.lstm(x, *full, b, **options)
+    actual = R.quantized_lstm(x, w, r, b, w_scale=scale, r_scale=scale, **options)
+    for a, e in zip(actual, expected):
+        close(a, e, 0.02)
+    state = jax.eval_shape(
+        lambda x: R.quantized_lstm(x, w, r, w_scale=scale, r_scale=scale), x
+    )
+    assert [s.shape for s in state] == [(6, 2, 3, 8), (2, 3, 8), (2, 3, 8)]
+
+
+def test_choose_beams():
+    cache, beams = rand(4, 1, 3, 2), np.array([[[1, 0, 0], [0, 1, 0]]] * 2)
+    chosen = A.choose_beams(cache, jnp.asarray(beams), 2)
+    close(chosen[0, 0], [cache[1, 0, 0], cache[0, 0, 1], cache[0, 0, 2]])
+    close(chosen[3, 0], [cache[2, 0, 0], cache[3, 0, 1], cache[3, 0, 2]])
+
+
+def test_sparse_window():
+    """Two heads take the two layouts; keys past the layout are not seen."""
+    rows, columns = (
+        jnp.array([[0, 1, 2], [0, 1, 3]]),
+        jnp.array([[0, 1, -1], [0, 0, 1]]),
+    )
+    bias = A.sparse_window(rows, columns, jnp.array([[1, 2, 3]]), 5, 2, 2)
+    assert bias.shape == (1, 2, 3, 5)
+    seen = np.asarray(bias) == 0
+    assert seen[0, 0].astype(int).tolist() == [
+        [1, 1, 0, 0, 0],
+        [0, 0, 1, 0, 0],
+        [0, 0, 1, 1, 0],
+    ]
+    assert seen[0, 1].astype(int).tolist() == [
+        [1, 1, 0, 0, 0],
+        [1, 1, 1, 0, 0],
+        [1, 1, 1, 1, 0],
+    ]

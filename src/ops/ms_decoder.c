@@ -47,7 +47,7 @@ static bool read_token(Model *m, const Node *n, Token *t) {
         return false;
     }
     if (in_rank(n, QUERY) != 3 || (!t->packed && in_rank(n, KEY) < 3) ||
-        (!t->packed && in_rank(n, VALUE) < 3) ||
+        (!t->packed && in_rank(n, VALUE) != in_rank(n, KEY)) ||
         (node_in(n, PAST_KEY) && in_rank(n, PAST_KEY) != 4))
         return false;
     Dim hidden = in_dim(n, QUERY, 2);

@@ -15,7 +15,7 @@ typedef struct Layer {
 
 static const Layer plain[3] = {{2, 3, -1, -1}, {4, 5, -1, -1}, {6, 7, -1, -1}};
 static const Layer packed[3] = {{2, 4, 3, 11}, {5, 7, 6, 12}, {8, 10, 9, 13}};
-enum { ROUTER_WEIGHTS = 14, FIRST_FLOAT_SCALE = 15 };
+enum { ROUTER_WEIGHTS = 14, GLOBAL_SCALES = 15, ACTIVATION_SCALES = 17 };
 
 static bool is_packed(const Node *n) {
     return op_attr(n->op, STR("expert_weight_bits")) != NULL;
@@ -29,13 +29,22 @@ static bool has_third(const Node *n) {
     return node_in(n, layers_of(n)[2].weights) != NULL;
 }
 
+/* Weights of float8 with a scale for each tile, or for each expert. */
+static bool is_float8(const Node *n) {
+    return is_packed(n) && attr_is(n, "quant_type", "fp8");
+}
+
+static bool has_tiles(const Node *n) {
+    return is_packed(n) && attr_has(n, "block_size") && attr_int(n, "block_size") > 0;
+}
+
 /* ---- shapes ------------------------------------------------------------------------ */
 
 /* Bits of a weight of layer i; 0: weights are not packed. */
 static int64_t bits_of(const Node *n, int i) {
     static const char *const own[] = {
         "fc1_expert_weight_bits", "fc2_expert_weight_bits", "fc3_expert_weight_bits"};
-    if (!is_packed(n))
+    if (!is_packed(n) || is_float8(n))
         return 0;
     return attr_int(n, attr_has(n, own[i]) ? own[i] : "expert_weight_bits");
 }
@@ -74,7 +83,7 @@ static void infer_moe(Model *m, Node *n) {
     infer_same(m, n);
     for (int i = 0; i < 3; i++) {
         int64_t bits = bits_of(n, i);
-        if (is_packed(n) && bits != 2 && bits != 3 && bits != 4 && bits != 8) {
+        if (bits != 0 && bits != 2 && bits != 3 && bits != 4 && bits != 8) {
             node_error(m, n, OX0303, "", "weights have %lld bits", (long long)bits);
             return;
         }
@@ -175,7 +184,9 @@ static const Expr *layer_of(Emit *e, int i) {
         return NULL;
     items[count++] = node_in(n, at->bias) ? emit_in(e, at->bias) : ex_none();
     items[count++] = emit_in(e, at->weights);
-    if (is_packed(n))
+    if (is_float8(n) && !has_tiles(n))
+        items[count++] = emit_in(e, GLOBAL_SCALES + i);
+    else if (is_packed(n))
         items[count++] = emit_in(e, at->scales);
     if (is_packed(n) && node_in(n, at->zeros))
         items[count++] = emit_in(e, at->zeros);
@@ -188,28 +199,37 @@ static const Expr *bits_expr(Emit *e) {
     const Node *n = emit_node(e);
     const int64_t bits[] = {bits_of(n, 0), bits_of(n, 1), bits_of(n, 2)};
     size_t count = has_third(n) ? 3 : 2;
-    if (!is_packed(n))
+    if (bits[0] == 0)
         return NULL;
     bool same = bits[0] == bits[1] && bits[0] == bits[count - 1];
     return same ? ex_int(a, bits[0]) : ex_ints(a, EX_TUPLE, bits, count);
 }
 
-/* Forms of QMoE that cannot be compiled, or whose meaning onnxruntime's providers do not
- * agree about. */
+/* The input that holds the scales of layer i. */
+static int scales_of(const Node *n, int i) {
+    bool global = is_float8(n) && !has_tiles(n);
+    return global ? GLOBAL_SCALES + i : packed[i].scales;
+}
+
+/* Forms of QMoE that cannot be compiled. */
 static bool refuses_packed(Emit *e) {
     const Node *n = emit_node(e);
-    bool floats = !attr_is(n, "quant_type", "int");
-    for (int i = FIRST_FLOAT_SCALE; i < (int)n->n_in; i++)
-        floats = floats || node_in(n, i);
-    for (int i = 0; i < 3; i++)
-        if (node_in(n, packed[i].weights) && !node_in(n, packed[i].scales)) {
+    bool other = !attr_is(n, "quant_type", "int") && !is_float8(n);
+    for (int i = ACTIVATION_SCALES; i < (int)n->n_in; i++)
+        other = other || node_in(n, i);
+    for (int i = 0; i < 3; i++) {
+        bool zeros = is_float8(n) && node_in(n, packed[i].zeros);
+        if (node_in(n, packed[i].weights) &&
+            (zeros || scales_of(n, i) >= ACTIVATION_SCALES ||
+             !node_in(n, scales_of(n, i)))) {
             emit_fail(e, OX0303, "", "the scales of layer %d are missing", i + 1);
             return true;
         }
-    if (floats)
+    }
+    if (other)
         emit_fail(e, OX0302, "quantize to integers (quant_type=\"int\")",
-                  "weights of float8 or float4 are not supported");
-    else if (attr_int(n, "weights_prepacked") == 1)
+                  "weights of float4 and activations of float8 are not supported");
+    else if (!is_float8(n) && attr_int(n, "weights_prepacked") == 1)
         emit_fail(e, OX0302, "write the model with weights_prepacked=0",
                   "weights in the layout of one processor are not supported");
     else
@@ -217,6 +237,7 @@ static bool refuses_packed(Emit *e) {
     return true;
 }
 
+/* The execution providers of onnxruntime read these in different ways. */
 static void warn_packed(Emit *e) {
     Model *m = emit_model(e);
     const Node *n = emit_node(e);
@@ -234,8 +255,8 @@ static const Expr *gates_of(Emit *e) {
     Arena *a = emit_arena(e);
     const Node *n = emit_node(e);
     bool own = is_packed(n) && node_in(n, ROUTER_WEIGHTS);
-    bool normal =
-        attr_int(n, "normalize_routing_weights") != 0 || (is_packed(n) && !own);
+    bool normal = attr_int(n, "normalize_routing_weights") != 0 ||
+                  (is_packed(n) && !is_float8(n) && !own);
     const Expr *call =
         EX(a, "route($0, $1$(, $2))", emit_in(e, ROUTER), ex_int(a, attr_int(n, "k")),
            own ? emit_in(e, ROUTER_WEIGHTS) : NULL);
@@ -254,12 +275,14 @@ static void emit_moe(Emit *e) {
     const Expr *activation = activation_of(e);
     if (!activation)
         return;
-    if (is_packed(n))
+    if (is_packed(n) && !is_float8(n))
         warn_packed(e);
     const Expr *call = EX(a, "moe($0, $1, $2, $3$(, $4), activation=$5)",
                           emit_in(e, INPUT), emit_let(e, "gates", gates_of(e)),
                           layer_of(e, 0), layer_of(e, 1), layer_of(e, 2), activation);
-    emit_out(e, 0, call_with(e, call, "bits", bits_expr(e)));
+    call = call_with(e, call, "bits", bits_expr(e));
+    int64_t tile = has_tiles(n) ? attr_int(n, "block_size") : 0;
+    emit_out(e, 0, call_with(e, call, "tile", is_float8(n) ? ex_int(a, tile) : NULL));
 }
 
 /* clang-format off */

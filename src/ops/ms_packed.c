@@ -9,12 +9,21 @@ static Dim dim_or_fresh(Model *m, Node *n, int i, int axis, int rank, int at) {
     return in_rank(n, i) == rank ? in_dim(n, i, axis) : fresh_dim(m, n, 0, at);
 }
 
+/* Reports OX0401 unless input i has this rank, as far as that is known. */
+static void needs_rank(Model *m, Node *n, int i, int rank) {
+    int given = in_rank(n, i);
+    if (given >= 0 && given != rank)
+        node_error(m, n, OX0401, "", "input %d has rank %d, but %d is needed", i, given,
+                   rank);
+}
+
 /* ---- RemovePadding, RestorePadding ------------------------------------------------- */
 
 static void infer_remove(Model *m, Node *n) {
     Dim batch = dim_or_fresh(m, n, 0, 0, 3, 0), most = dim_or_fresh(m, n, 0, 1, 3, 1);
     Shape rows = {.rank = 2, .d = {data_dim(m, n, 0, 0)}};
     rows.d[1] = dim_or_fresh(m, n, 0, 2, 3, 1);
+    needs_rank(m, n, 0, 3);
     set_type(m, n, 0, in_dtype(n, 0), &rows);
     set_type(m, n, 1, DT_INT32, &(Shape){.rank = 2, .d = {batch, most}});
     Dim ends = dim_add(&m->dims, batch, dim_int(1));
@@ -32,6 +41,8 @@ static void infer_restore(Model *m, Node *n) {
     s.d[0] = dim_or_fresh(m, n, 1, 0, 2, 0);
     s.d[1] = dim_or_fresh(m, n, 1, 1, 2, 1);
     s.d[2] = dim_or_fresh(m, n, 0, 1, 2, 2);
+    needs_rank(m, n, 0, 2);
+    needs_rank(m, n, 1, 2);
     set_type(m, n, 0, in_dtype(n, 0), &s);
 }
 
@@ -158,7 +169,7 @@ static void emit_packed(Emit *e) {
 /* ---- biases by position ------------------------------------------------------------ */
 
 static void infer_relative(Model *m, Node *n) {
-    Shape length;
+    Shape length, other;
     Dim size, heads = dim_or_fresh(m, n, 0, 1, 2, 1);
     if (get_dims(n, "query_length", &length) && length.rank == 1)
         size = length.d[0];
@@ -166,6 +177,10 @@ static void infer_relative(Model *m, Node *n) {
         size = fresh_dim(m, n, 0, 2);
     set_type(m, n, 0, in_dtype(n, 0),
              &(Shape){.rank = 4, .d = {dim_int(1), heads, size, size}});
+    if (get_dims(n, "query_length", &length) && get_dims(n, "key_length", &other) &&
+        length.rank == 1 && other.rank == 1 &&
+        dim_known_eq(&m->dims, length.d[0], other.d[0]) == 0)
+        node_error(m, n, OX0401, "", "query_length and key_length differ");
     if (attr_int(n, "max_distance") < 1)
         node_error(m, n, OX0303, "", "max_distance must be positive");
 }
@@ -192,6 +207,7 @@ static void infer_gated(Model *m, Node *n) {
     s.d[0] = dim_or_fresh(m, n, query, 0, rank, 0);
     s.d[1] = dim_int(attr_int(n, "num_heads"));
     s.d[2] = s.d[3] = dim_or_fresh(m, n, query, 1, rank, 2);
+    needs_rank(m, n, 0, packed ? 2 : 3);
     if (attr_int(n, "num_heads") < 1)
         node_error(m, n, OX0303, "", "num_heads must be positive");
     set_type(m, n, 0, in_dtype(n, 0), &s);
@@ -210,8 +226,22 @@ static void emit_gated(Emit *e) {
                 emit_in(e, GATE_WEIGHT), emit_in(e, GATE_BIAS), emit_in(e, SCALE)));
 }
 
+/* ---- LongformerAttention ----------------------------------------------------------- */
+
+static void infer_longformer(Model *m, Node *n) {
+    infer_same(m, n);
+    needs_rank(m, n, 0, 3);
+    if (attr_int(n, "num_heads") < 1 || attr_int(n, "window") < 1)
+        node_error(m, n, OX0303, "", "num_heads and window must be positive");
+}
+
 /* clang-format off */
 static const OpDef ops[] = {
+    {.name = "LongformerAttention", MICROSOFT,
+     .in = "input weight bias mask global_weight global_bias global", .out = "output",
+     .attrs = {INT_REQ("num_heads"), INT_REQ("window")}, .infer = infer_longformer,
+     .jax = "longformer_attention($input, $weight, $bias, $mask, $global_weight, "
+            "$global_bias, $global, $num_heads, $window)"},
     {.name = "RemovePadding", MICROSOFT, .in = "input sequence_token_count",
      .out = "output token_offset cumulated_seq_len max_seq_len",
      .padding = "rows of padding", .infer = infer_remove, .emit = emit_remove},

@@ -1,7 +1,12 @@
 """The registry against onnxruntime's own schemas: inputs, outputs, attributes and their
-defaults, of every operator of com.microsoft."""
+defaults, of every operator of com.microsoft; and against the sources of its tools: what
+they can write compiles."""
+
+import ast
+from pathlib import Path
 
 import onnx
+import onnxruntime
 import pytest
 from onnx import helper
 from onnxruntime.capi import onnxruntime_pybind11_state as state
@@ -63,3 +68,65 @@ def test_attributes(name):
         assert ours[key]["type"].upper() == theirs.type.name, key
         if (name, key) not in IN_TEXT:
             assert ours[key].get("default") == pytest.approx(default_of(theirs)), key
+
+
+# ---- what onnxruntime's tools write --------------------------------------------------
+
+TOOLS = Path(onnxruntime.__file__).parent
+# They name operators to infer shapes or to build a smaller runtime, and write none.
+READERS = {"symbolic_shape_infer.py", "operator_type_usage_processors.py"}
+LOOP = (
+    "a loop of whole models, with the search that chooses tokens: compile its decoder"
+)
+NO_TEXT = "the text leaves open what its CUDA kernel does"
+NOT_COMPILED = {
+    "BeamSearch": LOOP,
+    "GreedySearch": LOOP,
+    "Sampling": LOOP,
+    "WhisperBeamSearch": LOOP,
+    "EPContext": "a binary of one processor, without the model that it was made from",
+    "QOrderedAttention": NO_TEXT,
+    "PagedAttention": "the tools write it in the domain vllm.ort.ext",
+}
+
+
+def is_text(node):
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def texts(tree):
+    """String literals, and how strings that are put together begin."""
+    for node in ast.walk(tree):
+        if is_text(node):
+            yield node.value.removeprefix("com.microsoft::"), False
+        elif isinstance(node, ast.JoinedStr) and is_text(node.values[0]):
+            yield node.values[0].value, True
+        elif isinstance(node, ast.BinOp) and is_text(node.left):
+            yield node.left.value, True
+
+
+def written():
+    """Every operator that a source names: more than it may write, never less."""
+    names = set()
+    for part in ("quantization", "transformers", "tools"):
+        for path in (TOOLS / part).rglob("*.py"):
+            if path.name in READERS:
+                continue
+            for text, begins in texts(ast.parse(path.read_text())):
+                if begins and len(text) > 3:
+                    names |= {name for name in SCHEMAS if name.startswith(text)}
+                elif text in SCHEMAS:
+                    names.add(text)
+    return names
+
+
+def test_tools():
+    names = written()
+    assert {"QAttention", "DynamicQuantizeLSTM", "QLinearAdd", "MatMulNBits"} <= names
+    assert names - set(OURS) == set(NOT_COMPILED)
+
+
+@pytest.mark.parametrize("name", ["MoE", "QMoE", "SparseAttention", "NhwcFusedConv"])
+def test_other_tools(name):
+    """Written by its C++ optimizer, and by builders of language models."""
+    assert name in OURS

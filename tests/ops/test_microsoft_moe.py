@@ -3,6 +3,7 @@ has, against numpy: the formulas of the operators' documentation."""
 
 import functools
 
+import ml_dtypes
 import numpy as np
 import ort
 import pytest
@@ -238,6 +239,38 @@ def test_packed_silu():
     check_packed(named, ATTRS | attrs)
 
 
+@pytest.mark.parametrize("block, third", [(24, False), (16, True), (0, False)])
+def test_float8(block, third):
+    """No CPU kernel: the formulas.  Tiles are cut where they do not fit."""
+    rng = np.random.default_rng(0)
+    sizes = [(INNER if third else 2 * INNER, HIDDEN), (HIDDEN, INNER), (INNER, HIDDEN)]
+    named = {"x": rand(TOKENS, HIDDEN), "router": rand(TOKENS, EXPERTS, seed=1)}
+    pairs = [None, None, None]
+    for i, (rows, columns) in enumerate(sizes[: 2 + third]):
+        w = (rand(EXPERTS, rows, columns, seed=i) / 4).astype(ml_dtypes.float8_e4m3fn)
+        shape = (EXPERTS,)
+        if block:
+            shape = (EXPERTS, -(-rows // block), -(-columns // block))
+        scales = rng.uniform(0.5, 1, shape).astype(np.float32)
+        wide = scales[:, None, None]
+        if block:
+            wide = scales.repeat(block, 1).repeat(block, 2)[:, :rows, :columns]
+        bias = rand(EXPERTS, rows, seed=9)
+        pairs[i] = w.astype(np.float32) * wide, bias
+        named |= {f"w{i + 1}": w, f"s{i + 1}": scales, f"b{i + 1}": bias}
+    attrs = {"quant_type": "fp8", "k": 2, "activation_type": "swiglu"}
+    attrs |= {"swiglu_fusion": 0 if third else 2} | (
+        {"block_size": block} if block else {}
+    )
+    y = mixture(named["x"], named["router"], *pairs, attrs).astype(np.float32)
+    if not third:
+        named |= {"w3": None, "s3": None, "b3": None}
+    if not block:
+        named |= {"z1": None, "z2": None, "z3": None, "own": None}
+        named |= {"sg1": named["s1"], "sg2": named["s2"], "s1": None, "s2": None}
+    check_packed(named, attrs, [y], rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize("normalize", [0, 1])
 def test_router_weights(normalize):
     """They count as they are, while router_probs choose."""
@@ -259,6 +292,7 @@ def test_packed_errors():
     named, *_ = packed_inputs(4, 32)
     attrs = ATTRS | {"block_size": 32}
     fails("QMoE", named, attrs | {"weights_prepacked": 1}, message="one processor")
-    fails("QMoE", named, attrs | {"quant_type": "fp8"}, message="float8 or float4")
+    fails("QMoE", named, attrs | {"quant_type": "nvfp4"}, message="weights of float4")
+    fails("QMoE", named | {"s2": None}, attrs, message="scales of layer 2")
     fails("QMoE", named, attrs | {"expert_weight_bits": 5}, message="5 bits")
     fails("QMoE", named | {"s1": None}, attrs, message="scales of layer 1")

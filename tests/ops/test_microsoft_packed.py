@@ -135,6 +135,21 @@ def test_relative_position_bias(both, length):
     )
 
 
+def test_relative_errors():
+    sizes = [np.array([3]), np.array([4])]
+    names = ["bias_table", "query_length", "key_length"]
+    inputs = dict(zip(names, [rand(32, 2), *sizes], strict=True))
+    attrs, constant = {"max_distance": 128}, names[1:]
+    message = "query_length and key_length differ"
+    op = "RelativePositionBias"
+    fails(op, inputs, attrs, constant=constant, message=message)
+
+
+def test_rank_errors():
+    fails("RemovePadding", [rand(2, 3), COUNTS], outputs=4, message="3 is needed")
+    fails("RestorePadding", [rand(9, 2, 2), OFFSET], message="2 is needed")
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_gated_relative_position_bias(packed):
     x, bias = rand(2, 3, HIDDEN), rand(HIDDEN, seed=1)
@@ -150,3 +165,28 @@ def test_gated_relative_position_bias(packed):
         inputs.append(np.arange(6, dtype=np.int32).reshape(2, 3))
     attrs = {"num_heads": HEADS}
     check("GatedRelativePositionBias", inputs, attrs, expected=[expected], dynamic=True)
+
+
+def test_longformer():
+    """Each token by the definition: what is near, what is global, or all."""
+    length, window = 8, 2
+    x, is_global = rand(2, length, HIDDEN), np.zeros((2, length), np.int32)
+    is_global[0, 1] = is_global[1, 0] = is_global[1, 5] = 1
+    mask = np.zeros((2, length), np.float32)
+    mask[1, 6:] = -10000
+    own, far = (
+        (rand(HIDDEN, 3 * HIDDEN, seed=i), rand(3 * HIDDEN, seed=i + 1)) for i in (2, 4)
+    )
+    y = np.zeros_like(x)
+    for b, i in np.ndindex(2, length):
+        w, bias = far if is_global[b, i] else own
+        q, k, v = np.split(x[b] @ w + bias, 3, axis=1)
+        near = np.abs(np.arange(length) - i) <= window
+        seen = near | (is_global[b] > 0) | bool(is_global[b, i])
+        hidden = np.where(seen, mask[b], -1e30)
+        y[b, i] = attention(q[i : i + 1], k, v, hidden)[0]
+    inputs = [x, *own, mask, *far, is_global]
+    attrs = {"num_heads": HEADS, "window": window}
+    check("LongformerAttention", inputs, attrs, expected=[y], dynamic=True)
+    attrs["window"] = 0
+    fails("LongformerAttention", inputs, attrs, message="must be positive")

@@ -20,20 +20,24 @@ def route(logits, k, weights=None, normalize=False):
     return weights / jnp.sum(weights, 1, keepdims=True) if normalize else weights
 
 
-def moe(x, gates, fc1, fc2, fc3=None, *, activation, bits=None):
+def moe(x, gates, fc1, fc2, fc3=None, *, activation, bits=None, tile=None):
     """The sum of gates[:, e] * fc2(activation(fc1(x))) over experts e, or of
     activation(fc1(x), fc3(x)).
 
     x is (..., H), gates (T, E) for its T tokens; a layer is (bias or None, weights (E,
-    out, in)), or with bits what unpack_rows takes for weights.  bits may differ by
-    layer: (of fc1, fc2, fc3).  All tokens go through one expert after the other.
+    out, in)), or with bits what unpack_rows takes for weights, with tile what
+    scale_tiles takes.  bits may differ by layer: (of fc1, fc2, fc3).  All tokens go
+    through one expert after the other.
     """
     tokens = x.reshape(-1, x.shape[-1])
     bits = bits if isinstance(bits, tuple) else (bits,) * 3
 
     def linear(x, layer, bits):
-        bias, *weights = layer
-        w = weights[0] if bits is None else unpack_rows(*weights, bits=bits)
+        bias, w, *scales = layer
+        if bits is not None:
+            w = unpack_rows(w, *scales, bits=bits)
+        elif tile is not None:
+            w = scale_tiles(w, *scales, tile).astype(x.dtype)
         return x @ w.T if bias is None else x @ w.T + bias
 
     def add(total, expert):
@@ -42,9 +46,10 @@ def moe(x, gates, fc1, fc2, fc3=None, *, activation, bits=None):
         if fc3 is not None:
             hidden.append(linear(tokens, fc3, bits[2]))
         y = linear(activation(*hidden), fc2, bits[1])
-        return total + gate[:, None] * y, None
+        gate = gate[:, None]
+        return total + jnp.where(gate != 0, gate * y, 0), None
 
-    total = jnp.zeros((len(tokens), x.shape[-1]), jnp.float32)
+    total = jnp.zeros(tokens.shape, jnp.float32)
     total, _ = jax.lax.scan(add, total, (gates.T, fc1, fc2, fc3))
     return total.astype(x.dtype).reshape(x.shape)
 
@@ -62,6 +67,17 @@ def unpack_rows(w, scales, zeros=None, *, bits):
         zeros = unpack_bits(zeros, bits)[..., : scales.shape[-1]].astype(scales.dtype)
         middle = zeros.reshape(n, -1, 1)
     return ((q - middle) * scales.reshape(n, -1, 1)).reshape(n, -1)
+
+
+def scale_tiles(w, scales, tile):
+    """Weights (N, K) in float32, times the scale of each square of `tile` rows and
+    columns, which may be cut at the ends; times one scale where tile is 0.
+    """
+    scales = scales.astype(jnp.float32)
+    if tile:
+        scales = jnp.repeat(jnp.repeat(scales, tile, 0), tile, 1)
+        scales = scales[: w.shape[0], : w.shape[1]]
+    return w.astype(jnp.float32) * scales
 
 
 def gate_and_up(x, up=None, halves=False):

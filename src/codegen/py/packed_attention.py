@@ -8,7 +8,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from attention import attention_scores, split_heads
+from attention import attention, attention_scores, merge_heads, split_heads
 
 
 def split_qkv(x, heads, sizes=None):
@@ -51,9 +51,9 @@ def choose_beams(cache, beams, start):
     """cache (N, H, S, D), where the first start positions of sequence n come from beam
     beams[n // W, n % W, s] of its batch; beams is (N / W, W, S or more).
     """
-    own = jnp.arange(len(cache))[:, None]
-    width, size = beams.shape[1], cache.shape[2]
-    others = own // width * width + beams.reshape(len(cache), -1)[:, :size]
+    count, _, size, _ = cache.shape
+    own, width = jnp.arange(count)[:, None], beams.shape[1]
+    others = own // width * width + beams.reshape(count, -1)[:, :size]
     at = jnp.where(jnp.arange(size) < start, others, own)
     return jnp.take_along_axis(cache, at[:, None, :, None], axis=0)
 
@@ -65,7 +65,7 @@ def sparse_window(rows, columns, at, keys, block, heads):
     Layouts are matrices of blocks in CSR form: rows (L, R + 1), columns (L, N); heads
     take them in turn.
     """
-    layouts, size = len(rows), rows.shape[1] - 1
+    layouts, size = rows.shape[0], rows.shape[1] - 1
     found = jnp.arange(columns.shape[1])
     row = jax.vmap(lambda ends: jnp.searchsorted(ends, found, side="right"))(rows) - 1
     which = jnp.arange(layouts)[:, None]
@@ -116,7 +116,7 @@ def remove_padding(x, counts, size=None):
 def restore_padding(rows, offset):
     """Rows at their places offset (B, T); zeros where there are none: (B, T, ...)."""
     x = jnp.zeros((offset.size, *rows.shape[1:]), rows.dtype)
-    x = x.at[offset.reshape(-1)[: len(rows)]].set(rows)
+    x = x.at[offset.reshape(-1)[: rows.shape[0]]].set(rows)
     return x.reshape(*offset.shape, *rows.shape[1:])
 
 
@@ -150,3 +150,21 @@ def gated_position_bias(q, bias, weight, weight_bias, scale):
     gates = jnp.sum(gates.reshape(*q.shape[:-1], 2, -1), axis=-1)
     update, reset = jnp.split(jax.nn.sigmoid(gates), 2, axis=-1)
     return (update * (reset * scale - 1) + 2) * bias
+
+
+def longformer_attention(
+    x, weight, bias, mask, global_weight, global_bias, is_global, heads, window
+):
+    """Attention of x (B, T, C) to the keys at most `window` apart and to global tokens.
+
+    Tokens where is_global (B, T) is not 0 have queries, keys and values of their own
+    and see all.  mask (B, T) is added to the scores of a key.
+    """
+    gap = jnp.arange(x.shape[1])
+    near = jnp.abs(gap - gap[:, None]) <= window
+    is_global = is_global[:, None, None] != 0
+    mask = mask[:, None, None]
+    seen = jnp.where(near | is_global, 0.0, -jnp.inf)
+    y = attention(*split_qkv(x @ weight + bias, heads), mask + seen)
+    wide = attention(*split_qkv(x @ global_weight + global_bias, heads), mask)
+    return merge_heads(jnp.where(is_global.mT, wide, y))
