@@ -14,6 +14,11 @@ def double(i, keep, x, n):
     return 2 * x < 20, 2 * x, n + i
 
 
+def test_refuse():
+    with pytest.raises(ValueError, match="/If_3: the branch .* cannot run"):
+        control.refuse("/If_3")
+
+
 @pytest.mark.parametrize(
     ("limit", "x", "n"),
     [(None, 32, 0 + 1 + 2 + 3 + 4), (3, 8, 0 + 1 + 2), (0, 1, 0), (100, 32, 10)],

@@ -203,6 +203,19 @@ def test_hint_names_the_inputs():
     assert not fixed.messages
 
 
+def test_hint_of_an_error():
+    """What cannot be compiled without the value says so, too."""
+    text = """
+    g (float[2, 4] x, float[1] tiles, float[1] axis) => (float[a, b] y) {
+      y = Tile(x, tiles, axis)
+    }"""
+    with pytest.raises(oxide_xla.OxideError) as error:
+        oxide_xla.compile(parse(text, opset=1))
+    assert "OX0402" in str(error.value)
+    for name in ("tiles", "axis"):
+        assert f'--input-value "{name}=VALUE"' in str(error.value)
+
+
 def test_no_hint_where_nobody_could_write_the_value():
     text = """
     g (float[n, 4] x) => (float[m, 4] y) {

@@ -452,8 +452,9 @@ void emit_fail(Emit *e, DiagCode code, const char *hint, const char *fmt, ...) {
     va_start(args, fmt);
     Str what = arena_vprintf(e->g->arena, fmt, args);
     va_end(args);
-    node_error(e->g->m, e->node, code, hint, "%.*s: %.*s", (int)e->node->op_type.n,
-               e->node->op_type.p, (int)what.n, what.p);
+    Str given = code == OX0402 ? gen_input_hint(e->g, e->node) : STR("");
+    node_error(e->g->m, e->node, code, given.n ? given.p : hint, "%.*s: %.*s",
+               (int)e->node->op_type.n, e->node->op_type.p, (int)what.n, what.p);
 }
 
 /* ---- templates --------------------------------------------------------------------- */

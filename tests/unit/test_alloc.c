@@ -99,6 +99,21 @@ static OxStatus run_batch(const OxAllocator *hook, const char *bytes, size_t n) 
     return status;
 }
 
+/* An input that becomes a literal; its sizes are those of other values, too. */
+static OxStatus run_given(const OxAllocator *hook, const char *bytes, size_t n) {
+    static const char *const values[] = {"x=[[[1, 2.5, -3e0, inf], [0, 0, 0, 0]]]"};
+    static const OxOptions options = {.input_values = values, .input_value_count = 1};
+    OxCompiler *c = ox_new(hook);
+    if (!c)
+        return OX_ERR_MEMORY;
+    OxStatus status = ox_load_memory(c, bytes, n, "model.onnx");
+    if (status == OX_OK)
+        status = ox_compile(c, &options);
+    assert_true(status != OX_OK || ox_source(c).size > 0);
+    ox_free(c);
+    return status;
+}
+
 /* An index, which needs the file itself. */
 static OxStatus run_reference(const OxAllocator *hook, const char *bytes, size_t n) {
     static const OxOptions options = {.weights = OX_REFERENCE};
@@ -143,6 +158,11 @@ static void every_allocation_may_fail(void **state) {
 static void every_allocation_for_a_batch_may_fail(void **state) {
     (void)state;
     fail_each(run_batch, "linear.onnx");
+}
+
+static void every_allocation_for_a_given_input_may_fail(void **state) {
+    (void)state;
+    fail_each(run_given, "dynamic_shapes.onnx");
 }
 
 static void every_allocation_for_an_index_may_fail(void **state) {
@@ -217,6 +237,7 @@ int main(void) {
         cmocka_unit_test_prestate(every_truncation_is_survived, conv),
         cmocka_unit_test_prestate(every_damaged_byte_is_survived, mlp),
         cmocka_unit_test(every_allocation_for_a_batch_may_fail),
+        cmocka_unit_test(every_allocation_for_a_given_input_may_fail),
         cmocka_unit_test(every_allocation_for_an_index_may_fail),
         cmocka_unit_test(wrong_order_of_calls),
     };
