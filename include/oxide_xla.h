@@ -159,6 +159,12 @@ OX_API OxStatus ox_write_module(OxCompiler *compiler, const char *source_path,
                                 const char *weights_path, OxWeightFormat format,
                                 bool force);
 
+/* Ends a call of ox_write_module or ox_write_weights that is under way, from a signal
+ * handler or another thread: it removes what it has written and returns OX_ERR_IO, and
+ * so do later ones.  A call that has all bytes in place still puts its files there, both
+ * of them.  Nothing else is stopped.  NULL is fine. */
+OX_API void ox_interrupt(OxCompiler *compiler);
+
 typedef enum OxFormat { OX_ASCII, OX_JSON, OX_MARKDOWN } OxFormat;
 
 /* Describes the loaded model (OX_ASCII or OX_JSON), with inferred types. */

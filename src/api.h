@@ -33,6 +33,7 @@ struct OxCompiler {
 #ifndef OX_NO_FILES
     Sources sources;
     PbStrings locations; /* of sources.items[1], ... beside the model */
+    atomic_bool stop;    /* writing is to end: see ox_interrupt */
 #endif
     Str fingerprint; /* made on first use */
     Module module;

@@ -25,6 +25,10 @@ static OxStatus no_files(OxCompiler *c) {
     return OX_ERR_IO;
 }
 
+void ox_interrupt(OxCompiler *c) {
+    (void)c;
+}
+
 OxStatus ox_write_weights(OxCompiler *c, const char *path, OxWeightFormat format) {
     (void)path, (void)format;
     return is_compiled(c) ? no_files(c) : OX_ERR_USAGE;
@@ -181,6 +185,7 @@ static OxStatus write_files(OxCompiler *c, const char *source, const char *weigh
         o->path = weights;
         o->size = plan.total;
         out_open(&o->file, weights);
+        o->file.stop = &c->stop;
         send_weights(c, &plan, &o->file);
     }
     if (source) {
@@ -188,11 +193,17 @@ static OxStatus write_files(OxCompiler *c, const char *source, const char *weigh
         o->path = source;
         o->size = c->module.source.n;
         out_open(&o->file, source);
+        o->file.stop = &c->stop;
         out_write(&o->file, c->module.source.p, c->module.source.n);
     }
     OxStatus status = commit(c, outputs, n);
     c->timings.items[timing].seconds = api_clock() - start;
     return status;
+}
+
+void ox_interrupt(OxCompiler *c) {
+    if (c)
+        atomic_store(&c->stop, true);
 }
 
 OxStatus ox_write_weights(OxCompiler *c, const char *path, OxWeightFormat format) {

@@ -63,6 +63,14 @@ size_t args_choice(const Args *args, const char *name);
 /* The next value of a repeated option from *at on, NULL past the last. */
 const char *args_next(const Args *args, const char *name, size_t *at);
 
+/* ---- signals.c --------------------------------------------------------------------- */
+
+/* Between the two, a signal that ends the program (SIGINT, SIGTERM, SIGHUP) lets the
+ * compiler remove its unfinished files first; signals_end then obeys it and does not
+ * return. */
+void signals_begin(OxCompiler *compiler);
+void signals_end(void);
+
 /* ---- report.c ---------------------------------------------------------------------- */
 
 /* Colours are for terminals, unless NO_COLOR says otherwise. */

@@ -198,8 +198,12 @@ static OxStatus write_files(Compile *job) {
     if (!job->weights && has_params && !job->options.no_load_params)
         fputs("note: the weights were not written: give --output FILE to get both\n",
               stderr);
-    return ox_write_module(c, job->output, has_params ? job->weights : NULL,
-                           job->options.weights, args_flag(job->args, "force"));
+    signals_begin(c);
+    OxStatus status = ox_write_module(c, job->output, has_params ? job->weights : NULL,
+                                      job->options.weights,
+                                      args_flag(job->args, "force"));
+    signals_end();
+    return status;
 }
 
 /* What was written, and what to do with it; nothing when the module itself was printed. */

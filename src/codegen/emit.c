@@ -7,9 +7,10 @@
 #include "ops/wide.h"
 
 enum {
-    SPLICE_MAX = 32,       /* inputs of one node that may be spliced */
-    LINE_OPS_MAX = 3,      /* operators on one line */
-    PENDING_WIDTH_MAX = 76 /* columns of an expression that may wait */
+    SPLICE_MAX = 32,        /* inputs of one node that may be spliced */
+    LINE_OPS_MAX = 3,       /* operators on one line */
+    PENDING_WIDTH_MAX = 76, /* columns of an expression that may wait */
+    SCALARS_MAX = 64        /* inputs of a node that may be Python scalars */
 };
 
 struct Emit {
@@ -17,6 +18,7 @@ struct Emit {
     Node *node;
     bool splice; /* pending inputs may be spliced */
     bool ints;   /* inputs are Python numbers: see emit_number */
+    int widest;  /* the largest rank of the inputs and 2; 0: nobody has asked */
     Value *spliced[SPLICE_MAX];
     size_t n_spliced;
     uint32_t ops;      /* operators in the spliced inputs */
@@ -73,7 +75,8 @@ static const Expr *subscript(Gen *g, const Expr *x, Str key) {
 }
 
 const Expr *gen_subscript(Gen *g, const Expr *x, Str key) {
-    while (g->options->params == OX_PARAMS_NESTED) {
+    bool nested = g->options->params == OX_PARAMS_NESTED;
+    for (int level = 1; nested && level < NESTED_LEVELS_MAX; level++) {
         const char *dot = key.n ? memchr(key.p, '.', key.n) : NULL;
         if (!dot)
             break;
@@ -195,12 +198,15 @@ static bool is_contracted_literal(const Node *n, const Value *v, int i) {
            v->type.rank > 0 && dtype_is_float(v->type.dtype);
 }
 
-static int largest_rank(const Node *n) {
+/* Each input asks, and there may be many. */
+static int largest_rank(Emit *e) {
     int rank = -1;
-    for (int i = 0; i < (int)n->n_in; i++)
-        if (in_rank(n, i) > rank)
-            rank = in_rank(n, i);
-    return rank;
+    for (uint32_t i = 0; !e->widest && i < e->node->n_in; i++)
+        if (in_rank(e->node, (int)i) > rank)
+            rank = in_rank(e->node, (int)i);
+    if (!e->widest)
+        e->widest = rank + 2;
+    return e->widest - 2;
 }
 
 /* x[None, None]: what broadcasting would do in silence, so that the file works under
@@ -239,9 +245,8 @@ const Expr *emit_in(Emit *e, int i) {
                                                  : gen_saturated(e->g, v);
     if (is_contracted_literal(e->node, v, i))
         return EX(e->g->arena, "jax.lax.optimization_barrier($0)", x);
-    return e->node->op->facts & OP_BROADCAST
-               ? lifted(e, x, &v->type, largest_rank(e->node))
-               : x;
+    return e->node->op->facts & OP_BROADCAST ? lifted(e, x, &v->type, largest_rank(e))
+                                             : x;
 }
 
 const Expr *emit_in_lifted(Emit *e, int i, int rank) {
@@ -280,7 +285,7 @@ static bool is_covered(const Type *v, const Type *other) {
 /* A Python scalar takes the type of an array beside it and has no shape of its own. */
 static bool may_be_python_scalar(const Node *n, const Value *v) {
     bool typed = false, covered = false;
-    for (int i = 0; i < (int)n->n_in; i++) {
+    for (int i = 0; n->n_in <= SCALARS_MAX && i < (int)n->n_in; i++) {
         const Value *other = node_in(n, i);
         if (!other || other == v || is_scalar_literal(other) ||
             (gen_is_size(v) && gen_is_size(other)))

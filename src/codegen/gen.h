@@ -340,6 +340,8 @@ const Expr *gen_value(Gen *g, Value *v, bool inline_ok);
 const Expr *gen_param(Gen *g, Value *v);
 /* x["a"]["b"] for "a.b" where params is nested, x["a.b"] where it is flat. */
 const Expr *gen_subscript(Gen *g, const Expr *x, Str key);
+/* Levels of dicts; a parameter with more in its name is an error. */
+enum { NESTED_LEVELS_MAX = 64 };
 /* Adds v to the module's parameters; its key. */
 Str gen_add_param(Gen *g, const Value *v);
 /* Some other value's shape is read from those that the dimensions of v name. */

@@ -46,10 +46,23 @@ static Str *name_outputs(Gen *g, const Graph *graph) {
     return names;
 }
 
+static bool nests_too_deeply(Gen *g, Str key) {
+    int levels = 1;
+    for (size_t i = 0; i < key.n; i++)
+        levels += key.p[i] == '.';
+    if (levels > NESTED_LEVELS_MAX)
+        diag_add(g->m->diags, OX0104, (Str){0}, STR("use --params flat"),
+                 "parameter \"%.64s...\" would nest in %d levels, more than %d", key.p,
+                 levels, NESTED_LEVELS_MAX);
+    return levels > NESTED_LEVELS_MAX;
+}
+
 /* Nested params cannot hold both "a" and "a.b". */
 static void check_nested_keys(Gen *g) {
     for (size_t i = 0; i < g->params.count; i++) {
         Str key = g->params.items[i].key;
+        if (nests_too_deeply(g, key))
+            continue;
         for (size_t k = 0; k < key.n; k++) {
             Str prefix = {key.p, k};
             if (key.p[k] == '.' && map_get(&g->param_keys, prefix))

@@ -7,7 +7,15 @@
 #include "graph/order.h"
 #include "graph/signature.h"
 
-enum { INLINED_NODES_MAX = 4000000 }; /* functions that call functions can explode */
+/* Functions that call functions double with each level, so that a kilobyte could ask for
+ * gigabytes.  A file may have FREE copies (nodes, values, and pieces of their names), and
+ * PER_BYTE more for each of its bytes: repetition to that degree is in no real model. */
+enum {
+    COPIES_FREE = 1 << 18,
+    COPIES_PER_BYTE = 4,
+    COPIES_MAX = 1 << 23,
+    COPIED_TEXT = 64 /* bytes of a name that count as one */
+};
 
 /* Names of one graph or function body; lookups go outwards. */
 typedef struct Scope {
@@ -27,13 +35,12 @@ typedef struct Frame {
 typedef struct Import {
     Model *m;
     const PbModel *pb;
-    Map functions;   /* "domain:name" -> PbFunction */
-    Map opset_cache; /* of the main graph: domain -> PbOpset */
+    Map functions; /* "domain:name" -> PbFunction */
     Signature signature;
     bool sort;   /* look for an order of the nodes; else that of the file must do */
     bool sorted; /* it is another one, and a warning has said so */
     bool early;  /* a node reads a value that is unknown so far */
-    size_t inlined;
+    size_t copies, copies_max; /* of what functions hold */
     Text key;
 } Import;
 
@@ -109,11 +116,30 @@ static int64_t opset_of(const Import *im, const Frame *frame, Str domain) {
     return 1;
 }
 
+/* Counts what a call copies; reports when it is too much. */
+static void count_copies(Import *im, const Frame *frame, size_t count) {
+    if (!frame)
+        return;
+    bool was_fine = im->copies <= im->copies_max;
+    im->copies += count;
+    if (!was_fine || im->copies <= im->copies_max)
+        return;
+    const Node *call = frame->call;
+    while (frame->up)
+        frame = frame->up;
+    diag_add(im->m->diags, OX0203, node_where(im->m, frame->call),
+             STR("inline the functions first, with onnx.inliner, if this is meant"),
+             "the local functions of a file of %zu bytes expand to more than %zu nodes "
+             "and values, in \"%.*s\"",
+             im->pb->size, im->copies_max, (int)call->op_type.n, call->op_type.p);
+}
+
 /* ---- attributes -------------------------------------------------------------------- */
 
 /* What a reference to an attribute of the enclosing function stands for; NULL: the
  * caller leaves it out, so the node has no such attribute. */
 static const Attr *bound_attr(Import *im, const Frame *frame, Str ref, Attr *room) {
+    count_copies(im, frame, frame ? frame->call->n_attrs / COPIED_TEXT : 0);
     for (uint32_t i = 0; frame && i < frame->call->n_attrs; i++)
         if (str_eq(frame->call->attrs[i].pb->name, ref))
             return &frame->call->attrs[i];
@@ -189,6 +215,7 @@ static void import_attrs(Import *im, Node *n, const Scope *s, const Frame *frame
 static Str prefixed(Import *im, const Frame *frame, Str name) {
     if (!frame || !name.n)
         return name;
+    count_copies(im, frame, 1 + (frame->prefix.n + name.n) / COPIED_TEXT);
     return arena_printf(im->m->arena, "%.*s/%.*s", (int)frame->prefix.n,
                         frame->prefix.p, (int)name.n, name.p);
 }
@@ -198,6 +225,8 @@ static Node *node_new(Import *im, const PbNode *pb, Graph *g, const Frame *frame
     Node *n = ARENA_NEW(arena, Node);
     if (!n)
         return NULL;
+    size_t links = pb->inputs.count + pb->outputs.count + pb->attrs.count;
+    count_copies(im, frame, 1 + links / 4);
     n->pb = pb;
     n->name = prefixed(im, frame, pb->name);
     n->op_type = pb->op_type;
@@ -262,6 +291,7 @@ static void inline_call(Import *im, const PbFunction *f, Node *call, Nodes *node
     if (!frame.prefix.n)
         frame.prefix = arena_printf(im->m->arena, "%.*s_%u", (int)f->name.n, f->name.p,
                                     call->index);
+    count_copies(im, &frame, frame.prefix.n / COPIED_TEXT);
     Scope inner = {.names = {.arena = im->m->arena}};
     for (size_t i = 0; i < f->inputs.count && i < call->n_in; i++)
         if (call->in[i] && !bind(&inner, f->inputs.items[i], call->in[i]))
@@ -289,12 +319,6 @@ static void call_function(Import *im, const PbFunction *f, Node *call, Nodes *no
         diag_add(im->m->diags, OX0202, node_where(im->m, call), (Str){0},
                  "function \"%.*s\" calls itself or nests deeper than %d",
                  (int)f->name.n, f->name.p, GRAPH_DEPTH_MAX);
-        return;
-    }
-    im->inlined += f->nodes.count;
-    if (im->inlined > INLINED_NODES_MAX) {
-        diag_add(im->m->diags, OX0202, node_where(im->m, call), (Str){0},
-                 "local functions expand to more than %d nodes", INLINED_NODES_MAX);
         return;
     }
     inline_call(im, f, call, nodes, s, up, depth);
@@ -494,6 +518,8 @@ static Model *import_model(Arena *arena, Diags *diags, const PbModel *pb, Str fi
                  .functions = {.arena = arena},
                  .sort = sort,
                  .key = {.arena = arena}};
+    bool huge = pb->size > (COPIES_MAX - COPIES_FREE) / COPIES_PER_BYTE;
+    im.copies_max = huge ? COPIES_MAX : COPIES_FREE + COPIES_PER_BYTE * pb->size;
     im.signature = signature_of(arena, &pb->graph);
     index_functions(&im);
     m->graph = import_graph(&im, &pb->graph, NULL, NULL, NULL, 0);

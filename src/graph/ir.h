@@ -144,6 +144,7 @@ struct Node {
     const Node *original; /* what it is a copy of; NULL: it is none */
     struct Part *part;    /* the module it came from: see passes/parts.h */
     uint32_t order;       /* position in graph->nodes; kept by the blocks pass only */
+    bool is_reached;      /* a value that it makes is alive; kept by pass_dce only */
 };
 
 struct Graph {

@@ -206,8 +206,9 @@ static void put_outputs(Table *t, const Node *n) {
 static void put_params(Table *t, const Node *n) {
     Text *c = cell(t);
     const Value *v;
-    for (size_t i = 0; (v = report_param(n, i)); i++) {
-        text_lit(c, i ? ", " : "");
+    const char *comma = "";
+    for (uint32_t i = 0; (v = report_param(n, &i)); comma = ", ") {
+        text_lit(c, comma);
         diag_escape(c, v->name);
     }
     end_cell(t, false);

@@ -173,7 +173,7 @@ static void put_param_keys(Text *t, const Node *n) {
     List l = {t, " ", false};
     const Value *v;
     text_char(t, '[');
-    for (size_t i = 0; (v = report_param(n, i)); i++)
+    for (uint32_t i = 0; (v = report_param(n, &i));)
         text_json(item(&l), v->name);
     text_char(t, ']');
 }
@@ -189,7 +189,8 @@ static void put_subgraphs(List *l, const Node *n);
 
 static void put_node(Text *t, const Node *n) {
     static const Type unknown = {.rank = -1};
-    const Value *out = first_output(n), *param = report_param(n, 0);
+    uint32_t first = 0;
+    const Value *out = first_output(n), *param = report_param(n, &first);
     const Type *type = out ? &out->type : &unknown;
     List l = {t, " ", false};
     text_char(t, '{');

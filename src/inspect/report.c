@@ -7,10 +7,12 @@ Str report_domain(Str domain) {
     return domain.n ? domain : STR("ai.onnx");
 }
 
-const Value *report_param(const Node *n, size_t i) {
-    for (uint32_t k = 0; k < n->n_in; k++)
-        if (n->in[k] && n->in[k]->kind == VALUE_PARAM && i-- == 0)
-            return n->in[k];
+const Value *report_param(const Node *n, uint32_t *i) {
+    while (*i < n->n_in) {
+        const Value *v = n->in[(*i)++];
+        if (v && v->kind == VALUE_PARAM)
+            return v;
+    }
     return NULL;
 }
 

@@ -25,8 +25,9 @@ void report_make(Report *r, Model *m);
 
 /* The domain as people write it. */
 Str report_domain(Str domain);
-/* i-th parameter among the inputs of n; NULL past the last. */
-const Value *report_param(const Node *n, size_t i);
+/* The next parameter among the inputs of n, from input *i on, which moves past it; NULL
+ * when there is none. */
+const Value *report_param(const Node *n, uint32_t *i);
 
 void inspect_ascii(const Report *r, Text *out);
 void inspect_json(const Report *r, Text *out);

@@ -9,6 +9,8 @@ enum { BIND_CACHE = 64, BIND_PROBES = 4 };
 typedef struct Bind {
     Model *m;
     const Node *cached[BIND_CACHE]; /* a node already bound, by hash of its operator */
+    Map unsupported;                /* "domain:version:operator" -> its place in */
+    Text key;                       /* m->unsupported, counted from 1 */
     bool newer;                     /* the opset warning was given */
 } Bind;
 
@@ -17,16 +19,21 @@ static bool same_operator(const Node *a, const Node *b) {
            str_eq(a->domain, b->domain);
 }
 
-static void note_unsupported(Model *m, const Node *n) {
-    for (size_t i = 0; i < m->unsupported.count; i++) {
-        Unsupported *u = &m->unsupported.items[i];
-        if (same_operator(u->first, n)) {
-            u->count++;
-            return;
-        }
+static void note_unsupported(Bind *b, const Node *n) {
+    Model *m = b->m;
+    b->key.n = 0;
+    text_str(&b->key, n->domain);
+    text_printf(&b->key, ":%lld:", (long long)n->opset);
+    text_str(&b->key, n->op_type);
+    uintptr_t place = (uintptr_t)map_get(&b->unsupported, text_view(&b->key));
+    if (place) {
+        m->unsupported.items[place - 1].count++;
+        return;
     }
     Unsupported u = {n->domain, n->op_type, n->opset, 1, n};
-    (void)ARENA_PUSH(m->arena, &m->unsupported, u);
+    Str key = arena_str(m->arena, text_view(&b->key));
+    if (ARENA_PUSH(m->arena, &m->unsupported, u))
+        map_set(&b->unsupported, key, (void *)m->unsupported.count);
 }
 
 static const OpDef *find(Bind *b, const Node *n) {
@@ -162,8 +169,10 @@ static void check_attrs(Model *m, const Node *n) {
     for (uint32_t i = 0; i < n->n_attrs; i++) {
         Str name = n->attrs[i].pb->name;
         const OpAttr *attr = op_attr(n->op, name);
+        bool shown = m->diags->count < DIAG_MAX; /* the others are only counted */
         if (!attr && !is_meaningless(n, name))
-            diag_add(m->diags, OX0305, node_where(m, n), attr_hint(m, n, name),
+            diag_add(m->diags, OX0305, shown ? node_where(m, n) : (Str){0},
+                     shown ? attr_hint(m, n, name) : (Str){0},
                      "%s has no attribute \"%.*s\"", n->op->name, (int)name.n, name.p);
         uint32_t bit = attr ? UINT32_C(1) << (attr - n->op->attrs) : 0;
         if (seen & bit)
@@ -175,7 +184,7 @@ static void check_attrs(Model *m, const Node *n) {
 static void bind_node(Bind *b, Node *n) {
     n->op = find(b, n);
     if (!n->op)
-        note_unsupported(b->m, n);
+        note_unsupported(b, n);
     else if (!(n->op->facts & OP_REFUSED))
         check_attrs(b->m, n);
 }
@@ -205,7 +214,7 @@ static void bind_graph(void *user, Graph *g) {
 }
 
 void ops_bind(Model *m) {
-    Bind b = {.m = m};
+    Bind b = {.m = m, .unsupported = {.arena = m->arena}, .key = {.arena = m->arena}};
     m->unsupported.count = 0;
     graph_each(m->graph, bind_graph, &b);
 }

@@ -287,10 +287,14 @@ static void infer_einsum(Model *m, Node *n) {
 static void emit_einsum(Emit *e) {
     Arena *a = emit_arena(e);
     Str equation = attr_str(emit_node(e), "equation");
-    const Expr *call = EX(a, "jnp.einsum($0)", ex_str(a, without_spaces(a, equation)));
-    for (int i = 0; i < (int)emit_node(e)->n_in; i++)
-        call = ex_with_arg(a, call, emit_in(e, i));
-    emit_out(e, 0, call);
+    uint32_t n = emit_node(e)->n_in;
+    const Expr **args = ARENA_ARRAY(a, (size_t)n + 1, const Expr *);
+    if (!args)
+        return;
+    args[0] = ex_str(a, without_spaces(a, equation));
+    for (uint32_t i = 0; i < n; i++)
+        args[i + 1] = emit_in(e, (int)i);
+    emit_out(e, 0, ex_call(a, ex_name(a, STR("jnp.einsum")), args, (size_t)n + 1));
 }
 
 static bool apart_product(Model *m, const Node *n, const int *at, int out, int axis) {

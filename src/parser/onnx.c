@@ -387,8 +387,20 @@ static bool check_is_model(Decoder *d, Str bytes) {
 
 /* Since IR version 3 a model names its operator sets; without them no operator has a
  * meaning.  They come last in a file, so this also catches one that was cut short. */
+/* Each node looks its domain up in the list. */
+enum { OPSETS_MAX = 1024 };
+
 static bool check_opsets(Decoder *d, const PbModel *model) {
     bool optional = model->ir_version == 1 || model->ir_version == 2;
+    bool few = model->opsets.count <= OPSETS_MAX;
+    for (size_t i = 0; i < model->functions.count; i++)
+        few &= model->functions.items[i].opsets.count <= OPSETS_MAX;
+    if (!few) {
+        diag_add(d->diags, OX0105, STR(""), STR(""),
+                 "the model or one of its functions imports more than %d operator sets",
+                 OPSETS_MAX);
+        return false;
+    }
     if (model->opsets.count > 0 || optional)
         return true;
     diag_add(d->diags, OX0101, STR(""), STR("the file may be cut short"),
@@ -404,6 +416,7 @@ PbModel *onnx_parse(Arena *arena, Diags *diags, Str bytes) {
     if (!model || !decode_message(&d, &model_message, bytes, model))
         return NULL;
     model->has_graph = true;
+    model->size = bytes.n;
     bool ok = check_opsets(&d, model) && !d.failed && !arena->failed;
     return ok ? model : NULL;
 }

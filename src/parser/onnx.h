@@ -219,6 +219,7 @@ typedef struct PbModel { /* ModelProto */
     PbOpsets opsets;
     PbGraph graph;
     bool has_graph;
+    size_t size; /* of the message in bytes */
     struct {
         PbFunction *items;
         size_t count, cap;

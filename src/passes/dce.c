@@ -34,7 +34,11 @@ static void reach_graph(void *user, Graph *g) {
         reach(user, g->outputs[i]);
 }
 
+/* Once for each node, however many outputs it has. */
 static void reach_node(Dce *d, Node *n) {
+    if (n->is_reached)
+        return;
+    n->is_reached = true;
     for (uint32_t i = 0; i < n->n_in; i++) {
         if (!n->in[i])
             continue;
@@ -56,6 +60,7 @@ static void sweep(void *user, Graph *g) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         Node *n = g->nodes[i];
         bool live = false;
+        n->is_reached = false;
         for (uint32_t k = 0; k < n->n_out; k++)
             live |= n->out[k] && d->live[n->out[k]->id];
         if (live)

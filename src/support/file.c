@@ -32,7 +32,7 @@ typedef int nothing_here; /* ISO C wants one declaration */
 enum {
     READ_STEP = 1 << 16,  /* first size of a buffer for a pipe */
     OUT_BUFFER = 1 << 16, /* larger writes go straight to the file */
-    IO_MAX = 1 << 30,     /* Linux moves less than 2 GiB per call */
+    IO_MAX = 1 << 26,     /* bytes in one call, which a signal cannot stop */
     MAP_WINDOW = 4 << 20, /* mapped bytes on their way out at one time */
     PAGE = 4096,          /* block size of common file systems */
     TEMP_TRIES = 100,
@@ -374,8 +374,14 @@ bool out_open(OutFile *out, const char *path) {
     return out->fd >= 0 || out_fail(out, errno);
 }
 
+static bool is_stopped(const OutFile *out) {
+    return out->stop && atomic_load(out->stop);
+}
+
 static bool write_now(OutFile *out, const char *p, size_t n) {
     while (n > 0) {
+        if (is_stopped(out))
+            return out_fail(out, EINTR);
         ssize_t put = write(out->fd, p, n < IO_MAX ? n : IO_MAX);
         if (put < 0 && errno == EINTR)
             continue;
@@ -413,7 +419,7 @@ bool out_write(OutFile *out, const void *data, size_t n) {
 static size_t copy_in_kernel(OutFile *out, int fd, uint64_t offset, size_t n) {
     size_t done = 0;
 #ifdef __linux__
-    while (done < n) {
+    while (done < n && !is_stopped(out)) {
         off_t from = (off_t)(offset + done);
         size_t step = n - done < IO_MAX ? n - done : IO_MAX;
         ssize_t r = copy_file_range(fd, &from, out->fd, NULL, step, 0);

@@ -11,6 +11,8 @@
 
 #include "support/arena.h"
 
+#include <stdatomic.h>
+
 typedef struct FileMap {
     Str bytes;
     int fd;      /* the regular file behind bytes; -1 when they were read from a pipe */
@@ -67,7 +69,8 @@ typedef struct OutFile {
     char *temp;   /* NULL when written in place */
     char *buffer; /* small writes gather here */
     size_t filled;
-    uint64_t size; /* bytes given so far */
+    uint64_t size;           /* bytes given so far */
+    const atomic_bool *stop; /* once true, writing fails with EINTR; NULL: never */
 } OutFile;
 
 /* Must be followed by out_commit or out_abort, even when it fails. */
