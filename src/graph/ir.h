@@ -52,7 +52,7 @@ typedef enum RealKind {
 
 typedef struct Real {
     Dim num;
-    int64_t den; /* positive */
+    int64_t den; /* positive; of REAL_OWN the length of the longest chain of nodes */
     RealKind kind;
 } Real;
 
