@@ -122,10 +122,21 @@ static const Expr *give_name(Gen *g, Value *v) {
     return c->expr;
 }
 
+static void run_node(Gen *g, Node *n);
+
+/* Mostly only the number of such a value is read, so that its array waits until it is. */
+static bool is_deferred(const Gen *g, const Value *v) {
+    return v->def && v->reals && v->reals->n == 1 &&
+           v->reals->items[0].kind == REAL_OWN && g->code[v->id].state == VS_NONE &&
+           !g->code[v->id].keep;
+}
+
 const Expr *gen_value(Gen *g, Value *v, bool inline_ok) {
     v = value_final(v);
     ValueCode *c = &g->code[v->id];
     c->touched = true;
+    if (is_deferred(g, v))
+        run_node(g, v->def);
     if (v->kind == VALUE_PARAM)
         return gen_param(g, v);
     if (v->kind == VALUE_CONST)
@@ -743,7 +754,7 @@ static bool has_subgraphs(const Node *n) {
     return false;
 }
 
-void gen_node(Gen *g, Node *n) {
+static void run_node(Gen *g, Node *n) {
     Emit e = {.g = g, .node = n, .outs = ARENA_ARRAY(g->arena, n->n_out, const Expr *)};
     if (!e.outs)
         return;
@@ -761,6 +772,11 @@ void gen_node(Gen *g, Node *n) {
     for (uint32_t k = 0; k < n->n_out; k++)
         if (n->out[k])
             finish_output(&e, n->out[k], e.outs[k]);
+}
+
+void gen_node(Gen *g, Node *n) {
+    if (n->n_out != 1 || !n->out[0] || !is_deferred(g, n->out[0]))
+        run_node(g, n);
 }
 
 void gen_nodes(Gen *g, const Graph *graph) {

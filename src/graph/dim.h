@@ -107,6 +107,8 @@ Dim dim_min(Dims *ds, Dim a, Dim b);
 Dim dim_max(Dims *ds, Dim a, Dim b);
 /* ceil(a/b) for b > 0, as -(-a // b) is for integers. */
 Dim dim_ceildiv(Dims *ds, Dim a, Dim b);
+/* Takes `factor` times the symbol from d; false when d still holds it. */
+bool dim_take_linear(Dims *ds, Dim *d, Dim symbol, int64_t *factor);
 /* a/b when b divides a exactly for all values of the symbols; false otherwise. */
 bool dim_divide(Dims *ds, Dim a, Dim b, Dim *quotient);
 

@@ -154,3 +154,27 @@ void dim_assume(Dims *ds, Dim d) {
         return;
     ds->facts[ds->n_facts++] = d;
 }
+
+typedef struct Find {
+    const Symbol *symbol;
+    bool found;
+} Find;
+
+static void find_symbol(void *user, const Symbol *s) {
+    Find *f = user;
+    f->found |= f->symbol == s;
+}
+
+bool dim_take_linear(Dims *ds, Dim *d, Dim symbol, int64_t *factor) {
+    const Symbol *s = dim_as_symbol(symbol);
+    *factor = 0;
+    for (uint32_t i = 0; d->poly && i < d->poly->n; i++) {
+        const Monomial *t = &d->poly->terms[i];
+        if (t->n == 1 && t->atoms[0]->kind == ATOM_SYMBOL && t->atoms[0]->symbol == s)
+            *factor = t->coef;
+    }
+    *d = dim_sub(ds, *d, dim_mul(ds, symbol, dim_int(*factor)));
+    Find f = {s, false};
+    dim_each_symbol(*d, find_symbol, &f);
+    return !f.found;
+}

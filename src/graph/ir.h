@@ -55,7 +55,7 @@ typedef enum RealKind {
 
 typedef struct Real {
     Dim num;
-    int64_t den; /* positive */
+    int64_t den; /* positive; of REAL_OWN the length of the longest chain of nodes */
     RealKind kind;
 } Real;
 
@@ -133,10 +133,11 @@ struct Node {
     uint32_t n_in, n_out;
     Attr *attrs;
     uint32_t n_attrs;
-    uint32_t index;  /* position in the file, for messages */
-    int64_t bound;   /* of its outputs that inference has made their size; 0: none */
-    bool data_sized; /* the size of an output depends on data, without a bound */
-    bool concrete;   /* control flow that Python must run: JAX cannot trace it */
+    uint32_t index;   /* position in the file, for messages */
+    int64_t bound;    /* of its outputs that inference has made their size; 0: none */
+    const Dim *trips; /* how often a loop runs, as its condition says; NULL: unknown */
+    bool data_sized;  /* the size of an output depends on data, without a bound */
+    bool concrete;    /* control flow that Python must run: JAX cannot trace it */
     Graph *only; /* of its subgraphs, the one that can run: a choice of another fails;
                         NULL: any can */
     Graph *graph;

@@ -246,8 +246,8 @@ static void emit_where(Emit *e) {
     {.name = (op), .since = (v), .in = "A B", .out = "C",                              \
      .facts = OP_BROADCAST | OP_ON_INTS | (fact), .infer = infer_broadcast_bool,       \
      .eval = (evaluator), .jax = (python)}
-#define COMPARISON(op, v, evaluator, callback)                                         \
-    {.name = (op), .since = (v), .in = "A B", .out = "C",                              \
+#define COMPARISON(op, v, signs, evaluator, callback)                                  \
+    {.name = (op), .since = (v), .in = "A B", .out = "C", .order = (signs),            \
      .facts = OP_BROADCAST | OP_ON_INTS, .infer = infer_broadcast_bool,                \
      .eval = (evaluator), .saturates = compare_saturates, .emit = (callback)}
 
@@ -258,21 +258,22 @@ static const OpDef ops[] = {
      .facts = OP_BROADCAST | OP_COMMUTATIVE | OP_ON_INTS, .infer = infer_broadcast_bool,
      .eval = eval_equal, .saturates = compare_saturates, .emit = emit_equal},
     LEGACY("Less",             legacy_less),
-    COMPARISON("Less",           7, eval_less, emit_less),
+    COMPARISON("Less",           7, ORDER_LESS, eval_less, emit_less),
     LEGACY("Greater",          legacy_greater),
-    COMPARISON("Greater",        7, eval_greater, emit_greater),
-    COMPARISON("LessOrEqual",    12, eval_less_equal, emit_less_equal),
-    COMPARISON("GreaterOrEqual", 12, eval_greater_equal, emit_greater_equal),
+    COMPARISON("Greater",        7, ORDER_GREATER, eval_greater, emit_greater),
+    COMPARISON("LessOrEqual",    12, ORDER_LESS | ORDER_EQUAL, eval_less_equal, emit_less_equal),
+    COMPARISON("GreaterOrEqual", 12, ORDER_GREATER | ORDER_EQUAL, eval_greater_equal, emit_greater_equal),
     LEGACY("And",              legacy_and),
-    BINARY("And",            7,  OP_COMMUTATIVE | OP_UNIT1, eval_and, "$A & $B"),
+    BINARY("And",            7,  OP_COMMUTATIVE | OP_UNIT1 | OP_ALL, eval_and,
+           "$A & $B"),
     LEGACY("Or",               legacy_or),
     BINARY("Or",             7,  OP_COMMUTATIVE | OP_UNIT0, eval_or, "$A | $B"),
     LEGACY("Xor",              legacy_xor),
     BINARY("Xor",            7,  OP_COMMUTATIVE | OP_UNIT0, eval_xor, "$A ^ $B"),
 
     {.name = "Not", .since = 1, .in = "X", .out = "Y",
-     .facts = OP_ELEMENTWISE | OP_ON_INTS, .infer = infer_same, .eval = eval_not,
-     .emit = emit_not},
+     .facts = OP_ELEMENTWISE | OP_ON_INTS | OP_NOT, .infer = infer_same,
+     .eval = eval_not, .emit = emit_not},
     {.name = "Where", .since = 9, .in = "condition X Y", .out = "output",
      .facts = OP_BROADCAST | OP_SELECTS, .infer = infer_where, .eval = eval_where,
      .emit = emit_where},

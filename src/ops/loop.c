@@ -2,9 +2,11 @@
  * changes its shape, holds sequences, or decides shapes inside is Python's: unrolled when
  * the number of iterations is known while JAX traces, else run without jit.
  * Source: ONNX operator Loop, versions 1, 11, 13, 16, 19, 21, 23, 24, 25. */
+#include "ops/counting.h"
 #include "ops/nested.h"
 
 enum {
+    NO_LIMIT = INT32_MAX, /* M, as exporters write it, or larger */
     ROUNDS = 3,      /* of inference, until the types of the state no longer change */
     DEPTH_EXACT = 3, /* loops in loops in loops; deeper ones are inferred once */
     COUNTER = 0,     /* inputs of a body */
@@ -45,9 +47,14 @@ static Value *state_out(const Loop *l, int k) {
     return value_final(l->body->outputs[1 + k]);
 }
 
-/* The number of iterations as far as M says; false when only known at run time. */
+/* The number of iterations as far as M or a condition that counts says; false when only
+ * known at run time. */
 static bool trip_count(const Loop *l, Dim *count) {
     const Known *k = in_known(l->n, 0);
+    if (l->n->trips) {
+        *count = *l->n->trips;
+        return true;
+    }
     if (!k || k->n != 1 || !k->ints)
         return false;
     *count = k->ints[0];
@@ -58,7 +65,7 @@ static bool is_true(const Known *k) {
     return k && k->n == 1 && k->ints && dim_is(k->ints[0], 1);
 }
 
-/* Nothing but M ends the loop. */
+/* Nothing but trip_count ends the loop. */
 static bool runs_all(const Loop *l) {
     return is_true(l->body->inputs[KEEP]->known);
 }
@@ -110,7 +117,7 @@ static void enter(Model *m, const Loop *l) {
     counter->type = (Type){.dtype = DT_INT64};
     counter->known = NULL;
     keep->type = (Type){.dtype = DT_BOOL};
-    keep->known = node_in(l->n, 1) ? in_known(l->n, 1) : known_true(m);
+    keep->known = node_in(l->n, 1) && !l->n->trips ? in_known(l->n, 1) : known_true(m);
     if (!is_true(keep->known))
         keep->known = NULL;
     for (int k = 0; k < l->states; k++) {
@@ -124,7 +131,7 @@ static void enter(Model *m, const Loop *l) {
 /* After one inference of the body: true when what was assumed does not hold. */
 static bool widen(Model *m, const Loop *l) {
     Value *keep = l->body->inputs[KEEP];
-    bool changed = keep->known && !is_true(l->body->outputs[0]->known);
+    bool changed = keep->known && !l->n->trips && !is_true(l->body->outputs[0]->known);
     if (changed)
         keep->known = NULL;
     for (int k = 0; k < l->states; k++)
@@ -133,7 +140,8 @@ static bool widen(Model *m, const Loop *l) {
 }
 
 static void forget(Model *m, const Loop *l) {
-    l->body->inputs[KEEP]->known = NULL;
+    if (!l->n->trips)
+        l->body->inputs[KEEP]->known = NULL;
     for (int k = 0; k < l->states; k++) {
         Type *t = &state_in(l, k)->type, *elem;
         if (t->kind == TYPE_TENSOR) {
@@ -195,20 +203,59 @@ static void leave(Model *m, const Loop *l) {
         set_stacked(m, l, l->states + k, &l->body->outputs[1 + l->states + k]->type);
 }
 
+/* The condition only counts: it is true in all iterations that run. */
+static void settle_condition(Model *m, const Loop *l) {
+    const Known *most = in_known(l->n, 0);
+    bool limited = node_in(l->n, 0) && !(most && most->n == 1 && most->ints);
+    Dim count, *trips = ARENA_NEW(m->arena, Dim);
+    if (!trips || limited || graph_depth(l->body) > DEPTH_EXACT)
+        return;
+    if (loop_counts(m, &(Counting){l->n, l->body, l->states}, &count)) {
+        bool ends = most && !(dim_is_int(most->ints[0]) && most->ints[0].c >= NO_LIMIT);
+        *trips = ends ? dim_min(&m->dims, count, most->ints[0]) : count;
+        l->n->trips = trips;
+    }
+    enter(m, l);
+    settle(m, l);
+}
+
 static void infer_loop(Model *m, Node *n) {
     Loop l;
+    n->trips = NULL;
     if (!loop_open(n, &l)) {
         node_error(m, n, OX0303, "", "the body's inputs and outputs do not fit");
         return;
     }
     enter(m, &l);
     settle(m, &l);
+    if (!runs_all(&l))
+        settle_condition(m, &l);
     if (mode_of(&l) == MODE_UNROLLED) {
         count_in_python(m, &l);
         settle(m, &l);
     }
     n->concrete = mode_of(&l) == MODE_PYTHON;
     leave(m, &l);
+}
+
+/* Nobody computes a condition that only counts. */
+static void rewrite_loop(Model *m, Node *n) {
+    Graph *body = attr_graph(n, "body");
+    if (!n->trips || !body || body->outputs[0]->kind == VALUE_CONST)
+        return;
+    Tensor *t = ARENA_NEW(m->arena, Tensor);
+    Str name = arena_printf(m->arena, "%.*s/%u", (int)body->outputs[0]->name.n,
+                            body->outputs[0]->name.p, m->value_count);
+    Value *v = t ? value_new(m, body, VALUE_CONST, name) : NULL;
+    if (!v)
+        return;
+    *t = (Tensor){.name = name,
+                  .dtype = DT_BOOL,
+                  .count = 1,
+                  .data = STR("\1"),
+                  .offset = OX_NO_OFFSET};
+    if (value_set_tensor(m, v, t, true))
+        body->outputs[0] = v;
 }
 
 /* ---- code: parts ----------------------------------------------------------------- */
@@ -230,7 +277,7 @@ static const Expr *initial(Emit *e, const Loop *l, bool tuple) {
 static const Expr *limit(Emit *e, const Loop *l) {
     Dim count;
     if (trip_count(l, &count))
-        return dim_is_int(count) && count.c >= INT32_MAX ? NULL : emit_dim(e, count);
+        return dim_is_int(count) && count.c >= NO_LIMIT ? NULL : emit_dim(e, count);
     const Expr *x = emit_in(e, 0);
     return x && in_rank(l->n, 0) != 0 ? EX(emit_arena(e), "$0.reshape(())", x) : x;
 }
@@ -392,7 +439,8 @@ static void emit_loop(Emit *e) {
 /* clang-format off */
 #define LOOP                                                                           \
     .out = "v_final_and_scan_outputs*", .fixed = "M cond", .facts = OP_CONTAINERS,     \
-    .attrs = {ANY_REQ("body", ATTR_GRAPH)}, .infer = infer_loop, .emit = emit_loop
+    .attrs = {ANY_REQ("body", ATTR_GRAPH)}, .infer = infer_loop,           \
+    .rewrite = rewrite_loop, .emit = emit_loop
 static const OpDef ops[] = {
     {.name = "Loop", .since = 1, .until = 10, .in = "M? cond? v_initial*", LOOP},
     {.name = "Loop", .since = 11, .in = "M? cond? v_initial?*", LOOP},

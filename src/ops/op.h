@@ -44,6 +44,8 @@ typedef enum OpFact {
     OP_CONTRACTS =
         1 << 19,        /* sums products over inputs 0 and 1: see passes/weights.c */
     OP_JOINS = 1 << 21, /* every element of output 0 is an element of some input */
+    OP_ALL = 1 << 22,   /* true where both inputs are */
+    OP_NOT = 1 << 23,   /* true where input 0 is not */
     OP_TABLE = 1 << 20, /* input 0 may be the weight of an embedding */
 } OpFact;
 
@@ -61,6 +63,13 @@ typedef enum OpPast {
 
 /* Domain of operators that passes make and no file can hold. */
 #define OP_INTERNAL "oxide.internal"
+
+/* The signs of A - B for which a comparison of A and B is true. */
+typedef enum OpOrder {
+    ORDER_LESS = 1 << 0,
+    ORDER_EQUAL = 1 << 1,
+    ORDER_GREATER = 1 << 2,
+} OpOrder;
 
 typedef struct OpAttr {
     const char *name;
@@ -114,6 +123,7 @@ typedef struct OpDef {
     const char *fixed; /* inputs that must be known at compile time to jit: "shape" */
     OpAttr attrs[OP_MAX_ATTRS];
     unsigned facts; /* OpFact */
+    unsigned order; /* OpOrder, of a comparison */
     /* Sets the types of all outputs with set_type and its relatives. */
     void (*infer)(Model *m, Node *n);
     /* Computes the elements of output 0 (or all, through set_known) from known inputs;

@@ -9,7 +9,8 @@ enum {
     REALS_MAX = 64, /* elements */
     SHADOW_INPUTS_MAX = 8,
     CONST_NUM_MAX = 1024, /* products of sizes with larger ones may be rounded */
-    CONST_DEN_MAX = 4096
+    CONST_DEN_MAX = 4096,
+    DEPTH_MAX = 16 /* numbers computed from each other */
 };
 
 /* A constant as a quotient; false where a product with it could be rounded. */
@@ -112,7 +113,7 @@ static bool moved(Model *m, const Node *n, uint32_t shadowed, Real *items,
             input++;
         bool exact, positive;
         items[i] = element(m, n->in[input], id - s.start[input], &exact, &positive);
-        if (!exact && n->in[input]->known)
+        if (!exact && (n->in[input]->known || ++items[i].den > DEPTH_MAX))
             return false;
     }
     *count = k->n;
@@ -122,10 +123,15 @@ static bool moved(Model *m, const Node *n, uint32_t shadowed, Real *items,
 /* ---- arithmetic ---------------------------------------------------------------------- */
 
 /* A single element that is no quotient. */
-static bool own(Model *m, Node *n, bool positive, size_t count, Real *r) {
-    if (!n->op->number || !positive || count != 1)
+static bool own(Model *m, Node *n, const Real *args, int count, Real *r) {
+    int64_t depth = 1;
+    for (int k = 0; k < count; k++)
+        if (args[k].kind == REAL_OWN && args[k].den >= depth)
+            depth = args[k].den + 1;
+    if (!n->op->number || depth > DEPTH_MAX)
         return false;
-    *r = (Real){dim_symbol(&m->dims, STR(""), n->out[0], SYMBOL_SELF), 1, REAL_OWN};
+    Dim number = dim_symbol(&m->dims, STR(""), n->out[0], SYMBOL_SELF);
+    *r = (Real){number, depth, REAL_OWN};
     return true;
 }
 
@@ -147,7 +153,7 @@ static bool computed(Model *m, Node *n, Real *items, size_t *count) {
         if (exact && n->op->real(m, args, &items[i]) && !m->dims.overflow)
             continue;
         (void)dims_take_overflow(&m->dims);
-        if (!own(m, n, positive, w.count, &items[i]))
+        if (!positive || w.count != 1 || !own(m, n, args, w.args, &items[i]))
             return false;
     }
     *count = w.count;
