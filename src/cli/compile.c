@@ -199,9 +199,9 @@ static OxStatus write_files(Compile *job) {
         fputs("note: the weights were not written: give --output FILE to get both\n",
               stderr);
     signals_begin(c);
-    OxStatus status = ox_write_module(c, job->output, has_params ? job->weights : NULL,
-                                      job->options.weights,
-                                      args_flag(job->args, "force"));
+    OxStatus status =
+        ox_write_module(c, job->output, has_params ? job->weights : NULL,
+                        job->options.weights, args_flag(job->args, "force"));
     signals_end();
     return status;
 }
