@@ -113,6 +113,15 @@ static Graph *choose_branch(Model *m, Node *n, Graph *yes, Graph *no) {
     return can_yes && can_no ? NULL : can_yes ? yes : no;
 }
 
+/* Where the rank depends on the branch, what the file declares is that of one input. */
+static void forget_declared_ranks(Node *n, const Graph *yes, const Graph *no) {
+    for (uint32_t k = 0; k < n->n_out; k++) {
+        int a = yes->outputs[k]->type.rank, b = no->outputs[k]->type.rank;
+        if (n->out[k] && a >= 0 && b >= 0 && a != b)
+            n->out[k]->declared = NULL;
+    }
+}
+
 static void infer_if(Model *m, Node *n) {
     Graph *yes = branch(n, true), *no = branch(n, false);
     n->concrete = false;
@@ -127,6 +136,8 @@ static void infer_if(Model *m, Node *n) {
     }
     n->only = choose_branch(m, n, yes, no);
     set_types(m, n, n->only ? n->only : yes, n->only ? n->only : no);
+    if (!n->only && !m->guessing)
+        forget_declared_ranks(n, yes, no);
     n->concrete = !decides_early(n) && (n->only || !is_traceable(n));
 }
 

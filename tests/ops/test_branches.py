@@ -48,6 +48,32 @@ def test_if_ranks_differ(k):
     )
 
 
+def test_if_declared_rank_is_that_of_one_branch():
+    """A negative axis is another one in the other rank."""
+    text = """
+    g (float[n, k] x) => (float[a, b, c] y) <float[d, e] flat> {
+      one = Constant<value = int64[1] {1}>()
+      last = Constant<value = int64[1] {-1}>()
+      second = Constant<value = int64[1] {-2}>()
+      shape = Shape(x)
+      size = Gather(shape, one)
+      c = Equal(size, one)
+      flat = If (c) <
+        then_branch = t () => (float[f] u) { u = Squeeze(x, one) },
+        else_branch = e () => (float[g, h] v) { v = Neg(x) }>
+      y = Unsqueeze(flat, second)
+    }"""
+    model = parse(text)
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    forward = oxide_xla.compile(model).forward
+    for k in (1, 3):
+        x = np.arange(2 * k, dtype=np.float32).reshape(2, k)
+        (expected,) = ort.run(model, {"x": x})
+        y = forward({}, x)
+        assert y.shape == expected.shape
+        np.testing.assert_array_equal(y, expected)
+
+
 SQUEEZED = """
 g (float[n, 4, k] x, float[3, 4, 1] w) => (float[n, 3, 1] y) {
   one = Constant<value = int64[1] {1}>()
