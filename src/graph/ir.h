@@ -117,6 +117,12 @@ typedef struct Value {
                 weight that the exporter transposed: its key in params; else empty */
 } Value;
 
+/* A loop whose condition only counts. */
+typedef struct Trips {
+    Dim count;      /* of iterations */
+    uint64_t index; /* bit k: state k is the number of the iteration */
+} Trips;
+
 typedef struct Attr {
     const PbAttr *pb; /* the attribute; ref resolved */
     Graph **graphs;   /* imported subgraphs: 1 for ATTR_GRAPH */
@@ -133,11 +139,11 @@ struct Node {
     uint32_t n_in, n_out;
     Attr *attrs;
     uint32_t n_attrs;
-    uint32_t index;   /* position in the file, for messages */
-    int64_t bound;    /* of its outputs that inference has made their size; 0: none */
-    const Dim *trips; /* how often a loop runs, as its condition says; NULL: unknown */
-    bool data_sized;  /* the size of an output depends on data, without a bound */
-    bool concrete;    /* control flow that Python must run: JAX cannot trace it */
+    uint32_t index;     /* position in the file, for messages */
+    int64_t bound;      /* of its outputs that inference has made their size; 0: none */
+    const Trips *trips; /* NULL: it is no such loop */
+    bool data_sized;    /* the size of an output depends on data, without a bound */
+    bool concrete;      /* control flow that Python must run: JAX cannot trace it */
     Graph *only; /* of its subgraphs, the one that can run: a choice of another fails;
                         NULL: any can */
     Graph *graph;

@@ -6,6 +6,7 @@
 #include "ops/apart.h"
 #include "ops/evals.h"
 #include "ops/layout.h"
+#include "ops/nested.h"
 
 /* Cast-1 names the type: "FLOAT", "INT64", ... */
 static DType dtype_from_name(Str name) {
@@ -198,6 +199,38 @@ static void emit_cast(Emit *e) {
         x = EX(a, "jnp.clip($0, $1, $2)", x, emit_float(e, -max, DT_DOUBLE),
                emit_float(e, max, DT_DOUBLE));
     emit_out(e, 0, EX(a, "$0.astype($1)", x, emit_dtype(e, to)));
+}
+
+Node *cast_node(Model *m, Graph *g, const Node *like, Value *from, Value *to) {
+    PbAttr *type = ARENA_NEW(m->arena, PbAttr);
+    Attr *attr = ARENA_NEW(m->arena, Attr);
+    Node *n = ARENA_NEW(m->arena, Node);
+    Value **ends = ARENA_ARRAY(m->arena, 2, Value *);
+    if (!type || !attr || !n || !ends)
+        return NULL;
+    *type = (PbAttr){.name = STR("to"), .type = ATTR_INT, .i = to->type.dtype};
+    *attr = (Attr){.pb = type};
+    ends[0] = from;
+    ends[1] = to;
+    *n = (Node){.pb = like->pb,
+                .name = like->name,
+                .op_type = STR("Cast"),
+                .opset = OP_NEWEST_OPSET,
+                .in = ends,
+                .out = ends + 1,
+                .n_in = 1,
+                .n_out = 1,
+                .attrs = attr,
+                .n_attrs = 1,
+                .index = like->index,
+                .graph = g,
+                .scope = like->scope,
+                .part = like->part};
+    n->op = op_find((Str){0}, n->op_type, n->opset);
+    to->kind = VALUE_NODE;
+    to->def = n;
+    to->out_index = 0;
+    return n;
 }
 
 /* ---- BitCast --------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
  * for the state says what is added in each iteration, and the operands of a comparison
  * what it is after j iterations: continue while a + b j < 0. */
 #include "ops/counting.h"
+#include "ops/nested.h"
 
 enum {
     STATE_INPUT = 2, /* the first state, after the counter and the condition */
@@ -192,7 +193,20 @@ static void find_steps(Count *c, const Counting *l, const int *state_of) {
             c->counters[i].step = INT64_MAX; /* any use of it overflows */
 }
 
-bool loop_counts(Model *m, const Counting *l, Dim *count) {
+/* Scalar states that begin at 0 and grow by 1. */
+static uint64_t find_indices(const Count *c, const Counting *l, const int *state_of) {
+    uint64_t found = 0;
+    for (size_t i = 1; i < c->n_counters; i++) {
+        int k = state_of[i];
+        const Value *v = l->body->inputs[STATE_INPUT + k];
+        if (k < 64 && v->type.rank == 0 && c->counters[i].step == 1 &&
+            dim_is(c->counters[i].first, 0))
+            found |= (uint64_t)1 << k;
+    }
+    return found;
+}
+
+bool loop_counts(Model *m, const Counting *l, Trips *trips) {
     Count c = {.m = m};
     int state_of[COUNTERS_MAX] = {0};
     if (!add_counter(&c, l->body->inputs[0], dim_int(0)))
@@ -208,5 +222,97 @@ bool loop_counts(Model *m, const Counting *l, Dim *count) {
     }
     infer_subgraph(m, l->body);
     find_steps(&c, l, state_of);
-    return add_tests(&c, l->body->outputs[0], false, 0) && count_tests(&c, l, count);
+    trips->index = find_indices(&c, l, state_of);
+    return add_tests(&c, l->body->outputs[0], false, 0) &&
+           count_tests(&c, l, &trips->count);
+}
+
+/* ---- what is not computed ------------------------------------------------------------ */
+
+/* v becomes the number x. */
+static bool make_number(Model *m, Graph *g, Value *v, Dim x) {
+    Known *k = known_new(m, v->type.dtype, 1);
+    Value **room =
+        arena_push_room(m->arena, g->params, g->n_params, &g->cap_params, sizeof *room);
+    g->params = room;
+    if (!k || g->n_params >= g->cap_params)
+        return false;
+    known_ints(k)[0] = x;
+    v->known = v->splat = k;
+    v->kind = VALUE_CONST;
+    v->def = NULL;
+    v->generated_name = true;
+    g->params[g->n_params++] = v;
+    return true;
+}
+
+static void drop_condition(Model *m, Graph *body) {
+    const Value *old = body->outputs[0];
+    Str name = arena_printf(m->arena, "%.*s/%u", (int)old->name.n, old->name.p,
+                            m->value_count);
+    Value *v = value_new(m, body, VALUE_CONST, name);
+    if (!v)
+        return;
+    v->type = (Type){.dtype = DT_BOOL};
+    if (make_number(m, body, v, dim_int(1)))
+        body->outputs[0] = v;
+}
+
+/* v, an input of the body, becomes the counter as a number of its own type. */
+static bool use_counter(Model *m, Graph *g, const Node *loop, Value *v) {
+    Value *counter = g->inputs[0];
+    if (v->type.dtype == counter->type.dtype) {
+        v->alias = counter;
+        return true;
+    }
+    Node **nodes = ARENA_ARRAY(m->arena, g->n_nodes + 1, Node *);
+    Node *n = cast_node(m, g, loop, counter, v);
+    if (!nodes || !n)
+        return false;
+    nodes[0] = n;
+    for (size_t i = 0; i < g->n_nodes; i++)
+        nodes[i + 1] = g->nodes[i];
+    g->nodes = nodes;
+    g->n_nodes++;
+    return true;
+}
+
+static void take(Value **list, size_t count, size_t at) {
+    for (size_t i = at; i + 1 < count; i++)
+        list[i] = list[i + 1];
+}
+
+static void take_state(const Counting *l, int k) {
+    Node *n = l->node;
+    Graph *g = l->body;
+    take(g->inputs, g->n_inputs--, (size_t)k + STATE_INPUT);
+    take(g->outputs, g->n_outputs--, (size_t)k + 1);
+    take(n->in, n->n_in--, (size_t)k + STATE_INPUT);
+    if ((uint32_t)k >= n->n_out)
+        return;
+    take(n->out, n->n_out--, (size_t)k);
+    for (uint32_t i = 0; i < n->n_out; i++)
+        if (n->out[i])
+            n->out[i]->out_index = i;
+}
+
+void loop_spare_counters(Model *m, const Counting *l) {
+    Trips *rest = ARENA_NEW(m->arena, Trips);
+    const Trips *trips = l->node->trips;
+    if (l->body->outputs[0]->kind != VALUE_CONST)
+        drop_condition(m, l->body);
+    for (int k = l->states - 1; rest && k >= 0; k--) {
+        if (k >= 64 || !(trips->index >> k & 1))
+            continue;
+        Value *out = node_out(l->node, k);
+        if (!use_counter(m, l->body, l->node, l->body->inputs[STATE_INPUT + k]))
+            return;
+        take_state(l, k);
+        if (out && !make_number(m, l->node->graph, out, trips->count))
+            return;
+    }
+    if (!rest)
+        return;
+    *rest = (Trips){.count = trips->count};
+    l->node->trips = rest;
 }

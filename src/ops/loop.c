@@ -52,7 +52,7 @@ static Value *state_out(const Loop *l, int k) {
 static bool trip_count(const Loop *l, Dim *count) {
     const Known *k = in_known(l->n, 0);
     if (l->n->trips) {
-        *count = *l->n->trips;
+        *count = l->n->trips->count;
         return true;
     }
     if (!k || k->n != 1 || !k->ints)
@@ -207,13 +207,15 @@ static void leave(Model *m, const Loop *l) {
 static void settle_condition(Model *m, const Loop *l) {
     const Known *most = in_known(l->n, 0);
     bool limited = node_in(l->n, 0) && !(most && most->n == 1 && most->ints);
-    Dim count, *trips = ARENA_NEW(m->arena, Dim);
+    Trips *trips = ARENA_NEW(m->arena, Trips);
     if (!trips || limited || graph_depth(l->body) > DEPTH_EXACT)
         return;
-    if (loop_counts(m, &(Counting){l->n, l->body, l->states}, &count)) {
+    if (loop_counts(m, &(Counting){l->n, l->body, l->states}, trips)) {
+        bool far = dim_is_int(trips->count) && trips->count.c >= NO_LIMIT;
         bool ends = most && !(dim_is_int(most->ints[0]) && most->ints[0].c >= NO_LIMIT);
-        *trips = ends ? dim_min(&m->dims, count, most->ints[0]) : count;
-        l->n->trips = trips;
+        if (ends)
+            trips->count = dim_min(&m->dims, trips->count, most->ints[0]);
+        l->n->trips = far && !ends ? NULL : trips;
     }
     enter(m, l);
     settle(m, l);
@@ -238,24 +240,10 @@ static void infer_loop(Model *m, Node *n) {
     leave(m, &l);
 }
 
-/* Nobody computes a condition that only counts. */
 static void rewrite_loop(Model *m, Node *n) {
-    Graph *body = attr_graph(n, "body");
-    if (!n->trips || !body || body->outputs[0]->kind == VALUE_CONST)
-        return;
-    Tensor *t = ARENA_NEW(m->arena, Tensor);
-    Str name = arena_printf(m->arena, "%.*s/%u", (int)body->outputs[0]->name.n,
-                            body->outputs[0]->name.p, m->value_count);
-    Value *v = t ? value_new(m, body, VALUE_CONST, name) : NULL;
-    if (!v)
-        return;
-    *t = (Tensor){.name = name,
-                  .dtype = DT_BOOL,
-                  .count = 1,
-                  .data = STR("\1"),
-                  .offset = OX_NO_OFFSET};
-    if (value_set_tensor(m, v, t, true))
-        body->outputs[0] = v;
+    Loop l;
+    if (n->trips && loop_open(n, &l))
+        loop_spare_counters(m, &(Counting){n, l.body, l.states});
 }
 
 /* ---- code: parts ----------------------------------------------------------------- */

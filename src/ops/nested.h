@@ -28,6 +28,9 @@ Type type_elem(const Type *t);
 bool value_is_number(const Value *v);
 /* s is an int that Python computes from sizes, whatever the array that its value is. */
 bool symbol_is_computed(const Symbol *s);
+/* A new node of g that gives `to` the elements of `from` in its own type; for its place
+ * in the file it is taken for `like`.  The caller puts it among the nodes. */
+Node *cast_node(Model *m, Graph *g, const Node *like, Value *from, Value *to);
 /* The graph of an attribute; NULL when there is none. */
 Graph *attr_graph(const Node *n, const char *name);
 /* The code of some node in g, or deeper, needs numbers that are only known at run time,

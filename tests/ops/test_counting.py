@@ -96,6 +96,44 @@ def test_conditions_before():
         assert "jax.lax.fori_loop" in check(model, n)
 
 
+def test_state_that_stays():
+    """N is a state that the body returns as it got it."""
+    model = onnx.parser.parse_model(
+        '<ir_version: 8, opset_import: ["" : 17]> '
+        "g (float[n] x) => (float[n] y) {"
+        "zero = Constant<value = int32 {0}>() one = Constant<value = int32 {1}>()"
+        "yes = Constant<value = bool {1}>() dims = Shape(x) len = Squeeze(dims)"
+        "m = Cast<to = 6>(len)"
+        "a, b, y = Loop(, yes, zero, m, x) <body = body"
+        "(int64 i, bool k, int32 c, int32 e, float[n] s) =>"
+        "(bool more, int32 d, int32 f, float[n] t) {"
+        "d = Add(c, one) f = Identity(e) t = Add(s, s) more = Less(d, e) }> }"
+    )
+    x = np.array([1.0, -2.0, 3.0], np.float32)
+    source = check_model(model, [x], ort.run(model, {"x": x}), names={"n": 3})
+    assert "jax.lax.fori_loop(0, max(n, 1)" in source
+
+
+def test_array_state():
+    """A TensorArray that is written by scattering."""
+    model = onnx.parser.parse_model(
+        '<ir_version: 8, opset_import: ["" : 17]> '
+        "g (float[n] x) => (float[n] y, int32 last) {"
+        "zero = Constant<value = int32 {0}>() one = Constant<value = int32 {1}>()"
+        "dims = Shape(x) len = Squeeze(dims) m = Cast<to = 6>(len)"
+        "k0 = Less(zero, m) start = ConstantOfShape(dims)"
+        "last, y = Loop(, k0, zero, start) <body = body"
+        "(int64 i, bool k, int32 c, float[n] s) => (bool more, int32 d, float[n] t) {"
+        "d = Add(c, one) ones = Constant<value_ints = [1]>() place = Reshape(c, ones)"
+        "v = Gather(x, place) e = Exp(v)"
+        "t = ScatterElements(s, place, e) more = Less(d, m) }> }"
+    )
+    x = np.linspace(-1, 1, 3).astype(np.float32)
+    expected = [np.exp(x), np.int32(3)]
+    source = check_model(model, [x], expected, names={"n": 3}, x64=(False, True))
+    assert "jax.lax.fori_loop(0, n" in source
+
+
 @pytest.mark.parametrize("limit", ["two", "n", "", "most"])
 def test_limit(limit):
     body = "d = Add(c, one) more = Less(d, five)"
