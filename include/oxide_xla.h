@@ -107,8 +107,9 @@ typedef struct OxOptions {
     bool no_load_params;    /* leave load_params out (no weights file is written) */
     OxWeightFormat weights; /* what load_params reads */
     /* "value=N": the size that data decide of this value (NonZero, Unique, Compress,
-     * NonMaxSuppression) is at most N.  The module pads it to N, with what its docstring
-     * says, and so can be jitted. */
+     * NonMaxSuppression; Range, Expand, ConstantOfShape of a computed length) is at most N.
+     * The module pads it to N, with what its docstring says, and so can be jitted.  A node
+     * that cannot ignore the padding is an error, OX0415. */
     const char *const *bounds;
     size_t bound_count;
     /* "input=3", "input=true", "input=[1,2]": the value of an input, which forward then

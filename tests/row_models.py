@@ -1,4 +1,5 @@
-"""Random models of one row, for tests of `--shape x=batch,...`.
+"""Random models of one row, for tests of `--shape x=batch,...`, and of entries that
+data choose, for those of --bound.
 
 A model begins with an input of a batch of 1 and applies a few operators, each with
 attributes and fixed operands that are drawn anew; onnxruntime says whether it means
@@ -81,7 +82,7 @@ class Builder:
         graph = helper.make_graph(
             self.nodes,
             "rows",
-            [helper.make_tensor_value_info("x", FLOAT, self.input_shape)],
+            self.inputs(),
             [helper.make_tensor_value_info(self.y, FLOAT, None)],
             self.weights,
         )
@@ -100,8 +101,40 @@ class Builder:
             return False
         return True
 
+    def inputs(self):
+        return [helper.make_tensor_value_info("x", FLOAT, self.input_shape)]
+
     def example(self):
-        return np.ones(self.input_shape, np.float32)
+        return {"x": np.ones(self.input_shape, np.float32)}
+
+    def grow(self):
+        """Applies one to four operators."""
+        wanted = len(self.nodes) + self.rng.integers(1, 5)
+        for _ in range(20):
+            self.apply(OPERATORS[self.rng.integers(len(OPERATORS))])
+            if len(self.nodes) >= wanted:
+                break
+
+
+class Selected(Builder):
+    """A model that begins with a choice of some entries along an axis of x: those where
+    `c` is true, which are three."""
+
+    def __init__(self, rng):
+        super().__init__(rng)
+        axis = int(rng.integers(len(self.shape)))
+        self.input_shape = [*self.shape[:axis], 5, *self.shape[axis + 1 :]]
+        self.shape = [*self.shape[:axis], 3, *self.shape[axis + 1 :]]
+        self.chosen = np.isin(np.arange(5), rng.choice(5, 3, replace=False))
+        node = helper.make_node("Compress", ["x", "c"], ["z"], "Compress", axis=axis)
+        self.nodes, self.y = [node], "z"
+
+    def inputs(self):
+        chosen = helper.make_tensor_value_info("c", TensorProto.BOOL, [5])
+        return [*super().inputs(), chosen]
+
+    def example(self):
+        return {**super().example(), "c": self.chosen}
 
 
 def session(model):
@@ -113,22 +146,26 @@ def session(model):
     )
 
 
-def run(model, x):
-    return session(model).run(None, {"x": x})[0]
+def run(model, feeds):
+    return session(model).run(None, feeds)[0]
 
 
 def random_model(seed):
     """A model of one to four operators, and the shape of its input."""
-    rng = np.random.default_rng(seed)
-    builder = Builder(rng)
-    wanted = rng.integers(1, 5)
-    for _ in range(20):
-        builder.apply(OPERATORS[rng.integers(len(OPERATORS))])
-        if len(builder.nodes) >= wanted:
-            break
+    builder = Builder(np.random.default_rng(seed))
+    builder.grow()
     builder.nodes = builder.nodes or [helper.make_node("Neg", ["x"], ["y"])]
     builder.y = builder.nodes[-1].output[0] if builder.y == "x" else builder.y
     return builder.model(), builder.input_shape
+
+
+def random_selection(seed):
+    """A model that selects entries and goes on, and what it is run with."""
+    builder = Selected(np.random.default_rng(seed))
+    builder.grow()
+    shape = builder.input_shape
+    x = np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+    return builder.model(), {"x": x, "c": builder.chosen}
 
 
 # ---- operators -----------------------------------------------------------------------

@@ -339,8 +339,11 @@ const Command compile_command = {
         "number will do for an input of one element.\n"
         "\n"
         "--bound is for the outputs of NonZero, Unique, Compress and\n"
-        "NonMaxSuppression.  What there is comes first; the module's docstring says\n"
-        "what fills the rest, and results past the bound are left out.\n",
+        "NonMaxSuppression, and for a Range, Expand or ConstantOfShape of a computed\n"
+        "length.  What there is comes first; the module's docstring says what fills "
+        "the\n"
+        "rest, and results past the bound are left out.  What follows ignores the\n"
+        "padding; where it cannot, that is an error.\n",
     .options = options,
     .n_options = OX_COUNT(options),
     .min_operands = 1,

@@ -140,6 +140,14 @@ static const char *check_names(Check *c) {
     while (op_spec_next(&at, &slot))
         if (op_input_index(c->op, slot.name) < 0)
             return complain(c, "fixed input is not declared:", slot.name);
+    at = c->op->batch;
+    while (at && op_spec_next(&at, &slot))
+        if (op_input_index(c->op, slot.name) < 0)
+            return complain(c, "input with a batch is not declared:", slot.name);
+    Str count = str_from(c->op->count ? c->op->count : "");
+    if (!c->op->padding != !c->op->count ||
+        (count.n && !op_find(STR(OP_INTERNAL), count, 1)))
+        return complain(c, "what is padded needs an operator that counts", count);
     at = c->op->in;
     for (bool end = false; op_spec_next(&at, &slot); end = slot.variadic)
         if (end)

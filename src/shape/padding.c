@@ -233,16 +233,18 @@ static bool output_keeps(Padding *p, Reader *r, int k, bool sized) {
 /* Whether the outputs hold all padding that the inputs have, and no more. */
 static bool all_keep(Padding *p, Reader *r) {
     const Node *n = r->n;
-    bool sized = false, any = false, ok = true;
+    bool sized = false, any = false, ok = true, padded = false;
     for (uint32_t k = 0; k < n->n_in; k++) {
         r->left[k] = r->axes[k];
+        padded = padded || r->axes[k];
         sized = sized || r->is_size[k];
         ok = ok && (!r->is_size[k] || node_is_fixed(n, k));
     }
     r->grows = false;
     for (uint32_t k = 0; k < n->n_out; k++) {
         const Value *v = n->out[k];
-        if (!v || v->known || (v->splat && !elements_mention(v->splat, r->s)))
+        bool equal = v && v->splat && !padded && !elements_mention(v->splat, r->s);
+        if (!v || v->known || equal)
             continue;
         any = true;
         r->grows = !output_keeps(p, r, (int)k, sized) || r->grows;

@@ -96,15 +96,21 @@ static uint64_t rows_of(const Rows *r, const Value *v) {
     return found;
 }
 
-/* The rows whose data, or number, reach a node through v. */
-static uint64_t reach(const Rows *r, const Value *v) {
-    return !v ? 0 : known_rows(r, v) | (v->known ? 0 : rows_of(r, v));
+/* The rows whose data v holds: numbers of rows alone are none. */
+static uint64_t data_of(const Rows *r, const Value *v) {
+    return v && !v->known ? rows_of(r, v) : 0;
 }
 
-/* Nothing about v can depend on other rows: all elements are known, or equal to one that
- * is.  What they say of the number of rows is judged where they are read. */
-static bool follows_from_shapes(const Rows *r, const Value *v) {
-    return v->known || (v->splat && !rows_in_elements(r, v->splat));
+/* The rows whose data, or number, reach a node through v. */
+static uint64_t reach(const Rows *r, const Value *v) {
+    return v ? known_rows(r, v) | data_of(r, v) : 0;
+}
+
+/* Nothing about an output of a node that reads the data of these rows can depend on
+ * others: all elements are known, or shapes alone decide that they equal one that is.
+ * What they say of the number of rows is judged where they are read. */
+static bool follows_from_shapes(const Rows *r, const Value *v, uint64_t data) {
+    return v->known || (v->splat && !data && !rows_in_elements(r, v->splat));
 }
 
 /* ---- inputs to outputs ------------------------------------------------------------- */
@@ -215,9 +221,11 @@ static void read_by(void *user, Graph *g) {
 
 static void check_node(Rows *r, const Node *n, const Node *was) {
     Captured inner = {r, 0};
-    uint64_t from = 0;
-    for (uint32_t k = 0; k < n->n_in; k++)
+    uint64_t from = 0, data = 0;
+    for (uint32_t k = 0; k < n->n_in; k++) {
         from |= reach(r, n->in[k]);
+        data |= data_of(r, n->in[k]);
+    }
     bool has_graph = false;
     for (uint32_t a = 0; a < n->n_attrs; a++)
         for (size_t k = 0; k < n->attrs[a].graph_count; k++) {
@@ -230,7 +238,7 @@ static void check_node(Rows *r, const Node *n, const Node *was) {
     }
     for (uint32_t k = 0; n->op && k < n->n_out && !r->refused; k++) {
         const Value *out = n->out[k];
-        if (!out || !r->needed[out->id] || follows_from_shapes(r, out))
+        if (!out || !r->needed[out->id] || follows_from_shapes(r, out, data))
             continue;
         uint64_t rows = from | reach(r, out);
         r->from[out->id] = rows;
