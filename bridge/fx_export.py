@@ -31,11 +31,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if __package__:
-    from . import fx_call, fx_model
+    from . import fx_call, fx_model, fx_state
     from .fx_errors import BridgeError, ModelError, UsageError, innermost, reason
 else:
     import fx_call
     import fx_model
+    import fx_state
     from fx_errors import BridgeError, ModelError, UsageError, innermost, reason
 
 if TYPE_CHECKING:
@@ -128,6 +129,7 @@ def export_model(
         model = _first_success(module, plan, order, log)
     if not keep_stack_traces:
         strip_stack_traces(model)
+    model.metadata_props.add(key=fx_state.STATE, value=fx_state.describe(module))
     _note_lost_names(module, model, log)
     return model
 

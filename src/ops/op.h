@@ -46,6 +46,9 @@ typedef enum OpFact {
     OP_CONTRACTS =
         1 << 19,        /* sums products over inputs 0 and 1: see passes/weights.c */
     OP_TABLE = 1 << 20, /* input 0 may be the weight of an embedding */
+    OP_STATISTICS =
+        1 << 21, /* inputs 3 and 4 are running statistics: nothing trains them
+                                but the operator itself */
 } OpFact;
 
 /* Domain of operators that passes make and no file can hold. */
