@@ -116,7 +116,8 @@ static bool ends_with_any(const Words *endings, Str name) {
     return false;
 }
 
-/* Adds the shortest part behind a dot at which no other name ends: "running_mean". */
+/* Adds the shortest part behind a dot at which no other name ends: "running_mean".  A
+ * slash marks the whole name, where others end like it. */
 static void add_ending(Gen *g, Words *endings, Str name, const Words *others) {
     if (ends_with_any(endings, name))
         return;
@@ -127,6 +128,8 @@ static void add_ending(Gen *g, Words *endings, Str name, const Words *others) {
         bool taken = false;
         for (size_t k = 0; !taken && k < others->count; k++)
             taken = str_ends(others->items[k], ending);
+        if (taken && i == 0)
+            ending = arena_printf(g->arena, "/%.*s", (int)name.n, name.p);
         if (taken && i > 0)
             continue;
         (void)ARENA_PUSH(g->arena, endings, ending);
@@ -182,9 +185,6 @@ bool gen_print_unused(Gen *g, Text *t) {
     Map map = {.arena = g->arena};
     for (size_t i = 0; i < known.count; i++)
         (void)map_set(&map, known.items[i], g);
-    bool counted = false; /* BatchNorm counts batches, and no exporter keeps that */
-    for (size_t i = 0; i < known.count; i++)
-        counted |= str_ends(known.items[i], STR(".running_mean"));
     for (size_t i = 0; i < g->m->state.count; i++) {
         const StateName *s = &g->m->state.items[i];
         if (map_get(&map, s->name))
@@ -194,8 +194,6 @@ bool gen_print_unused(Gen *g, Text *t) {
         else if (!ends_with_any(&unused, s->name))
             (void)ARENA_PUSH(g->arena, &unused, s->name);
     }
-    if (counted && g->m->state.count)
-        add_ending(g, &unused, STR("num_batches_tracked"), &known);
     if (unused.count)
         print_words(g, t, "What else a state_dict may have.", "UNUSED", &unused);
     return unused.count > 0;

@@ -267,7 +267,8 @@ ChangeKind gen_print_changes(Gen *g, Text *t);
 bool gen_print_tied(Gen *g, Text *t);
 /* BUFFERS = ("rotary.inv_freq",): what no state_dict has. */
 bool gen_print_buffers(Gen *g, Text *t);
-/* FROZEN = ("running_mean",): endings of floating-point parameters that are not trained. */
+/* FROZEN = ("running_mean",): endings of floating-point parameters that are not trained;
+ * a slash before them marks whole names. */
 bool gen_print_frozen(Gen *g, Text *t);
 /* UNUSED = ("num_batches_tracked",): what a state_dict has that forward does not read. */
 bool gen_print_unused(Gen *g, Text *t);

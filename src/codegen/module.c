@@ -375,11 +375,19 @@ static void print_conversions(Gen *g, Text *t, ChangeKind kind, bool saves) {
         print_renamed(g, t, to[kind], "to_state_dict");
 }
 
+/* The tracing exporter drops what outputs do not depend on, and its names with it: a
+ * checkpoint may have more than is known. */
+static const char *strict_argument(const Gen *g) {
+    bool unknown = str_is(g->m->pb->producer_name, "pytorch") && !g->m->state.count;
+    return unknown ? ", *, strict=False" : ", *, strict=True";
+}
+
 /* load_params around read_params, for what is beside the module and in no checkpoint. */
-static void print_load_with_buffers(Text *t) {
+static void print_load_with_buffers(Gen *g, Text *t) {
+    text_printf(t, "\n\ndef load_params(path=None, dtype=None%s):\n",
+                strict_argument(g));
     text_lit(
-        t, "\n\ndef load_params(path=None, dtype=None, *, strict=True):\n"
-           "    \"\"\"Read the parameters from beside this module, or a checkpoint at "
+        t, "    \"\"\"Read the parameters from beside this module, or a checkpoint at "
            "`path`.\n\n"
            "    What a state_dict of PyTorch lacks comes from beside this module.\n"
            "    \"\"\"\n"
@@ -432,19 +440,18 @@ static void print_load_params(Gen *g, Text *t) {
     print_helper(t, "check_params");
     if (tied)
         print_helper(t, "untie");
-    if (converts)
-        print_helper(t, "read_safetensors");
+    print_helper(t, converts ? "read_safetensors" : "read_npz");
     if (g->options->weights == OX_REFERENCE)
         print_helper(t, "bytes_in_place");
     reader = (Str){reader.p + head.n, reader.n - head.n - tail.n};
     const char *end = memchr(reader.p, ')', reader.n);
     size_t taken = end ? (size_t)(end - reader.p) : 0;
     text_printf(t, "\n\ndef %s(%.*s%s", buffers ? "read_params" : "load_params",
-                (int)taken, reader.p, buffers ? "" : ", *, strict=True");
+                (int)taken, reader.p, buffers ? "" : strict_argument(g));
     text_str(t, (Str){reader.p + taken, reader.n - taken});
     if (buffers) {
         text_printf(t, "%.*s\n", (int)tail.n, tail.p);
-        print_load_with_buffers(t);
+        print_load_with_buffers(g, t);
     }
     print_loaded(g, t, changed, tied, unused);
     if (saves)

@@ -1,8 +1,8 @@
 /* The tensors of the PyTorch module: which are trained, which are tied, which the outputs
  * do not depend on.  An ONNX file does not say.  The bridge writes it into the metadata,
  * one line for each name (bridge/fx_state.py); torch.export's signature lists parameters
- * and buffers; else there are the names of initializers.  Statistics of a normalization
- * are never trained: that is known of the operator. */
+ * and buffers.  Statistics of a normalization are never trained: that is known of the
+ * operator. */
 #include "passes/state.h"
 
 #include "graph/signature.h"
@@ -128,14 +128,6 @@ static void read_signature(Model *m, Str text) {
                                            : STATE_UNKNOWN);
 }
 
-/* What the tracing exporter has kept is all that is known of the module. */
-static void read_initializers(Model *m) {
-    const Graph *g = m->graph;
-    for (size_t i = 0; i < g->n_params; i++)
-        if (!g->params[i]->generated_name)
-            add_name(m, g->params[i]->name, STATE_UNKNOWN);
-}
-
 static void list_params(void *user, Graph *g) {
     State *s = user;
     for (size_t i = 0; i < g->n_params; i++)
@@ -153,8 +145,6 @@ void state_read(State *s, Model *m) {
         read_bridge(s, lines);
     else if (signature.n)
         read_signature(m, signature);
-    else if (str_is(m->pb->producer_name, "pytorch"))
-        read_initializers(m);
     for (size_t i = 0; i < m->state.count; i++)
         (void)map_set(&s->kinds, m->state.items[i].name, &m->state.items[i]);
     replace_values(m);

@@ -41,9 +41,6 @@ def check_params(params, path, expected, unused=(), strict=True):
     though nothing reads them; without `strict` there may be any.
     """
     faults = [f"{key} is missing" for key in expected if key not in params]
-    for key in params.keys() - expected.keys() if strict else ():
-        if not f"/{key}".endswith(unused):
-            faults.append(f"{key} is unexpected (strict=False leaves it out)")
     for key in expected.keys() & params.keys():
         x, (dtype, _, shape) = params[key], expected[key].partition("[")
         floats = "float" in dtype and jnp.issubdtype(x.dtype, jnp.floating)
@@ -51,6 +48,12 @@ def check_params(params, path, expected, unused=(), strict=True):
         found = f"{x.dtype}{list(x.shape)}".replace(" ", "")
         if not alike or found.partition("[")[2] != shape:
             faults.append(f"{key} is {found}, not {expected[key]}")
+    if faults or strict:
+        others = [key for key in params if key not in expected]
+        others = [key for key in others if not f"/{key}".endswith(unused)]
+        faults += [
+            f"{key} is unexpected (strict=False leaves it out)" for key in others
+        ]
     if faults:
         lines = [f"{path} does not fit this model:", *sorted(faults)]
         raise ValueError("\n  ".join(lines))
