@@ -32,7 +32,8 @@ static void print_words(Gen *g, Text *t, const char *comment, const char *name,
     Str target = str_from(name);
     text_lit(t, "\n\n");
     print_comment(t, 0, str_from(comment));
-    print_assign(t, 0, &target, 1, ex_seq(g->arena, EX_TUPLE, items, words->count));
+    print_assign(t, 0, &target, 1,
+                 ex_seq(g->arena, EX_TUPLE, items, items ? words->count : 0));
 }
 
 /* ---- what the parameters are --------------------------------------------------------- */
