@@ -47,11 +47,11 @@ def check_params(params, path, expected, unused=(), strict=True):
     """
     faults = [f"{key} is missing" for key in expected if key not in params]
     for key in expected.keys() & params.keys():
-        x, (dtype, _, shape) = params[key], expected[key].partition("[")
+        x, (dtype, shape) = params[key], expected[key].rstrip("]").split("[")
         floats = "float" in dtype and jnp.issubdtype(x.dtype, jnp.floating)
         alike = floats or x.dtype == jax.dtypes.canonicalize_dtype(dtype)
-        found = f"{x.dtype}{list(x.shape)}".replace(" ", "")
-        if not alike or found.partition("[")[2] != shape:
+        if not alike or shape != ",".join(map(str, x.shape)):
+            found = f"{x.dtype}{list(x.shape)}".replace(" ", "")
             faults.append(f"{key} is {found}, not {expected[key]}")
     if faults or strict:
         others = [key for key in params if key not in expected]
