@@ -129,7 +129,7 @@ def export_model(
         model = _first_success(module, plan, order, log)
     if not keep_stack_traces:
         strip_stack_traces(model)
-    model.metadata_props.add(key=fx_state.STATE, value=fx_state.describe(module))
+    fx_state.annotate(model, module)
     _note_lost_names(module, model, log)
     return model
 

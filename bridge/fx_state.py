@@ -16,19 +16,32 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import onnx
     import torch
 
 STATE = "oxide_xla.state"
 
 
-def describe(module: torch.nn.Module) -> str:
-    """The lines for all tensors of `module`, in the order of its modules."""
+def annotate(model: onnx.ModelProto, module: torch.nn.Module) -> None:
+    """Write into `model` what the tensors of `module` are, under the names it keeps."""
     parameters = dict(module.named_parameters(remove_duplicate=False))
     buffers = dict(module.named_buffers(remove_duplicate=False))
+    tied = tied_names({**parameters, **buffers}, tied_patterns(module))
+    rename_initializers(model.graph, tied)
     saved = set(module.state_dict(keep_vars=True))
+    text = describe(parameters, buffers, saved, tied)
+    model.metadata_props.add(key=STATE, value=text)
+
+
+def describe(
+    parameters: dict[str, torch.nn.Parameter],
+    buffers: dict[str, torch.Tensor],
+    saved: set[str],
+    tied: dict[str, str],
+) -> str:
+    """The lines for these tensors."""
     # A model that was frozen as a whole was so for inference: all of it can be trained.
     trains = any(p.requires_grad for p in parameters.values())
-    tied = tied_names({**parameters, **buffers}, tied_patterns(module))
     lines = []
     for name, tensor in {**parameters, **buffers}.items():
         if name in tied:
@@ -70,3 +83,31 @@ def tied_names(tensors: dict[str, torch.Tensor], left_out: list[str]) -> dict[st
         first = kept[0] if kept else max(names)
         tied |= {name: first for name in names if name != first}
     return tied
+
+
+def rename_initializers(graph: onnx.GraphProto, tied: dict[str, str]) -> None:
+    """Give initializers the names that are kept; those of one tensor become one."""
+    present = {tensor.name for tensor in graph.initializer}
+    results = {value.name for value in graph.output}
+    renamed = {n: k for n, k in tied.items() if n in present and n not in results}
+    if not renamed:
+        return
+    for i in reversed(range(len(graph.initializer))):
+        tensor = graph.initializer[i]
+        if kept := renamed.get(tensor.name):
+            tensor.name = kept
+            if kept in present:
+                del graph.initializer[i]
+            present.add(kept)
+    for i in reversed(range(len(graph.value_info))):
+        if graph.value_info[i].name in renamed:
+            del graph.value_info[i]
+    _rename_inputs(graph, renamed)
+
+
+def _rename_inputs(graph: onnx.GraphProto, renamed: dict[str, str]) -> None:
+    for node in graph.node:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                _rename_inputs(inner, renamed)
