@@ -31,13 +31,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if __package__:
-    from . import fx_call, fx_model, fx_operators, fx_refuse
+    from . import fx_call, fx_model, fx_operators, fx_refuse, fx_state
     from .fx_errors import BridgeError, ModelError, UsageError, innermost, reason
 else:
     import fx_call
     import fx_model
     import fx_operators
     import fx_refuse
+    import fx_state
     from fx_errors import BridgeError, ModelError, UsageError, innermost, reason
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ def export_model(
         model = _first_success(module, plan, order, log)
     if not keep_stack_traces:
         strip_stack_traces(model)
+    fx_state.annotate(model, module)
     _note_lost_names(module, model, log)
     return model
 

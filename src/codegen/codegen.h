@@ -19,6 +19,7 @@ typedef struct ModuleParam {
     const Tensor *tensor;
     const ParamNote *note; /* NULL: nothing to say */
     bool is_buffer;        /* see Value */
+    bool is_frozen;
 } ModuleParam;
 
 typedef struct Module {

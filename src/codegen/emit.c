@@ -91,7 +91,7 @@ Str gen_add_param(Gen *g, const Value *v) {
     Str key = param_key(g, v);
     size_t *index = map_get(&g->param_keys, key);
     if (!index) {
-        ModuleParam p = {key, v->tensor, v->note, v->is_buffer};
+        ModuleParam p = {key, v->tensor, v->note, v->is_buffer, v->is_frozen};
         index = ARENA_NEW(g->arena, size_t);
         if (!index || !ARENA_PUSH(g->arena, &g->params, p))
             return key;
@@ -173,7 +173,8 @@ bool gen_is_unwritable(const Value *v) {
 
 /* Strings and other constants without elements have no code. */
 static bool has_code(Emit *e, const Value *v) {
-    bool written = v->kind != VALUE_CONST || v->known || v->splat;
+    bool counts = v->tensor && v->tensor->dtype != DT_STRING; /* see VALUE_CONST */
+    bool written = v->kind != VALUE_CONST || v->known || v->splat || counts;
     if (written && (v->def || v->kind == VALUE_INPUT || !gen_is_unwritable(v)))
         return true;
     emit_fail(e, OX0302, "", "tensor \"%.*s\" of type %s cannot be written as code",

@@ -271,19 +271,39 @@ void gen_print_stacked(Gen *g, Text *t);
 
 /* ---- changes.c ----------------------------------------------------------------------- */
 
-/* What a table of changes holds, each kind also what is above it. */
+/* What changes are in a table, each kind also what is above it. */
 typedef enum ChangeKind {
     CHANGES_NONE,
     CHANGES_TRANSPOSED,
     CHANGES_UNSHARED, /* changes that cannot be undone */
-    CHANGES_SHARED,   /* keys that are one parameter */
+    CHANGES_SHARED,   /* parameters that are two here, one of them transposed */
 } ChangeKind;
+
+/* PARAMS = {"fc.weight": "float32[8,4]"}: what load_params looks for. */
+void gen_print_params(Gen *g, Text *t);
 
 /* CHANGED = {"fc.weight": "transposed", ...}: what load_params must know of files that
  * PyTorch wrote. */
 ChangeKind gen_print_changes(Gen *g, Text *t);
-/* BUFFERS = ("rotary.inv_freq",): what no state_dict has.  false when there is nothing. */
+/* TIED = {"lm_head.weight": "embed.weight"}: other names of parameters.  This and the
+ * following: false when there is nothing to print. */
+bool gen_print_tied(Gen *g, Text *t);
+/* BUFFERS = ("rotary.inv_freq",): what no state_dict has. */
 bool gen_print_buffers(Gen *g, Text *t);
+/* FROZEN = ("running_mean",): endings of floating-point parameters that are not trained;
+ * a slash before them marks whole names. */
+bool gen_print_frozen(Gen *g, Text *t);
+/* UNUSED = ("num_batches_tracked",): what a state_dict has that forward does not read. */
+bool gen_print_unused(Gen *g, Text *t);
+
+/* ---- table.c ------------------------------------------------------------------------- */
+
+typedef struct TableRow {
+    Str key, text;
+} TableRow;
+
+/* `name = {key: text}` in as few lines as numbered keys allow. */
+void gen_print_table(Gen *g, Text *t, const char *name, const TableRow *rows, size_t n);
 
 /* ---- calls.c ------------------------------------------------------------------------- */
 

@@ -81,22 +81,23 @@ static bool counts_up(const Known *k, int64_t *first) {
     return true;
 }
 
-/* The axis that holds all elements; -1 when they form a table. */
-static int only_axis(const Value *v) {
+/* The axis that holds all n elements; -1 when they form a table. */
+static int only_axis(const Value *v, int64_t n) {
     for (int i = 0; i < v->type.rank; i++)
-        if (dim_is(v->type.dims[i], (int64_t)v->known->n))
+        if (dim_is(v->type.dims[i], n))
             return i;
     return -1;
 }
 
 /* jnp.arange(15)[None], jnp.arange(6).reshape(2, 3) */
-static const Expr *counted(Gen *g, const Value *v, int64_t first, const Expr *shape) {
+static const Expr *counted(Gen *g, const Value *v, int64_t first, int64_t n,
+                           const Expr *shape) {
     Arena *a = g->arena;
-    int64_t end = first + (int64_t)v->known->n;
+    int64_t end = first + n;
     const Expr *dtype = v->type.dtype == DT_INT64 ? NULL : gen_dtype(g, v->type.dtype);
     const Expr *x = EX(a, "jnp.arange($($0, )$1$(, dtype=$2))",
                        first ? ex_int(a, first) : NULL, ex_int(a, end), dtype);
-    int axis = only_axis(v), rank = v->type.rank;
+    int axis = only_axis(v, n), rank = v->type.rank;
     if (axis < 0)
         return EX(a, "$0.reshape(*$1)", x, shape);
     const Expr *items[OX_MAX_RANK];
@@ -107,17 +108,20 @@ static const Expr *counted(Gen *g, const Value *v, int64_t first, const Expr *sh
 
 const Expr *gen_literal(Gen *g, const Value *v) {
     const Known *k = v->known;
-    if ((!k && !v->splat) || v->type.rank < 0)
+    bool large = !k && !v->splat && v->tensor && v->tensor->dtype != DT_STRING;
+    if ((!k && !v->splat && !large) || v->type.rank < 0)
         return ex_none();
     const Expr *shape = gen_dims(g, v->type.dims, (size_t)v->type.rank);
     const Expr *dtype = gen_dtype(g, v->type.dtype);
+    if (large)
+        return counted(g, v, tensor_i64(v->tensor, 0), v->tensor->count, shape);
     if (k && k->n == 0)
         return EX(g->arena, "jnp.zeros($0, $1)", shape, dtype);
     if (v->splat && (!k || k->n > 1))
         return filled(g, v, v->splat, shape);
     int64_t first;
     if (dtype_info(v->type.dtype)->bits >= (k->floats ? 16 : 8) && counts_up(k, &first))
-        return counted(g, v, first, shape);
+        return counted(g, v, first, (int64_t)k->n, shape);
     size_t next = 0;
     return EX(g->arena, "jnp.array($0, $1)", nested(g, v, 0, &next), dtype);
 }

@@ -315,13 +315,6 @@ static void print_helpers(Gen *g, Text *t) {
     }
 }
 
-static bool has_untrainable(const Gen *g) {
-    for (size_t i = 0; i < g->params.count; i++)
-        if (!dtype_is_float(g->params.items[i].tensor->dtype))
-            return true;
-    return false;
-}
-
 /* The shorter loader knows the types that safetensors has and most models use. */
 static bool has_rare_types(const Gen *g) {
     for (size_t i = 0; i < g->params.count; i++) {
@@ -341,8 +334,16 @@ static const char *loader_name(const Gen *g) {
     return has_rare_types(g) ? "load_params_packed" : "load_params";
 }
 
+static bool has_plain_weights(const Gen *g) {
+    return g->options->weights != OX_NPZ && !has_rare_types(g);
+}
+
+static bool can_save(const Gen *g) {
+    return has_plain_weights(g) && !g->stacks.count && !g->options->no_load_params;
+}
+
 /* save_params, which writes what load_params reads. */
-static void print_save_params(Gen *g, Text *t, bool changed, bool buffers) {
+static void print_save_params(Gen *g, Text *t, bool changed, bool tied, bool buffers) {
     bool nested = g->options->params == OX_PARAMS_NESTED;
     Str text = codegen_helper(STR("save_params")), token = STR("params.items()");
     size_t at = 0;
@@ -354,8 +355,14 @@ static void print_save_params(Gen *g, Text *t, bool changed, bool buffers) {
     text_lit(t, "\n\n");
     text_str(t, (Str){text.p, line});
     const char *flat = nested ? "flatten(params)" : "params";
-    if (nested && (changed || buffers))
+    if (changed && tied) {
+        text_printf(t, "    params = to_state_dict(%s, CHANGED)\n", flat);
+    } else if (nested && (changed || tied || buffers)) {
         text_lit(t, "    params = flatten(params)\n");
+    }
+    if (tied)
+        text_lit(t, "    params = params | {name: params[kept] for name, kept in "
+                    "TIED.items()}\n");
     if (buffers)
         text_lit(t,
                  "    own = Path(__file__.removesuffix(\".py\") + \".safetensors\")\n"
@@ -363,8 +370,10 @@ static void print_save_params(Gen *g, Text *t, bool changed, bool buffers) {
                  "        params = {k: x for k, x in params.items() if k not in "
                  "BUFFERS}\n");
     text_str(t, (Str){text.p + line, at - line});
-    flat = buffers || changed ? "params" : flat;
-    text_printf(t, changed ? "to_state_dict(%s, CHANGED).items()" : "%s.items()", flat);
+    flat = buffers || changed || tied ? "params" : flat;
+    text_printf(t,
+                changed && !tied ? "to_state_dict(%s, CHANGED).items()" : "%s.items()",
+                flat);
     text_str(t, (Str){text.p + at + token.n, text.n - at - token.n});
     text_char(t, '\n');
 }
@@ -398,11 +407,19 @@ static void print_conversions(Gen *g, Text *t, ChangeKind kind, bool saves) {
         print_renamed(g, t, to[kind], "to_state_dict");
 }
 
+/* The tracing exporter drops what outputs do not depend on, and its names with it: a
+ * checkpoint may have more than is known. */
+static const char *strict_argument(const Gen *g) {
+    bool unknown = str_is(g->m->pb->producer_name, "pytorch") && !g->m->state.count;
+    return unknown ? ", *, strict=False" : ", *, strict=True";
+}
+
 /* load_params around read_params, for what is beside the module and in no checkpoint. */
-static void print_load_with_buffers(Text *t) {
+static void print_load_with_buffers(Gen *g, Text *t) {
+    text_printf(t, "\n\ndef load_params(path=None, dtype=None%s):\n",
+                strict_argument(g));
     text_lit(
-        t, "\n\ndef load_params(path=None, dtype=None):\n"
-           "    \"\"\"Read the parameters from beside this module, or a checkpoint at "
+        t, "    \"\"\"Read the parameters from beside this module, or a checkpoint at "
            "`path`.\n\n"
            "    What a state_dict of PyTorch lacks comes from beside this module.\n"
            "    \"\"\"\n"
@@ -410,17 +427,27 @@ static void print_load_with_buffers(Text *t) {
            "    params = read_params(path, dtype)\n"
            "    if lacking := [key for key in BUFFERS if key not in params]:\n"
            "        own = read_params(None, dtype)\n"
-           "        params |= {key: own[key] for key in lacking}\n");
+           "        params |= {key: own[key] for key in lacking if key in own}\n");
 }
 
 /* What load_params makes of the entries of the file. */
-static const Expr *loaded(Gen *g, bool changed) {
-    const Expr *x = ex_name(g->arena, STR("params"));
+static void print_loaded(Gen *g, Text *t, bool changed, bool tied, bool unused) {
+    const Expr *params = ex_name(g->arena, STR("params"));
+    Str target = STR("params");
+    if (tied)
+        print_assign(t, 1, &target, 1, EX(g->arena, "untie($0, path, TIED)", params));
     if (changed)
-        x = EX(g->arena, "from_state_dict($0, path, CHANGED)", x);
-    if (g->stacks.count)
-        x = EX(g->arena, "stacked($0)", x);
-    return g->options->params == OX_PARAMS_NESTED ? EX(g->arena, "nest($0)", x) : x;
+        print_assign(t, 1, &target, 1,
+                     EX(g->arena, "from_state_dict($0, path, CHANGED)", params));
+    const Expr *x =
+        unused ? EX(g->arena, "check_params($0, path, PARAMS, UNUSED, strict)", params)
+               : EX(g->arena, "check_params($0, path, PARAMS, strict=strict)", params);
+    if (g->stacks.count) {
+        print_assign(t, 1, &target, 1, x);
+        x = EX(g->arena, "stacked($0)", params);
+    }
+    print_return(
+        t, 1, g->options->params == OX_PARAMS_NESTED ? EX(g->arena, "nest($0)", x) : x);
 }
 
 /* The loader for this module's weights under the name load_params. */
@@ -434,33 +461,53 @@ static void print_load_params(Gen *g, Text *t) {
                  "the loader has another form than codegen expects");
         return;
     }
-    bool nested = g->options->params == OX_PARAMS_NESTED;
-    bool plain = g->options->weights != OX_NPZ && !has_rare_types(g);
-    bool saves = plain && !g->stacks.count;
+    bool plain = has_plain_weights(g), saves = can_save(g);
     bool converts = g->options->weights != OX_NPZ; /* which PyTorch does not write */
+    gen_print_params(g, t);
     ChangeKind changed = converts ? gen_print_changes(g, t) : CHANGES_NONE;
+    bool tied = converts && gen_print_tied(g, t);
+    bool unused = converts && gen_print_unused(g, t);
     bool buffers = plain && gen_print_buffers(g, t);
-    if (nested)
-        print_helper(t, "nest");
-    if (nested && saves)
-        print_helper(t, "flatten");
     print_conversions(g, t, changed, saves);
+    print_helper(t, "check_params");
+    if (tied)
+        print_helper(t, "untie");
+    print_helper(t, converts ? "read_safetensors" : "read_npz");
     if (g->options->weights == OX_REFERENCE)
         print_helper(t, "bytes_in_place");
-    text_printf(t, "\n\ndef %s(", buffers ? "read_params" : "load_params");
-    text_str(t, (Str){reader.p + head.n, reader.n - head.n - tail.n});
+    reader = (Str){reader.p + head.n, reader.n - head.n - tail.n};
+    const char *end = memchr(reader.p, ')', reader.n);
+    size_t taken = end ? (size_t)(end - reader.p) : 0;
+    text_printf(t, "\n\ndef %s(%.*s%s", buffers ? "read_params" : "load_params",
+                (int)taken, reader.p, buffers ? "" : strict_argument(g));
+    text_str(t, (Str){reader.p + taken, reader.n - taken});
     if (buffers) {
         text_printf(t, "%.*s\n", (int)tail.n, tail.p);
-        print_load_with_buffers(t);
+        print_load_with_buffers(g, t);
     }
-    print_return(t, 1, loaded(g, changed));
+    print_loaded(g, t, changed, tied, unused);
     if (saves)
-        print_save_params(g, t, changed, buffers);
+        print_save_params(g, t, changed, tied, buffers);
+}
+
+/* trainable, and with nested params what it and load_params need. */
+static void print_trainable(Gen *g, Text *t) {
+    bool nested = g->options->params == OX_PARAMS_NESTED && g->params.count;
+    bool frozen = gen_print_frozen(g, t);
+    if (nested && (frozen || !g->options->no_load_params))
+        print_helper(t, "nest");
+    if (nested && (frozen || can_save(g)))
+        print_helper(t, "flatten");
+    if (!frozen) {
+        print_helper(t, "trainable");
+        return;
+    }
+    print_renamed(g, t, nested ? "nested_trainable_but_frozen" : "trainable_but_frozen",
+                  "trainable");
 }
 
 static void print_parameters(Gen *g, Text *t) {
-    if (has_untrainable(g))
-        print_helper(t, "trainable");
+    print_trainable(g, t);
     if (g->stacks.count) {
         print_helper(t, "stack_layers");
         gen_print_stacked(g, t);
@@ -470,7 +517,7 @@ static void print_parameters(Gen *g, Text *t) {
     if (g->params.count)
         print_load_params(g, t);
     else
-        text_lit(t, "\n\ndef load_params(path=None, dtype=None):\n"
+        text_lit(t, "\n\ndef load_params(path=None, dtype=None, *, strict=True):\n"
                     "    \"\"\"This model has no parameters.\"\"\"\n"
                     "    return {}\n");
 }
@@ -589,5 +636,5 @@ void codegen_module(Model *m, const CodegenOptions *options, Module *module) {
     *module = (Module){text_view(&t), g.params.items, g.params.count,
                        .exported = m->left_out.count > 0};
     for (size_t i = 0; i < g.params.count; i++)
-        module->exported |= g.params.items[i].note != NULL;
+        module->exported |= g.params.items[i].note && g.params.items[i].note->change;
 }

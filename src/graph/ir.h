@@ -69,7 +69,8 @@ typedef enum ValueKind {
     VALUE_NODE,  /* made by a node */
     VALUE_INPUT, /* graph input, or formal input of a subgraph */
     VALUE_PARAM, /* initializer or large constant: an entry of params */
-    VALUE_CONST, /* small constant, written into the code: has `known` */
+    VALUE_CONST, /* small constant, written into the code: has `known`, or `splat`, or
+                    else counts up by one in `tensor` */
 } ValueKind;
 
 /* Another name of the state_dict whose values the exporter found equal. */
@@ -104,6 +105,7 @@ typedef struct Value {
     bool generated_name;  /* constant of the exporter rather than a named parameter */
     bool is_origin;       /* some anonymous symbol reads its shape */
     bool is_buffer;       /* a parameter that no state_dict has: not trained or saved */
+    bool is_frozen;       /* a parameter that is not trained: see passes/state.c */
     bool is_assumed;     /* the file declares a part of its shape that no rule computes:
                              good for names, not to prove that two shapes are equal */
     struct Value *alias; /* a pass has replaced this value by that one; symbols may
@@ -177,6 +179,20 @@ typedef struct Unsupported {
     const Node *first;
 } Unsupported;
 
+/* A tensor of the PyTorch module that the file was exported from. */
+typedef enum StateKind {
+    STATE_TRAINED,
+    STATE_FROZEN,    /* an nn.Parameter without gradient */
+    STATE_BUFFER,    /* in the state_dict */
+    STATE_TEMPORARY, /* a buffer that the state_dict lacks */
+    STATE_UNKNOWN,
+} StateKind;
+
+typedef struct StateName {
+    Str name;
+    StateKind kind;
+} StateName;
+
 typedef struct Model {
     Arena *arena;
     Diags *diags;
@@ -198,6 +214,12 @@ typedef struct Model {
         Value **items; /* inputs that the user has fixed; the remark is what they are */
         size_t count, cap;
     } given;
+    struct {
+        StateName *items; /* the module's tensors, also those that the outputs do not
+                             depend on; none where the file does not tell */
+        size_t count, cap;
+    } state;
+    bool of_bridge;        /* the bridge has said what is in `state`, and all of it */
     bool unrolled;         /* repeated modules are written out: no blocks */
     struct Blocks *blocks; /* repeated modules of `graph`; NULL: none */
     struct {

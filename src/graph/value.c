@@ -246,14 +246,35 @@ static bool is_generated_name(Str name) {
            str_starts(str_after_last(name, '.'), STR("lifted_tensor_"));
 }
 
-/* Integers of at most 8 bits are weights, not shapes; zero points mostly agree. */
+/* Integers of at most 8 bits are weights, not shapes. */
+static bool is_quantized_type(const Tensor *t) {
+    return t->dtype != DT_BOOL && dtype_info(t->dtype)->bits <= 8;
+}
+
+/* Zero points mostly agree. */
 static bool is_quantized(const Tensor *t) {
-    if (t->dtype == DT_BOOL || dtype_info(t->dtype)->bits > 8 || t->count > LITERAL_MAX)
+    if (!is_quantized_type(t) || t->count > LITERAL_MAX)
         return false;
     for (int64_t i = 1; i < t->count; i++)
         if (tensor_i64(t, i) != tensor_i64(t, 0))
             return true;
     return false;
+}
+
+/* Tables that code says better: all elements alike, or each one more than the last, as
+ * in position_ids.  They are no weights, and jax.grad would refuse them. */
+static bool is_regular(const Tensor *t) {
+    DTypeClass cls = dtype_info(t->dtype)->cls;
+    if ((cls != DC_BOOL && cls != DC_INT) || is_quantized_type(t) || !t->data.n)
+        return false;
+    uint64_t first = (uint64_t)tensor_i64(t, 0);
+    uint64_t step = (uint64_t)tensor_i64(t, 1) - first;
+    if (step > (cls == DC_INT))
+        return false;
+    for (int64_t i = 2; i < t->count; i++)
+        if ((uint64_t)tensor_i64(t, i) != first + (uint64_t)i * step)
+            return false;
+    return true;
 }
 
 ValueKind value_kind_of(const Tensor *t, Str name, bool constant_node) {
@@ -265,12 +286,22 @@ ValueKind value_kind_of(const Tensor *t, Str name, bool constant_node) {
     if (cls != DC_FLOAT && is_quantized(t))
         return VALUE_PARAM;
     if (cls != DC_FLOAT)
-        return t->count <= LITERAL_MAX ? VALUE_CONST : VALUE_PARAM;
+        return t->count <= LITERAL_MAX || is_regular(t) ? VALUE_CONST : VALUE_PARAM;
     /* What TorchScript has computed may come from weights: onnx::Exp_12. */
     bool computed = str_starts(name, STR("onnx::"));
     bool made_up = constant_node || (is_generated_name(name) && !computed);
     int64_t limit = constant_node ? FLOAT_LITERAL_MAX : 1;
     return made_up && t->count <= limit ? VALUE_CONST : VALUE_PARAM;
+}
+
+/* The element of a large literal, when all are alike.  The elements of one that counts up
+ * are not tracked: code that computes with it reads better than what comes of it. */
+static const Known *splat_of_regular(Model *m, const Tensor *t) {
+    bool alike = t->dtype != DT_STRING && tensor_i64(t, 0) == tensor_i64(t, 1);
+    Known *one = alike ? known_new(m, t->dtype, 1) : NULL;
+    if (one)
+        known_ints(one)[0] = dim_int(tensor_i64(t, 0));
+    return one;
 }
 
 static bool graph_add_param(Model *m, Graph *g, Value *v) {
@@ -291,9 +322,11 @@ bool value_set_tensor(Model *m, Value *v, const Tensor *t, bool constant_node) {
     v->type = type_of_tensor(m, t);
     v->def = NULL;
     v->generated_name = constant_node || is_generated_name(v->name);
-    if (v->kind == VALUE_CONST)
+    bool large = t->count > LITERAL_MAX;
+    if (v->kind == VALUE_CONST && !large)
         v->known = known_from_tensor(m, t);
-    v->splat = known_splat(m, v->known);
+    v->splat = v->kind == VALUE_CONST && large ? splat_of_regular(m, t)
+                                               : known_splat(m, v->known);
     return graph_add_param(m, v->graph, v);
 }
 

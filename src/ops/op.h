@@ -43,10 +43,12 @@ typedef enum OpFact {
     OP_PACKED_WEIGHTS = 1 << 18, /* inputs 1 to 3: weights in its own order */
     OP_CONTRACTS =
         1 << 19,        /* sums products over inputs 0 and 1: see passes/weights.c */
+    OP_TABLE = 1 << 20, /* input 0 may be the weight of an embedding */
     OP_JOINS = 1 << 21, /* every element of output 0 is an element of some input */
     OP_ALL = 1 << 22,   /* true where both inputs are */
     OP_NOT = 1 << 23,   /* true where input 0 is not */
-    OP_TABLE = 1 << 20, /* input 0 may be the weight of an embedding */
+    OP_STATISTICS = 1 << 24, /* inputs 3 and 4 are running statistics: nothing trains
+                                them but the operator itself */
 } OpFact;
 
 /* What hides the padding of an axis: see OpDef.past. */

@@ -5,7 +5,7 @@
  * exporter did to the values (BatchNorm folded, gates reordered, equal tensors merged) is
  * noted, so that the generated file can refuse or convert a plain state_dict. */
 #include "graph/signature.h"
-#include "passes/passes.h"
+#include "passes/state.h"
 
 #include <ctype.h>
 
@@ -421,8 +421,8 @@ static void name_linear(Names *names, Node *n, Str scope) {
     w = param_in(n, 1); /* perhaps another */
     Str change = STR("transposed");
     if (tied && tied != w && !w->note && !tied->generated_name)
-        change = arena_printf(names->m->arena, "transposed %.*s", (int)tied->name.n,
-                              tied->name.p);
+        change = arena_printf(names->m->arena, "transposed %.*s", (int)key_of(tied).n,
+                              key_of(tied).p);
     note_change(names, w, change.p);
 }
 
@@ -509,8 +509,13 @@ static void name_graph(void *user, Graph *g) {
 
 static void list_params(void *user, Graph *g) {
     Names *names = user;
-    for (size_t i = 0; i < g->n_params; i++)
-        (void)map_set(&names->taken, g->params[i]->name, g->params[i]);
+    for (size_t i = 0; i < g->n_params; i++) {
+        Value *v = value_final(g->params[i]);
+        (void)map_set(&names->taken, g->params[i]->name, v);
+        (void)map_set(&names->taken, key_of(v), v);
+        for (ParamAlias *a = v->note ? v->note->aliases : NULL; a; a = a->next)
+            (void)map_set(&names->taken, a->name, v);
+    }
 }
 
 static void survey(void *user, Graph *g) {
@@ -543,6 +548,8 @@ static void note_constants(void *user, Graph *g) {
 }
 
 void pass_params(Model *m) {
+    State state;
+    state_read(&state, m);
     Names names = {.m = m, .taken = {.arena = m->arena}};
     names.signature = signature_of(m->arena, &m->pb->graph);
     names.firsts.arena = names.busy.arena = names.roots.arena = names.alive.arena =
@@ -558,6 +565,7 @@ void pass_params(Model *m) {
     graph_each(m->graph, list_firsts, &names);
     graph_each(m->graph, survey, &names);
     graph_each(m->graph, name_graph, &names);
+    state_finish(&state);
     if (str_is(m->pb->producer_name, "pytorch"))
         graph_each(m->graph, note_constants, &names);
     if (!is_of_bridge(m))

@@ -56,6 +56,7 @@ static void make_param(Model *m, Value *v) {
         return;
     v->tensor = t;
     v->kind = VALUE_PARAM;
+    v->is_frozen = m->of_bridge; /* what PyTorch trains has a name */
 }
 
 static void visit(void *user, Graph *g) {

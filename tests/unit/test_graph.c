@@ -162,11 +162,17 @@ static void an_input_with_an_initializer_is_a_parameter(void **state) {
     assert_int_equal(value_of(m, "w")->kind, VALUE_PARAM);
 }
 
-static void small_integers_are_literals(void **state) {
+static void small_or_regular_integers_are_literals(void **state) {
     Fixture *f = *state;
     Text g = graph_text(f);
-    static const int64_t many[100];
+    static const int64_t zeros[100];
+    int64_t counted[100], many[100];
+    for (int i = 0; i < 100; i++)
+        many[i] = counted[i] = 7 + i;
+    many[99] = 0;
     add_ints(&g, "shape", (int64_t[]){-1, 4}, 2);
+    add_ints(&g, "zeros", zeros, 100);
+    add_ints(&g, "counted", counted, 100);
     add_ints(&g, "table", many, 100);
     add_floats(&g, "scale", (float[]){2}, 1);
     add_floats(&g, "val_7", (float[]){2}, 1);
@@ -174,6 +180,9 @@ static void small_integers_are_literals(void **state) {
     assert_no_errors(f);
     assert_int_equal(value_of(m, "shape")->kind, VALUE_CONST);
     assert_int_equal(value_of(m, "shape")->known->ints[0].c, -1);
+    assert_int_equal(value_of(m, "zeros")->kind, VALUE_CONST);
+    assert_int_equal(value_of(m, "zeros")->splat->ints[0].c, 0);
+    assert_int_equal(value_of(m, "counted")->kind, VALUE_CONST);
     assert_int_equal(value_of(m, "table")->kind, VALUE_PARAM);
     assert_int_equal(value_of(m, "scale")->kind, VALUE_PARAM);
     assert_int_equal(value_of(m, "val_7")->kind, VALUE_CONST);
@@ -335,7 +344,7 @@ int main(void) {
         IN_ARENA(two_values_of_one_name_are_an_error),
         IN_ARENA(an_output_that_nothing_makes_is_an_error),
         IN_ARENA(an_input_with_an_initializer_is_a_parameter),
-        IN_ARENA(small_integers_are_literals),
+        IN_ARENA(small_or_regular_integers_are_literals),
         IN_ARENA(one_dim_param_is_one_symbol),
         IN_ARENA(a_subgraph_reads_outer_values),
         IN_ARENA(subgraphs_past_the_depth_limit_are_an_error),

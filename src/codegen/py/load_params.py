@@ -6,23 +6,45 @@ import jax.numpy as jnp
 import numpy as np
 
 
+def read_safetensors(path):
+    """Map the arrays of a safetensors file, and read its metadata.
+
+    A ValueError names a file that is cut off, damaged or of another format.
+    """
+    kinds = {"BF": "bfloat", "F": "float", "I": "int", "U": "uint", "C": "complex"}
+    names = {"BOOL": "bool", "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2"}
+    names["F8_E8M0"] = "float8_e8m0fnu"
+    arrays, end = {}, 0
+    try:
+        data = np.memmap(path, mode="r")
+        size = 8 + int.from_bytes(data[:8], "little")
+        if size > data.size:
+            raise ValueError("the header is cut off")
+        header, data = json.loads(bytes(data[8:size])), data[size:]
+        metadata = header.pop("__metadata__", {})
+        for key in sorted(header, key=lambda key: header[key]["data_offsets"]):
+            dtype, (start, stop) = header[key]["dtype"], header[key]["data_offsets"]
+            if start != end:
+                raise ValueError(f"{key} begins at {start}, not at {end}")
+            kind = dtype.rstrip("0123456789")
+            name = names.get(dtype) or kinds[kind] + dtype.removeprefix(kind)
+            end, shape = stop, header[key]["shape"]
+            arrays[key] = data[start:stop].view(name).reshape(shape)
+        if end != data.size:
+            raise ValueError(f"the arrays end at {end}, the file at {data.size}")
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is no sound safetensors file: {error!r}") from error
+    return arrays, metadata
+
+
 def load_params(path=None, dtype=None):
     """Read the parameters from the safetensors file beside this module, or at `path`.
 
     With `dtype`, floating-point parameters are cast to it. The file is mapped.
     """
     path = path or __file__.removesuffix(".py") + ".safetensors"
-    with open(path, "rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(size))
-    header.pop("__metadata__", None)
-    data = np.memmap(path, mode="r", offset=8 + size)
-    kinds = {"BOOL": "bool", "BF": "bfloat", "F": "float", "I": "int", "U": "uint"}
     params = {}
-    for key, entry in header.items():
-        kind = entry["dtype"].rstrip("0123456789")
-        name = kinds[kind] + entry["dtype"].removeprefix(kind)
-        array = data[slice(*entry["data_offsets"])].view(name).reshape(entry["shape"])
+    for key, array in read_safetensors(path)[0].items():
         floating = jnp.issubdtype(array.dtype, jnp.floating)
         params[key] = jnp.asarray(array, dtype if floating else None)
         wide = array.dtype.name in ("int64", "uint64")

@@ -3,9 +3,30 @@
 import json
 import math
 import zipfile
+import zlib
 
 import jax.numpy as jnp
 import numpy as np
+
+
+def read_npz(path):
+    """Names and arrays of an npz file, and notes about what it holds as bytes.
+
+    A ValueError names a file that is cut off, damaged or of another format.
+    """
+    packed = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.namelist():
+                with archive.open(member) as file:
+                    if member == "oxide_xla.packed":  # comes first
+                        packed = json.load(file)
+                        continue
+                    array = np.lib.format.read_array(file)
+                key = member.removesuffix(".npy")
+                yield key, array, packed.get(key)
+    except (EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path} is no sound npz file: {error!r}") from error
 
 
 def load_params_npz(path=None, dtype=None):
@@ -15,24 +36,14 @@ def load_params_npz(path=None, dtype=None):
     lie in it as bytes; a member that is not an array says what they are.
     """
     path = path or __file__.removesuffix(".py") + ".npz"
-    params, packed = {}, {}
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.namelist():
-            with archive.open(member) as file:
-                if member == "oxide_xla.packed":  # comes first
-                    packed = json.load(file)
-                    continue
-                array = np.lib.format.read_array(file)
-            key = member.removesuffix(".npy")
-            if entry := packed.get(key):
-                if bits := entry.get("bits"):  # elements share bytes, the first lowest
-                    array = array[:, None] >> np.arange(0, 8, bits, np.uint8)
-                    array = (array & (2**bits - 1)).ravel()[: math.prod(entry["shape"])]
-                array = array.view(entry["dtype"]).reshape(entry["shape"])
-            params[key] = jnp.asarray(array)
-            wide = array.dtype.name in ("int64", "uint64")
-            if wide and not np.array_equal(params[key], array):
-                raise OverflowError(f"{key} needs 64-bit integers: set jax_enable_x64")
-            if dtype is not None and jnp.issubdtype(array.dtype, jnp.floating):
-                params[key] = params[key].astype(dtype)
+    params = {}
+    for key, array, entry in read_npz(path):
+        if entry:
+            if bits := entry.get("bits"):  # elements share bytes, the first lowest
+                array = array[:, None] >> np.arange(0, 8, bits, np.uint8)
+                array = (array & (2**bits - 1)).ravel()[: math.prod(entry["shape"])]
+            array = array.view(entry["dtype"]).reshape(entry["shape"])
+        params[key] = jnp.asarray(array)
+        if dtype is not None and jnp.issubdtype(array.dtype, jnp.floating):
+            params[key] = params[key].astype(dtype)
     return params

@@ -8,6 +8,8 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 
+from load_params import read_safetensors
+
 
 def bytes_in_place(path, index):
     """Map the parameters that the index at `path` refers to, if nothing has changed."""
@@ -42,33 +44,25 @@ def load_params_reference(path=None, dtype=None):
     safetensors that holds the parameters itself loads too.
     """
     path = Path(path or __file__.removesuffix(".py") + ".safetensors")
-    with open(path, "rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(size))
-    notes = header.pop("__metadata__", {})
+    arrays, notes = read_safetensors(path)
     packed = json.loads(notes.get("oxide_xla.packed", "{}"))
     index = json.loads(notes.get("oxide_xla.reference", '{"files": [], "params": {}}'))
-    data = np.memmap(path, mode="r")[8 + size :]
-    stored = {key: data[slice(*entry["data_offsets"])] for key, entry in header.items()}
-    stored |= bytes_in_place(path, index)
+    arrays |= bytes_in_place(path, index)
     names = (
         "BOOL=bool U8=uint8 U16=uint16 U32=uint32 U64=uint64 I8=int8 I16=int16 "
         "I32=int32 I64=int64 F16=float16 BF16=bfloat16 F32=float32 F64=float64 "
         "C64=complex64 F8_E4M3=float8_e4m3fn F8_E5M2=float8_e5m2 F8_E8M0=float8_e8m0fnu"
     )
     names = dict(pair.split("=") for pair in names.split())
-    params = {}
-    for key, entry in (header | packed | index["params"]).items():
-        array = stored[key]
-        if bits := entry.get("bits"):  # elements share bytes, the first one lowest
-            array = array[:, None] >> np.arange(0, 8, bits, np.uint8)
-            array = (array & (2**bits - 1)).ravel()[: math.prod(entry["shape"])]
-        array = array.view(names.get(entry["dtype"], entry["dtype"]))
-        array = array.reshape(entry["shape"])
+    noted, params = packed | index["params"], {}
+    for key, array in arrays.items():
+        if entry := noted.get(key):
+            if bits := entry.get("bits"):  # elements share bytes, the first one lowest
+                array = array[:, None] >> np.arange(0, 8, bits, np.uint8)
+                array = (array & (2**bits - 1)).ravel()[: math.prod(entry["shape"])]
+            array = array.view(names.get(entry["dtype"], entry["dtype"]))
+            array = array.reshape(entry["shape"])
         params[key] = jnp.asarray(array)
-        wide = array.dtype.name in ("int64", "uint64")
-        if wide and not np.array_equal(params[key], array):
-            raise OverflowError(f"{key} needs 64-bit integers: set jax_enable_x64")
         if dtype is not None and jnp.issubdtype(array.dtype, jnp.floating):
             params[key] = params[key].astype(dtype)
     return params

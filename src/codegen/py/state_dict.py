@@ -2,6 +2,7 @@
 
 `changed` is a table of the generated module: what the exporter did to each parameter.
 Most tables need less than the general functions; the shorter ones go by the same names.
+What is missing stays so: check_params lists it.
 """
 
 import numpy as np
@@ -13,23 +14,13 @@ def from_state_dict(params, path, changed):
         if b'"oxide_xla.layout"' in file.read(int.from_bytes(file.read(8), "little")):
             return params
     for key, change in changed.items():
-        what, _, kept = change.partition(" ")
-        if what == "equals" and key in params:
-            value = params.pop(key)
-            if not np.array_equal(params.setdefault(kept, value), value):
-                raise ValueError(
-                    f"{key} and {kept} differ in {path}, but were equal when the model "
-                    "was exported and are one parameter here: export with the bridge"
-                )
-        elif what not in ("equals", "transposed"):
+        if change.partition(" ")[0] != "transposed":
             raise ValueError(
                 f"{path} is a plain state_dict, but here {key} is {change}: export "
                 "with the bridge, which keeps names and values, to load one"
             )
-    turned = {k: v for k, v in changed.items() if v.startswith("transposed")}
-    return params | {
-        key: params[change.partition(" ")[2] or key].T for key, change in turned.items()
-    }
+    kept = {key: change.partition(" ")[2] or key for key, change in changed.items()}
+    return params | {key: params[kept[key]].T for key in kept if kept[key] in params}
 
 
 def to_state_dict(params, changed):
@@ -37,14 +28,12 @@ def to_state_dict(params, changed):
     params = dict(params)
     for key, change in changed.items():
         what, _, kept = change.partition(" ")
-        if what == "transposed":
-            value = params.pop(key).T
-            if not np.array_equal(params.setdefault(kept or key, value), value):
-                raise ValueError(f"{key} is no longer the transposed {kept}")
-        elif what != "equals":
+        if what != "transposed":
             raise ValueError(f"no state_dict can be written: {key} is {change}")
-    aliases = {k: v[7:] for k, v in changed.items() if v.startswith("equals ")}
-    return params | {key: params[kept] for key, kept in aliases.items()}
+        value = params.pop(key).T
+        if not np.array_equal(params.setdefault(kept or key, value), value):
+            raise ValueError(f"{key} is no longer the transposed {kept}")
+    return params
 
 
 def from_unshared_state_dict(params, path, changed):
@@ -58,7 +47,7 @@ def from_unshared_state_dict(params, path, changed):
                 f"{path} is a plain state_dict, but here {key} is {change}: export "
                 "with the bridge, which keeps names and values, to load one"
             )
-    return params | {key: params[key].T for key in changed}
+    return params | {key: params[key].T for key in changed if key in params}
 
 
 def to_unshared_state_dict(params, changed):
@@ -74,7 +63,7 @@ def from_transposed_state_dict(params, path, changed):
     with open(path, "rb") as file:
         if b'"oxide_xla.layout"' in file.read(int.from_bytes(file.read(8), "little")):
             return params
-    return params | {key: params[key].T for key in changed}
+    return params | {key: params[key].T for key in changed if key in params}
 
 
 def to_transposed_state_dict(params, changed):

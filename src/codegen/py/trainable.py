@@ -1,12 +1,36 @@
-"""Separates what gradients exist for."""
+"""Separates what is trained."""
 
 import jax.numpy as jnp
 
+from nest import flatten, nest
+
 
 def trainable(params):
-    """The floating-point part of params: what jax.grad can differentiate."""
+    """The part of params that PyTorch trains: here, all that is floating-point."""
     return {
         key: trainable(value) if isinstance(value, dict) else value
         for key, value in params.items()
         if isinstance(value, dict) or jnp.issubdtype(value.dtype, jnp.floating)
     }
+
+
+def trainable_but_frozen(params):
+    """The part of params that PyTorch trains: floating-point, and not FROZEN."""
+    return {
+        key: x
+        for key, x in params.items()
+        if jnp.issubdtype(x.dtype, jnp.floating) and not f"/{key}".endswith(FROZEN)
+    }
+
+
+def nested_trainable_but_frozen(params):
+    """The part of params that PyTorch trains: floating-point, and not FROZEN."""
+    trained = {
+        key: x
+        for key, x in flatten(params).items()
+        if jnp.issubdtype(x.dtype, jnp.floating) and not f"/{key}".endswith(FROZEN)
+    }
+    return nest(trained)
+
+
+FROZEN = ()  # generated modules have their own
