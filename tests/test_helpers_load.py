@@ -1,7 +1,6 @@
 """The loaders that generated modules contain, on files that other programs wrote."""
 
 import importlib.util
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,10 +19,27 @@ pytestmark = pytest.mark.filterwarnings("error")
 HELPERS = Path(__file__).resolve().parents[1] / "src" / "codegen" / "py"
 
 
-def module_beside(folder, helper="load_params"):
-    """The helper's file under the name m.py in this folder, imported."""
+LOADER = """
+import sys
+
+sys.path.append({folder!r})
+from check_params import as_param
+from {reader} import {reader}
+
+
+def load_params(path=None, dtype=None):
+    path = path or __file__.removesuffix(".py") + ".{ending}"
+    arrays = {reader}(path)
+    arrays = arrays[0] if isinstance(arrays, tuple) else arrays
+    return {{key: as_param(key, x, dtype) for key, x in arrays.items()}}
+"""
+
+
+def module_beside(folder, reader="read_safetensors"):
+    """A module m.py in this folder that loads as generated ones do, imported."""
     path = folder / "m.py"
-    shutil.copy(HELPERS / f"{helper}.py", path)
+    ending = "npz" if reader == "read_npz" else "safetensors"
+    path.write_text(LOADER.format(folder=str(HELPERS), reader=reader, ending=ending))
     spec = importlib.util.spec_from_file_location("m", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -40,21 +56,21 @@ def test_the_file_beside_the_module_is_the_default(tmp_path):
 
 def test_the_npz_beside_the_module_is_the_default(tmp_path):
     np.savez(tmp_path / "m.npz", **{"fc.weight": np.ones((2, 3), np.float32)})
-    params = module_beside(tmp_path, "load_params_npz").load_params_npz()
+    params = module_beside(tmp_path, "read_npz").load_params()
     np.testing.assert_array_equal(params["fc.weight"], np.ones((2, 3)))
 
 
-@pytest.mark.parametrize("helper", ["load_params", "load_params_npz"])
-def test_a_missing_file_is_named(tmp_path, helper):
-    load = getattr(module_beside(tmp_path, helper), helper)
+@pytest.mark.parametrize("reader", ["read_safetensors", "read_npz"])
+def test_a_missing_file_is_named(tmp_path, reader):
+    load = module_beside(tmp_path, reader).load_params
     with pytest.raises(FileNotFoundError, match="m[.](safetensors|npz)"):
         load()
     with pytest.raises(FileNotFoundError, match="other"):
         load(tmp_path / "other")
 
 
-@pytest.mark.parametrize("helper", ["load_params", "load_params_packed"])
-def test_a_checkpoint_of_pytorch_loads(tmp_path, helper):
+@pytest.mark.parametrize("reader", ["read_safetensors", "read_packed"])
+def test_a_checkpoint_of_pytorch_loads(tmp_path, reader):
     torch = pytest.importorskip("torch")
     from safetensors.torch import save_file
 
@@ -65,13 +81,12 @@ def test_a_checkpoint_of_pytorch_loads(tmp_path, helper):
         "flag": torch.tensor(True),
     }
     dtypes = {"bf16": "bfloat16", "f16": "float16", "i64": "int32", "flag": "bool"}
-    if helper == "load_params_packed":  # the other one is for files without float8
-        state["f8"] = torch.arange(4).to(torch.float8_e4m3fn)
-        state["f8.e5m2"] = torch.arange(4).to(torch.float8_e5m2)
-        dtypes |= {"f8": "float8_e4m3fn", "f8.e5m2": "float8_e5m2"}
+    state["f8"] = torch.arange(4).to(torch.float8_e4m3fn)
+    state["f8.e5m2"] = torch.arange(4).to(torch.float8_e5m2)
+    dtypes |= {"f8": "float8_e4m3fn", "f8.e5m2": "float8_e5m2"}
     path = tmp_path / "checkpoint.safetensors"
     save_file(state, path, {"format": "pt"})
-    params = getattr(module_beside(tmp_path, helper), helper)(path)
+    params = module_beside(tmp_path, reader).load_params(path)
     assert {key: str(value.dtype) for key, value in params.items()} == dtypes
     for key in dtypes.keys() - {"flag"}:
         np.testing.assert_array_equal(params[key].astype(jnp.float32), np.arange(4))

@@ -296,6 +296,11 @@ bool gen_print_frozen(Gen *g, Text *t);
 /* UNUSED = ("num_batches_tracked",): what a state_dict has that forward does not read. */
 bool gen_print_unused(Gen *g, Text *t);
 
+/* ---- loader.c ------------------------------------------------------------------------ */
+
+/* trainable, load_params and save_params, with all that they need. */
+void gen_print_parameters(Gen *g, Text *t);
+
 /* ---- table.c ------------------------------------------------------------------------- */
 
 typedef struct TableRow {

@@ -1,37 +1,38 @@
-"""Whether parameters that were read are those of the model."""
+"""Whether arrays from a file are the parameters of the model, and how JAX gets them."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 
-def untie(params, path, tied):
+def untie(arrays, path, tied):
     """Take a tied parameter by either of its names, to the one that forward reads."""
-    for name in params.keys() & tied.keys():
-        value = params.pop(name)
-        if not np.array_equal(params.setdefault(tied[name], value), value):
+    for name in arrays.keys() & tied.keys():
+        value = arrays.pop(name)
+        if not np.array_equal(arrays.setdefault(tied[name], value), value):
             raise ValueError(
                 f"{name} and {tied[name]} differ in {path}, but are one parameter here"
             )
-    return params
+    return arrays
 
 
-def check_params(params, path, expected, unused=(), strict=True):
+def check_params(arrays, path, expected, unused=(), strict=True):
     """The parameters of this model, or a ValueError that lists all that do not fit.
 
     Floats may have another precision. `unused` are endings of names that may be there,
     though nothing reads them; without `strict` there may be any.
     """
-    faults = [f"{key} is missing" for key in expected if key not in params]
-    for key in expected.keys() & params.keys():
-        x, (dtype, shape) = params[key], expected[key].rstrip("]").split("[")
+    plain = jax.dtypes.canonicalize_dtype
+    faults = [f"{key} is missing" for key in expected if key not in arrays]
+    for key in expected.keys() & arrays.keys():
+        x, (dtype, shape) = arrays[key], expected[key].rstrip("]").split("[")
         floats = "float" in dtype and jnp.issubdtype(x.dtype, jnp.floating)
-        alike = floats or x.dtype == jax.dtypes.canonicalize_dtype(dtype)
+        alike = floats or plain(x.dtype) == plain(dtype)
         if not alike or shape != ",".join(map(str, x.shape)):
             found = f"{x.dtype}{list(x.shape)}".replace(" ", "")
             faults.append(f"{key} is {found}, not {expected[key]}")
     if faults or strict:
-        others = [key for key in params if key not in expected]
+        others = [key for key in arrays if key not in expected]
         others = [key for key in others if not f"/{key}".endswith(unused)]
         faults += [
             f"{key} is unexpected (strict=False leaves it out)" for key in others
@@ -39,4 +40,15 @@ def check_params(params, path, expected, unused=(), strict=True):
     if faults:
         lines = [f"{path} does not fit this model:", *sorted(faults)]
         raise ValueError("\n  ".join(lines))
-    return {key: params[key] for key in expected}
+    return {key: arrays[key] for key in expected}
+
+
+def as_param(key, array, dtype=None):
+    """The array in JAX: floats in `dtype`, integers only where none would wrap."""
+    x = jnp.asarray(array)
+    if dtype is not None and jnp.issubdtype(x.dtype, jnp.floating):
+        return x.astype(dtype)
+    wide = array.dtype.name in ("int64", "uint64")
+    if wide and not np.array_equal(x, array):
+        raise OverflowError(f"{key} needs 64-bit integers: set jax_enable_x64")
+    return x

@@ -1,14 +1,13 @@
 """Reads parameters that lie in the files of the model itself, through an index."""
 
 import json
-import math
 import zlib
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 
-from load_params import read_safetensors
+from read_packed import unpack
+from read_safetensors import read_safetensors
 
 
 def bytes_in_place(path, index):
@@ -36,33 +35,20 @@ def bytes_in_place(path, index):
     return found
 
 
-def load_params_reference(path=None, dtype=None):
-    """Read the parameters through the index beside this module, or the one at `path`.
-
-    With `dtype`, floating-point parameters are cast to it. The index says where they
-    lie in the files of the model, which are mapped and must not have changed. A file of
-    safetensors that holds the parameters itself loads too.
-    """
-    path = Path(path or __file__.removesuffix(".py") + ".safetensors")
+def read_reference(path):
+    """Map the parameters that an index refers to, or those that the file holds."""
+    path = Path(path)
     arrays, notes = read_safetensors(path)
     packed = json.loads(notes.get("oxide_xla.packed", "{}"))
     index = json.loads(notes.get("oxide_xla.reference", '{"files": [], "params": {}}'))
-    arrays |= bytes_in_place(path, index)
     names = (
         "BOOL=bool U8=uint8 U16=uint16 U32=uint32 U64=uint64 I8=int8 I16=int16 "
         "I32=int32 I64=int64 F16=float16 BF16=bfloat16 F32=float32 F64=float64 "
         "C64=complex64 F8_E4M3=float8_e4m3fn F8_E5M2=float8_e5m2 F8_E8M0=float8_e8m0fnu"
     )
     names = dict(pair.split("=") for pair in names.split())
-    noted, params = packed | index["params"], {}
-    for key, array in arrays.items():
-        if entry := noted.get(key):
-            if bits := entry.get("bits"):  # elements share bytes, the first one lowest
-                array = array[:, None] >> np.arange(0, 8, bits, np.uint8)
-                array = (array & (2**bits - 1)).ravel()[: math.prod(entry["shape"])]
-            array = array.view(names.get(entry["dtype"], entry["dtype"]))
-            array = array.reshape(entry["shape"])
-        params[key] = jnp.asarray(array)
-        if dtype is not None and jnp.issubdtype(array.dtype, jnp.floating):
-            params[key] = params[key].astype(dtype)
-    return params
+    arrays |= bytes_in_place(path, index)
+    for key, entry in (packed | index["params"]).items():
+        dtype = names.get(entry["dtype"], entry["dtype"])
+        arrays[key] = unpack(arrays[key], entry | {"dtype": dtype})
+    return arrays

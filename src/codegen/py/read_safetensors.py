@@ -2,7 +2,6 @@
 
 import json
 
-import jax.numpy as jnp
 import numpy as np
 
 
@@ -35,19 +34,3 @@ def read_safetensors(path):
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is no sound safetensors file: {error!r}") from error
     return arrays, metadata
-
-
-def load_params(path=None, dtype=None):
-    """Read the parameters from the safetensors file beside this module, or at `path`.
-
-    With `dtype`, floating-point parameters are cast to it. The file is mapped.
-    """
-    path = path or __file__.removesuffix(".py") + ".safetensors"
-    params = {}
-    for key, array in read_safetensors(path)[0].items():
-        floating = jnp.issubdtype(array.dtype, jnp.floating)
-        params[key] = jnp.asarray(array, dtype if floating else None)
-        wide = array.dtype.name in ("int64", "uint64")
-        if wide and not np.array_equal(params[key], array):
-            raise OverflowError(f"{key} needs 64-bit integers: set jax_enable_x64")
-    return params

@@ -1,0 +1,23 @@
+"""Reads a safetensors file that also holds types which the format lacks, as bytes."""
+
+import json
+import math
+
+import numpy as np
+
+from read_safetensors import read_safetensors
+
+
+def unpack(array, entry):
+    """The array that lies in these bytes; elements may share them, the first lowest."""
+    if bits := entry.get("bits"):
+        array = array[:, None] >> np.arange(0, 8, bits, np.uint8)
+        array = (array & (2**bits - 1)).ravel()[: math.prod(entry["shape"])]
+    return array.view(entry["dtype"]).reshape(entry["shape"])
+
+
+def read_packed(path):
+    """Map the arrays of a safetensors file, also of types that the format lacks."""
+    arrays, metadata = read_safetensors(path)
+    packed = json.loads(metadata.get("oxide_xla.packed", "{}"))
+    return arrays | {key: unpack(arrays[key], packed[key]) for key in packed}
