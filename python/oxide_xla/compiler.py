@@ -116,7 +116,7 @@ class CompiledModel:
     @functools.cached_property
     def params(self) -> dict[str, Any]:
         """The parameters as JAX arrays, as `load_params` of the module gives them."""
-        flat = {key: jnp.asarray(array) for key, array in self.arrays.items()}
+        flat = {key: as_param(key, array) for key, array in self.arrays.items()}
         if stacked := getattr(self.module, "stacked", None):
             flat = stacked(flat)
         return nest(flat) if self._nested else flat
@@ -286,6 +286,14 @@ def elements_per_byte(dtype: np.dtype) -> int:
     known = integer or jnp.issubdtype(dtype, jnp.floating)
     bits = (jnp.iinfo if integer else jnp.finfo)(dtype).bits if known else 8
     return max(1, 8 // bits)
+
+
+def as_param(key: str, array: np.ndarray) -> jnp.ndarray:
+    """The array in JAX; OverflowError where its mode would wrap integers."""
+    x = jnp.asarray(array)
+    if array.dtype.name in ("int64", "uint64") and not np.array_equal(x, array):
+        raise OverflowError(f"{key} needs 64-bit integers: set jax_enable_x64")
+    return x
 
 
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:

@@ -261,11 +261,19 @@ static bool is_quantized(const Tensor *t) {
     return false;
 }
 
+static bool fits_32_bits(const Tensor *t, int64_t i) {
+    int64_t x = tensor_i64(t, i);
+    return x >= INT32_MIN && x <= INT32_MAX;
+}
+
 /* Tables that code says better: all elements alike, or each one more than the last, as
- * in position_ids.  They are no weights, and jax.grad would refuse them. */
+ * in position_ids.  They are no weights, and jax.grad would refuse them.  JAX's functions
+ * wrap what needs 64 bits without a word, where load_params does not. */
 static bool is_regular(const Tensor *t) {
     DTypeClass cls = dtype_info(t->dtype)->cls;
     if ((cls != DC_BOOL && cls != DC_INT) || is_quantized_type(t) || !t->data.n)
+        return false;
+    if (!fits_32_bits(t, 0) || !fits_32_bits(t, t->count - 1))
         return false;
     uint64_t first = (uint64_t)tensor_i64(t, 0);
     uint64_t step = (uint64_t)tensor_i64(t, 1) - first;
