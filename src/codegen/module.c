@@ -466,6 +466,13 @@ static void print_trainable(Gen *g, Text *t) {
         print_helper(t, "nest");
     if (nested && (frozen || can_save(g)))
         print_helper(t, "flatten");
+    bool floats = true;
+    for (size_t i = 0; i < g->params.count; i++)
+        floats = floats && dtype_is_float(g->params.items[i].tensor->dtype);
+    if (!frozen && floats) {
+        print_renamed(g, t, "all_trainable", "trainable");
+        return;
+    }
     if (!frozen) {
         print_helper(t, "trainable");
         return;
