@@ -205,6 +205,13 @@ static void print_load_params(Gen *g, Text *t) {
         print_save_params(g, t, l.changed, l.tied, l.borrows);
 }
 
+static bool has_integers(const Gen *g) {
+    for (size_t i = 0; i < g->params.count; i++)
+        if (!dtype_is_float(g->params.items[i].tensor->dtype))
+            return true;
+    return false;
+}
+
 /* trainable, and with nested params what it and load_params need. */
 static void print_trainable(Gen *g, Text *t) {
     bool nested = g->options->params == OX_PARAMS_NESTED && g->params.count;
@@ -214,7 +221,8 @@ static void print_trainable(Gen *g, Text *t) {
     if (nested && (frozen || can_save(g)))
         print_helper(t, "flatten");
     if (!frozen) {
-        print_helper(t, "trainable");
+        print_renamed(g, t, has_integers(g) ? "trainable" : "all_trainable",
+                      "trainable");
         return;
     }
     print_renamed(g, t, nested ? "nested_trainable_but_frozen" : "trainable_but_frozen",

@@ -99,7 +99,7 @@ def export(tmp_path_factory):
 
 def model_lines(lines):
     """Those of the model: helpers, functions and forward, not how weights are read."""
-    ends = ("CHANGED = ", "def from_state_dict", "def load_params")
+    ends = ("FROZEN = ", "def trainable", "PARAMS = ")
     return lines[: next(i for i, line in enumerate(lines) if line.startswith(ends))]
 
 

@@ -6,12 +6,17 @@ from nest import flatten, nest
 
 
 def trainable(params):
-    """The part of params that PyTorch trains: here, all that is floating-point."""
+    """The part of params that PyTorch trains: all that is floating-point."""
     return {
         key: trainable(value) if isinstance(value, dict) else value
         for key, value in params.items()
         if isinstance(value, dict) or jnp.issubdtype(value.dtype, jnp.floating)
     }
+
+
+def all_trainable(params):
+    """The part of params that PyTorch trains: here, all of it."""
+    return dict(params)
 
 
 def trainable_but_frozen(params):
