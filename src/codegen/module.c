@@ -369,16 +369,35 @@ static void print_conversions(Gen *g, Text *t, ChangeKind kind, bool saves) {
 /* load_params around read_params, for what is beside the module and in no checkpoint. */
 static void print_load_with_buffers(Text *t) {
     text_lit(
-        t, "\n\ndef load_params(path=None, dtype=None):\n"
-           "    \"\"\"Read the parameters from beside this module, or a checkpoint at "
-           "`path`.\n\n"
-           "    What a state_dict of PyTorch lacks comes from beside this module.\n"
-           "    \"\"\"\n"
-           "    path = path or __file__.removesuffix(\".py\") + \".safetensors\"\n"
-           "    params = read_params(path, dtype)\n"
-           "    if lacking := [key for key in BUFFERS if key not in params]:\n"
-           "        own = read_params(None, dtype)\n"
-           "        params |= {key: own[key] for key in lacking}\n");
+        t,
+        "\n\ndef load_params(path=None, dtype=None):\n"
+        "    \"\"\"Read the parameters from beside this module, or a checkpoint at "
+        "`path`.\n\n"
+        "    What a state_dict of PyTorch lacks comes from beside this module, and is "
+        "not cast.\n"
+        "    \"\"\"\n"
+        "    path = path or __file__.removesuffix(\".py\") + \".safetensors\"\n"
+        "    params = read_params(path, dtype)\n"
+        "    if lacking := [key for key in BUFFERS if key not in params]:\n"
+        "        own = read_params(None, dtype)\n"
+        "        params |= {key: own[key] for key in lacking}\n");
+}
+
+/* The body of the loader; what no state_dict has is not cast, as PyTorch casts no table
+ * that a module computes for itself (rounding `inv_freq` moves every angle). */
+static bool print_reader(Text *t, Str body, bool buffers) {
+    Str test = STR("floating = jnp.issubdtype(array.dtype, jnp.floating)");
+    size_t at = 0;
+    while (at < body.n && !str_starts((Str){body.p + at, body.n - at}, test))
+        at++;
+    if (at == body.n)
+        return false;
+    at += test.n;
+    text_str(t, (Str){body.p, at});
+    if (buffers)
+        text_lit(t, " and key not in BUFFERS");
+    text_str(t, (Str){body.p + at, body.n - at});
+    return true;
 }
 
 /* What load_params makes of the entries of the file. */
@@ -397,17 +416,13 @@ static void print_load_params(Gen *g, Text *t) {
     Str reader = codegen_helper(str_from(name));
     Str head = arena_printf(g->arena, "def %s(", name);
     Str tail = STR("    return params");
-    if (!str_starts(reader, head) || !str_ends(reader, tail)) {
-        diag_add(g->m->diags, OX0302, (Str){0}, (Str){0},
-                 "the loader has another form than codegen expects");
-        return;
-    }
+    bool known = str_starts(reader, head) && str_ends(reader, tail);
     bool nested = g->options->params == OX_PARAMS_NESTED;
     bool plain = g->options->weights != OX_NPZ && !has_rare_types(g);
     bool saves = plain && !g->stacks.count;
     bool converts = g->options->weights != OX_NPZ; /* which PyTorch does not write */
     ChangeKind changed = converts ? gen_print_changes(g, t) : CHANGES_NONE;
-    bool buffers = plain && gen_print_buffers(g, t);
+    bool buffers = gen_print_buffers(g, t), borrows = plain && buffers;
     if (nested)
         print_helper(t, "nest");
     if (nested && saves)
@@ -415,15 +430,20 @@ static void print_load_params(Gen *g, Text *t) {
     print_conversions(g, t, changed, saves);
     if (g->options->weights == OX_REFERENCE)
         print_helper(t, "bytes_in_place");
-    text_printf(t, "\n\ndef %s(", buffers ? "read_params" : "load_params");
-    text_str(t, (Str){reader.p + head.n, reader.n - head.n - tail.n});
-    if (buffers) {
+    text_printf(t, "\n\ndef %s(", borrows ? "read_params" : "load_params");
+    Str body = {reader.p + head.n, reader.n - head.n - tail.n};
+    if (!known || !print_reader(t, body, buffers)) {
+        diag_add(g->m->diags, OX0302, (Str){0}, (Str){0},
+                 "the loader has another form than codegen expects");
+        return;
+    }
+    if (borrows) {
         text_printf(t, "%.*s\n", (int)tail.n, tail.p);
         print_load_with_buffers(t);
     }
     print_return(t, 1, loaded(g, changed));
     if (saves)
-        print_save_params(g, t, changed, buffers);
+        print_save_params(g, t, changed, borrows);
 }
 
 static void print_parameters(Gen *g, Text *t) {

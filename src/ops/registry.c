@@ -140,6 +140,10 @@ static const char *check_names(Check *c) {
     while (op_spec_next(&at, &slot))
         if (op_input_index(c->op, slot.name) < 0)
             return complain(c, "fixed input is not declared:", slot.name);
+    at = c->op->mixes;
+    while (op_spec_next(&at, &slot))
+        if (op_input_index(c->op, slot.name) < 0)
+            return complain(c, "mixed input is not declared:", slot.name);
     at = c->op->in;
     for (bool end = false; op_spec_next(&at, &slot); end = slot.variadic)
         if (end)

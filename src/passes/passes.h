@@ -26,6 +26,9 @@ void pass_fuse(Model *m);
 /* Literals that XLA would compute with wrongly become parameters. */
 void pass_weights(Model *m);
 
+/* Values whose type at run time is that of the parameters get marked. */
+void pass_follow(Model *m);
+
 /* v, whose elements are known, needs no node any more. */
 void make_literal(Model *m, Graph *g, Value *v);
 /* Redirects every reader of a value that has an alias, over the whole model. */

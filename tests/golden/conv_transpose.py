@@ -44,7 +44,7 @@ def max_pool(x, window, stride=1, padding=0):
 
 def avg_pool_inside(x, window, stride=1, padding=0):
     """Mean of the elements of each window that lie inside x (N, C, ...)."""
-    z = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    z = x.astype(np.promote_types(x.dtype, np.float32))
     total = reduce_windows(z, 0.0, jax.lax.add, window, stride, padding)
     ones = jnp.ones((1, 1, *x.shape[2:]), z.dtype)
     count = reduce_windows(ones, 0.0, jax.lax.add, window, stride, padding)

@@ -32,7 +32,8 @@ def forward(params, x):
     large = x > params["threshold"]
     chosen = divisible & large | jnp.logical_not(large)
     picked = jnp.where(chosen, jax.lax.div(whole, 3), whole)
-    y = picked.astype(jnp.float32) - divisible.astype(jnp.float32)
+    divisible_float = divisible.astype(x.dtype)
+    y = picked.astype(divisible_float.dtype) - divisible_float
     return Outputs(y, chosen, picked)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 def layer_norm(x, weight, bias=None, axis=-1, eps=1e-05):
     """Normalizes x over its axes from axis to the last, then scales and shifts."""
     axes = tuple(range(axis, 0))
-    z = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    z = x.astype(np.promote_types(x.dtype, np.float32))
     z = z - jnp.mean(z, axes, keepdims=True)
     z = z * jax.lax.rsqrt(jnp.mean(z * z, axes, keepdims=True) + eps)
     y = z.astype(x.dtype) * jnp.broadcast_to(weight, x.shape)

@@ -30,6 +30,7 @@ def load_params_npz(path=None, dtype=None):
                     array = (array & (2**bits - 1)).ravel()[: math.prod(entry["shape"])]
                 array = array.view(entry["dtype"]).reshape(entry["shape"])
             params[key] = jnp.asarray(array)
-            if dtype is not None and jnp.issubdtype(array.dtype, jnp.floating):
-                params[key] = params[key].astype(dtype)
+            floating = jnp.issubdtype(array.dtype, jnp.floating)
+        if dtype is not None and floating:
+            params[key] = params[key].astype(dtype)
     return params

@@ -65,6 +65,7 @@ def load_params_reference(path=None, dtype=None):
             array = (array & (2**bits - 1)).ravel()[: math.prod(entry["shape"])]
         array = array.view(names.get(entry["dtype"], entry["dtype"]))
         params[key] = jnp.asarray(array.reshape(entry["shape"]))
-        if dtype is not None and jnp.issubdtype(array.dtype, jnp.floating):
+        floating = jnp.issubdtype(array.dtype, jnp.floating)
+        if dtype is not None and floating:
             params[key] = params[key].astype(dtype)
     return params

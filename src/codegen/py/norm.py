@@ -4,6 +4,7 @@ bfloat16 models keep their accuracy.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 def batch_norm(x, scale, bias, mean, var, eps=1e-05):
@@ -19,7 +20,7 @@ def batch_norm_train(x, scale, bias, mean, var, eps=1e-05, momentum=0.9):
     Returns y, the new running mean and variance, and those of the batch.
     """
     axes = (0, *range(2, x.ndim))
-    z = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    z = x.astype(np.promote_types(x.dtype, np.float32))
     batch_mean, batch_var = jnp.mean(z, axes), jnp.var(z, axes)
     y = batch_norm(z, scale, bias, batch_mean, batch_var, eps)
     new_mean = momentum * mean + (1 - momentum) * batch_mean
@@ -31,7 +32,7 @@ def batch_norm_train(x, scale, bias, mean, var, eps=1e-05, momentum=0.9):
 def layer_norm(x, weight, bias=None, axis=-1, eps=1e-05):
     """Normalizes x over its axes from axis to the last, then scales and shifts."""
     axes = tuple(range(axis, 0))
-    z = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    z = x.astype(np.promote_types(x.dtype, np.float32))
     z = z - jnp.mean(z, axes, keepdims=True)
     z = z * jax.lax.rsqrt(jnp.mean(z * z, axes, keepdims=True) + eps)
     y = z.astype(x.dtype) * jnp.broadcast_to(weight, x.shape)
@@ -41,7 +42,7 @@ def layer_norm(x, weight, bias=None, axis=-1, eps=1e-05):
 def layer_norm_stats(x, axis=-1, eps=1e-05):
     """Mean and inverse standard deviation that layer_norm uses, in float32."""
     axes = tuple(range(axis, 0))
-    z = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    z = x.astype(np.promote_types(x.dtype, np.float32))
     mean = jnp.mean(z, axes, keepdims=True)
     var = jnp.mean(jnp.square(z - mean), axes, keepdims=True)
     return mean.astype(jnp.float32), jax.lax.rsqrt(var + eps).astype(jnp.float32)
@@ -49,7 +50,7 @@ def layer_norm_stats(x, axis=-1, eps=1e-05):
 
 def inverse_rms(x, axis=-1, eps=1e-05):
     """1 / root mean square of x over its axes from axis to the last."""
-    z = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    z = x.astype(np.promote_types(x.dtype, np.float32))
     return jax.lax.rsqrt(jnp.mean(z * z, tuple(range(axis, 0)), keepdims=True) + eps)
 
 
@@ -62,7 +63,7 @@ def rms_norm(x, weight, axis=-1, eps=1e-05):
 
 def group_norm(x, groups, scale, bias, eps=1e-05):
     """Normalizes groups of channels of x (N, C, ...), then scales channels."""
-    z = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    z = x.astype(np.promote_types(x.dtype, np.float32))
     z = z.reshape(x.shape[0], groups, -1)
     z = z - jnp.mean(z, -1, keepdims=True)
     z = z * jax.lax.rsqrt(jnp.mean(z * z, -1, keepdims=True) + eps)

@@ -52,7 +52,9 @@ def resize(
             scale = min(scales) if keep_aspect == "not_larger" else max(scales)
             scales = [scale] * count
             sizes = [int(scale * n + 0.5) for n in lengths]
-    z = x if mode == "nearest" else x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    z = x
+    if mode != "nearest":
+        z = x.astype(jnp.float64 if x.dtype == jnp.float64 else jnp.float32)
     for i, axis in enumerate(axes):
         n, scale = lengths[i], float(scales[i])
         if scale == 1 and box is None:
