@@ -298,10 +298,12 @@ static void emit_max_unpool(Emit *e) {
 /* clang-format off */
 static const OpDef ops[] = {
     {.name = "GridSample", .since = 16, .until = 19, .in = "X grid", .out = "Y",
+     .mixes = "grid",
      .attrs = {INT("align_corners", 0), STRING("mode", "bilinear"),
                STRING("padding_mode", "zeros")},
      .infer = infer_grid_sample, .emit = emit_grid_sample},
     {.name = "GridSample", .since = 20, .in = "X grid", .out = "Y",
+     .mixes = "grid",
      .attrs = {INT("align_corners", 0), STRING("mode", "linear"),
                STRING("padding_mode", "zeros")},
      .infer = infer_grid_sample, .emit = emit_grid_sample},

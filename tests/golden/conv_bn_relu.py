@@ -41,9 +41,12 @@ def conv(x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
 
 def batch_norm(x, scale, bias, mean, var, eps=1e-05):
     """Normalizes channels of x (N, C, ...) by their running mean and variance (C,)."""
-    factor = scale * jax.lax.rsqrt(var + eps)
+    z = x.astype(np.promote_types(x.dtype, np.float32))
     shape = (1, -1, *[1] * (x.ndim - 2))
-    return (x - mean.reshape(shape)) * factor.reshape(shape) + bias.reshape(shape)
+    stats = [s.astype(z.dtype).reshape(shape) for s in (scale, bias, mean, var)]
+    scale, bias, mean, var = stats
+    y = (z - mean) * (scale * jax.lax.rsqrt(var + eps)) + bias
+    return y.astype(x.dtype)
 
 
 @jax.jit

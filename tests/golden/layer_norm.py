@@ -22,8 +22,9 @@ def layer_norm(x, weight, bias=None, axis=-1, eps=1e-05):
     z = x.astype(np.promote_types(x.dtype, np.float32))
     z = z - jnp.mean(z, axes, keepdims=True)
     z = z * jax.lax.rsqrt(jnp.mean(z * z, axes, keepdims=True) + eps)
-    y = z.astype(x.dtype) * jnp.broadcast_to(weight, x.shape)
-    return y if bias is None else y + jnp.broadcast_to(bias, x.shape)
+    y = z * jnp.broadcast_to(weight, x.shape).astype(z.dtype)
+    y = y if bias is None else y + jnp.broadcast_to(bias, x.shape).astype(z.dtype)
+    return y.astype(x.dtype)
 
 
 @jax.jit
