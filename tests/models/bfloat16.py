@@ -91,8 +91,12 @@ def run(entry: Architecture, generated, names: list[str], count: int = 6) -> Res
         result = compare.eager(rounded, inputs)
         theirs.append(error([compare.to_numpy(t) for t in result], expected))
         with strict_promotion():
-            got = generated.forward(params, *[compare.to_numpy(inputs[n]) for n in names])
+            got = generated.forward(
+                params, *[compare.to_numpy(inputs[n]) for n in names]
+            )
         got = got if isinstance(got, tuple) else (got,)
         dtypes |= {str(x.dtype) for x in got if jnp.issubdtype(x.dtype, jnp.floating)}
         ours.append(error([np.asarray(x) for x in got], expected))
-    return Result(dtypes, *(float(np.sqrt(np.mean(np.square(x)))) for x in (ours, theirs)))
+    return Result(
+        dtypes, *(float(np.sqrt(np.mean(np.square(x)))) for x in (ours, theirs))
+    )
