@@ -26,6 +26,7 @@ struct Emit {
     const Expr *tuple; /* one expression for all outputs */
     const int *groups; /* how its items nest */
     size_t n_groups;   /* 0: not at all */
+    bool respell;      /* what was spliced is written twice, and needs a name */
     bool failed;
 };
 
@@ -234,14 +235,9 @@ static const Expr *lifted(Emit *e, const Expr *x, const Type *type, int rank) {
     return ex_subscript(e->g->arena, x, items, rank);
 }
 
-const Expr *emit_in(Emit *e, int i) {
+/* The code of input i, spliced where that is possible. */
+static const Expr *input_code(Emit *e, int i) {
     Value *v = node_in(e->node, i);
-    if (!v)
-        return NULL;
-    if (e->ints)
-        return gen_number(e->g, v);
-    if (!has_code(e, v))
-        return ex_none();
     ValueCode *c = &e->g->code[v->id];
     bool splice = e->splice && v->kind == VALUE_NODE && c->state == VS_PENDING &&
                   c->reads == 1 &&
@@ -251,7 +247,52 @@ const Expr *emit_in(Emit *e, int i) {
         e->spliced[e->n_spliced++] = v;
         e->ops += c->ops;
     }
-    const Expr *x = gen_value(e->g, v, splice);
+    return gen_value(e->g, v, splice);
+}
+
+/* ---- services: run-time types ------------------------------------------------------ */
+
+static bool is_spliced(const Emit *e, const Value *v) {
+    for (size_t i = 0; i < e->n_spliced; i++)
+        if (e->spliced[i] == v)
+            return true;
+    return false;
+}
+
+const Expr *emit_dtype_of(Emit *e, int i) {
+    const Value *v = value_final(node_in(e->node, i));
+    if (!v->follows)
+        return emit_dtype(e, v->type.dtype);
+    e->respell |= is_spliced(e, v);
+    bool splice = e->splice;
+    e->splice = false;
+    const Expr *x = input_code(e, i);
+    e->splice = splice;
+    return EX(e->g->arena, "$0.dtype", x);
+}
+
+/* Input i in the type that it has when the code runs: see passes/follow.c. */
+static const Expr *typed_input(Emit *e, int i) {
+    int other = node_type_giver(e->node, i);
+    if (other < 0)
+        return input_code(e, i);
+    Value *v = value_final(node_in(e->node, i));
+    if (v->kind == VALUE_CONST)
+        return gen_literal_as(e->g, v, emit_dtype_of(e, other));
+    const Expr *x = input_code(e, i), *dtype = emit_dtype_of(e, other);
+    return v->holds_limit ? EX(e->g->arena, "cast_finite($0, $1)", x, dtype)
+                          : ex_astype(e->g->arena, x, dtype);
+}
+
+const Expr *emit_in(Emit *e, int i) {
+    Value *v = node_in(e->node, i);
+    if (!v)
+        return NULL;
+    if (e->ints)
+        return gen_number(e->g, v);
+    if (!has_code(e, v))
+        return ex_none();
+    const Expr *x = typed_input(e, i);
     if (v->kind == VALUE_CONST && wide_of(v) != WIDE_NONE)
         x = wide_use(e->node, i) == WIDE_REFUSED ? gen_literal(e->g, v)
                                                  : gen_saturated(e->g, v);
@@ -312,9 +353,11 @@ const Expr *emit_operand(Emit *e, int i) {
     Value *v = node_in(e->node, i);
     if (v && gen_is_size(v) && may_be_python_scalar(e->node, v))
         return gen_dim(e->g, v->reals->items[0].num);
-    if (v && is_scalar_literal(v) && may_be_python_scalar(e->node, v))
-        return gen_scalar(e->g, v->splat, 0, v->type.dtype);
-    return emit_in(e, i);
+    if (!v || !is_scalar_literal(v) || !may_be_python_scalar(e->node, v))
+        return emit_in(e, i);
+    int other = v->holds_limit ? node_type_giver(e->node, i) : -1;
+    return gen_scalar_as(e->g, v->splat, 0, v->type.dtype,
+                         other < 0 ? NULL : emit_dtype_of(e, other));
 }
 
 /* What to do about a node that needs numbers at run time. */
@@ -592,6 +635,7 @@ static void run_emit(Emit *e, bool splice) {
     e->n_spliced = 0;
     e->ops = 0;
     e->tuple = NULL;
+    e->respell = false;
     memset(e->outs, 0, e->node->n_out * sizeof *e->outs);
     if (e->ints && e->node->op->number && e->node->out[0]->reals)
         e->outs[0] = emit_template(e, e->node->op->number);
@@ -764,7 +808,7 @@ static void run_node(Gen *g, Node *n) {
     if (n->bound)
         (void)ARENA_PUSH(g->arena, &g->bounded, n);
     run_emit(&e, !has_subgraphs(n)); /* a function is not to be generated twice */
-    if (e.n_spliced && (is_too_wide(&e) || is_better_named(&e)))
+    if (e.n_spliced && (e.respell || is_too_wide(&e) || is_better_named(&e)))
         unsplice(&e);
     if (e.tuple) {
         finish_tuple(&e);

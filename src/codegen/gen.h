@@ -211,8 +211,14 @@ const Expr *gen_literal(Gen *g, const Value *v);
 const Expr *gen_saturated(Gen *g, const Value *v);
 /* Its elements as Python numbers: one, or nested lists. */
 const Expr *gen_plain(Gen *g, const Value *v);
+/* The same in the type that an expression gives. */
+const Expr *gen_literal_as(Gen *g, const Value *v, const Expr *dtype);
 /* Element i of a Known as a Python scalar of this dtype. */
 const Expr *gen_scalar(Gen *g, const Known *k, size_t i, DType dtype);
+/* The same beside arrays of `type`, an expression (NULL: dtype): the limits of a type,
+ * which masks are made of, become jnp.finfo(type).min. */
+const Expr *gen_scalar_as(Gen *g, const Known *k, size_t i, DType dtype,
+                          const Expr *type);
 const Expr *gen_dtype(Gen *g, DType dtype);
 /* A dimension as a Python int expression; names the values that its symbols read. */
 const Expr *gen_dim(Gen *g, Dim d);

@@ -32,18 +32,27 @@ const Expr *gen_scalar(Gen *g, const Known *k, size_t i, DType dtype) {
     return gen_dim(g, k->ints[i]);
 }
 
+const Expr *gen_scalar_as(Gen *g, const Known *k, size_t i, DType dtype,
+                          const Expr *type) {
+    if (type && k->floats && float_is_limit(k->floats[i], dtype))
+        return EX(g->arena,
+                  k->floats[i] < 0 ? "jnp.finfo($0).min" : "jnp.finfo($0).max", type);
+    return gen_scalar(g, k, i, dtype);
+}
+
 /* ---- arrays ------------------------------------------------------------------------ */
 
 /* Nested lists: the elements from *next on, for axes axis.. of the type. */
-static const Expr *nested(Gen *g, const Value *v, int axis, size_t *next) {
+static const Expr *nested(Gen *g, const Value *v, int axis, size_t *next,
+                          const Expr *type) {
     if (axis == v->type.rank)
-        return gen_scalar(g, v->known, (*next)++, v->type.dtype);
+        return gen_scalar_as(g, v->known, (*next)++, v->type.dtype, type);
     size_t n = (size_t)v->type.dims[axis].c;
     const Expr **items = ARENA_ARRAY(g->arena, n, const Expr *);
     if (!items)
         return ex_seq(g->arena, EX_LIST, NULL, 0);
     for (size_t i = 0; i < n; i++)
-        items[i] = nested(g, v, axis + 1, next);
+        items[i] = nested(g, v, axis + 1, next, type);
     return ex_seq(g->arena, EX_LIST, items, n);
 }
 
@@ -53,13 +62,14 @@ static bool is_zero_or_one(const Known *k, int value) {
 }
 
 /* zeros, ones or full of any shape */
-static const Expr *filled(Gen *g, const Value *v, const Known *one, const Expr *shape) {
-    const Expr *dtype = gen_dtype(g, v->type.dtype);
+static const Expr *filled(Gen *g, const Value *v, const Expr *shape, const Expr *dtype,
+                          bool limits) {
+    const Known *one = v->splat;
     if (is_zero_or_one(one, 0))
         return EX(g->arena, "jnp.zeros($0, $1)", shape, dtype);
     if (is_zero_or_one(one, 1))
         return EX(g->arena, "jnp.ones($0, $1)", shape, dtype);
-    const Expr *item = gen_scalar(g, one, 0, v->type.dtype);
+    const Expr *item = gen_scalar_as(g, one, 0, v->type.dtype, limits ? dtype : NULL);
     return EX(g->arena, "jnp.full($0, $1, $2)", shape, item, dtype);
 }
 
@@ -91,10 +101,10 @@ static int only_axis(const Value *v, int64_t n) {
 
 /* jnp.arange(15)[None], jnp.arange(6).reshape(2, 3) */
 static const Expr *counted(Gen *g, const Value *v, int64_t first, int64_t n,
-                           const Expr *shape) {
+                           const Expr *shape, const Expr *dtype) {
     Arena *a = g->arena;
     int64_t end = first + n;
-    const Expr *dtype = v->type.dtype == DT_INT64 ? NULL : gen_dtype(g, v->type.dtype);
+    dtype = v->type.dtype == DT_INT64 ? NULL : dtype;
     const Expr *x = EX(a, "jnp.arange($($0, )$1$(, dtype=$2))",
                        first ? ex_int(a, first) : NULL, ex_int(a, end), dtype);
     int axis = only_axis(v, n), rank = v->type.rank;
@@ -106,29 +116,37 @@ static const Expr *counted(Gen *g, const Value *v, int64_t first, int64_t n,
     return ex_subscript(a, x, items, rank);
 }
 
-const Expr *gen_literal(Gen *g, const Value *v) {
+static const Expr *literal(Gen *g, const Value *v, const Expr *dtype, bool limits) {
     const Known *k = v->known;
     bool large = !k && !v->splat && v->tensor && v->tensor->dtype != DT_STRING;
     if ((!k && !v->splat && !large) || v->type.rank < 0)
         return ex_none();
     const Expr *shape = gen_dims(g, v->type.dims, (size_t)v->type.rank);
-    const Expr *dtype = gen_dtype(g, v->type.dtype);
     if (large)
-        return counted(g, v, tensor_i64(v->tensor, 0), v->tensor->count, shape);
+        return counted(g, v, tensor_i64(v->tensor, 0), v->tensor->count, shape, dtype);
     if (k && k->n == 0)
         return EX(g->arena, "jnp.zeros($0, $1)", shape, dtype);
     if (v->splat && (!k || k->n > 1))
-        return filled(g, v, v->splat, shape);
+        return filled(g, v, shape, dtype, limits);
     int64_t first;
     if (dtype_info(v->type.dtype)->bits >= (k->floats ? 16 : 8) && counts_up(k, &first))
-        return counted(g, v, first, (int64_t)k->n, shape);
+        return counted(g, v, first, (int64_t)k->n, shape, dtype);
     size_t next = 0;
-    return EX(g->arena, "jnp.array($0, $1)", nested(g, v, 0, &next), dtype);
+    return EX(g->arena, "jnp.array($0, $1)",
+              nested(g, v, 0, &next, limits ? dtype : NULL), dtype);
+}
+
+const Expr *gen_literal(Gen *g, const Value *v) {
+    return literal(g, v, gen_dtype(g, v->type.dtype), false);
+}
+
+const Expr *gen_literal_as(Gen *g, const Value *v, const Expr *dtype) {
+    return literal(g, v, dtype, true);
 }
 
 const Expr *gen_plain(Gen *g, const Value *v) {
     size_t next = 0;
-    return v->known ? nested(g, v, 0, &next)
+    return v->known ? nested(g, v, 0, &next, NULL)
                     : gen_scalar(g, v->splat, 0, v->type.dtype);
 }
 

@@ -196,6 +196,23 @@ static void print_outputs_class(Text *t, const Graph *g, const Str *fields) {
                     annotation(&g->outputs[i]->type));
 }
 
+/* Output i; floats of one type in the file have one when the code runs, too. */
+static const Expr *output(Gen *g, const Graph *graph, size_t i) {
+    Value *v = value_final(graph->outputs[i]);
+    const Type *t = &v->type;
+    Value *other = NULL;
+    for (size_t k = 0; k < graph->n_outputs && !other; k++) {
+        Value *w = value_final(graph->outputs[k]);
+        if (w->follows && w->type.kind == t->kind && w->type.dtype == t->dtype)
+            other = w;
+    }
+    if (v->follows || !other || t->kind != TYPE_TENSOR)
+        return gen_value(g, v, false);
+    const Expr *dtype = EX(g->arena, "$0.dtype", gen_value(g, other, false));
+    return v->kind == VALUE_CONST ? gen_literal_as(g, v, dtype)
+                                  : ex_astype(g->arena, gen_value(g, v, false), dtype);
+}
+
 static const Expr *return_expr(Gen *g, const Graph *graph) {
     if (graph->n_outputs == 1)
         return gen_only_result(g, graph->outputs[0]);
@@ -203,7 +220,7 @@ static const Expr *return_expr(Gen *g, const Graph *graph) {
     if (!items)
         return ex_none();
     for (size_t i = 0; i < graph->n_outputs; i++)
-        items[i] = gen_value(g, graph->outputs[i], false);
+        items[i] = output(g, graph, i);
     return ex_call(g->arena, ex_name(g->arena, STR("Outputs")), items,
                    graph->n_outputs);
 }

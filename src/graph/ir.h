@@ -106,9 +106,13 @@ typedef struct Value {
     bool is_origin;       /* some anonymous symbol reads its shape */
     bool is_buffer;       /* a parameter that no state_dict has: not trained or saved */
     bool is_frozen;       /* a parameter that is not trained: see passes/state.c */
-    bool is_assumed;     /* the file declares a part of its shape that no rule computes:
+    bool follows;     /* its type at run time is that in which the parameters and inputs
+                     are given, not the file's: see passes/follow.c */
+    bool holds_limit; /* some element may be the largest or lowest number of its type,
+                         and the type stays: see passes/follow.c */
+    bool is_assumed;  /* the file declares a part of its shape that no rule computes:
                              good for names, not to prove that two shapes are equal */
-    struct Value *alias; /* a pass has replaced this value by that one; symbols may
+    struct Value *alias;  /* a pass has replaced this value by that one; symbols may
                              still name this one: see value_final */
     const Type *declared; /* what value_info or the output says; NULL: nothing */
     Str remark;    /* about an output of the model, or what is given for an input,

@@ -137,9 +137,10 @@ static void emit_suppression(Emit *e) {
 
 static const OpDef ops[] = {
     {.name = "RoiAlign", .since = 10, .until = 15, .in = "X rois batch_indices",
-     .out = "Y", .attrs = {ROI_ATTRS},
+     .out = "Y", .mixes = "rois", .attrs = {ROI_ATTRS},
      .infer = infer_roi_align, .emit = emit_roi_align},
     {.name = "RoiAlign", .since = 16, .in = "X rois batch_indices", .out = "Y",
+     .mixes = "rois",
      .attrs = {STRING("coordinate_transformation_mode", "half_pixel"), ROI_ATTRS},
      .infer = infer_roi_align, .emit = emit_roi_align},
     {.name = "MaxRoiPool", .since = 1, .in = "X rois", .out = "Y",

@@ -198,7 +198,9 @@ static void emit_cast(Emit *e) {
     if (max > 0 && from != DT_BOOL && attr_int(n, "saturate") != 0)
         x = EX(a, "jnp.clip($0, $1, $2)", x, emit_float(e, -max, DT_DOUBLE),
                emit_float(e, max, DT_DOUBLE));
-    emit_out(e, 0, EX(a, "$0.astype($1)", x, emit_dtype(e, to)));
+    emit_out(e, 0,
+             EX(a, "$0.astype($1)", x,
+                is_cast_like(n) ? emit_dtype_of(e, 1) : emit_dtype(e, to)));
 }
 
 Node *cast_node(Model *m, Graph *g, const Node *like, Value *from, Value *to) {

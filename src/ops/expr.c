@@ -155,6 +155,14 @@ const Expr *ex_with_arg(Arena *a, const Expr *call, const Expr *arg) {
     return node(a, EX_CALL, (Str){0}, kids, count);
 }
 
+const Expr *ex_astype(Arena *a, const Expr *x, const Expr *dtype) {
+    bool is_cast = x->kind == EX_CALL && x->n == 2 &&
+                   x->kids[0]->kind == EX_ATTRIBUTE &&
+                   str_is(x->kids[0]->text, "astype");
+    const Expr *operand = is_cast ? x->kids[0]->kids[0] : x;
+    return ex_call(a, ex_attribute(a, operand, STR("astype")), &dtype, 1);
+}
+
 /* ---- numbers ----------------------------------------------------------------------
  */
 

@@ -78,6 +78,9 @@ const Expr *ex_ints(Arena *a, ExprKind tuple_or_list, const int64_t *items, size
  * end; for templates that grow. */
 const Expr *ex_with_arg(Arena *a, const Expr *call, const Expr *arg);
 
+/* x.astype(dtype); where x is a cast already, its operand cast to this type instead. */
+const Expr *ex_astype(Arena *a, const Expr *x, const Expr *dtype);
+
 /* How a template's $name is looked up.  Returns NULL when the name is absent (an
  * optional input or attribute that is not given); sets *unknown when there is no such
  * name at all, which is an error of the template. */

@@ -316,19 +316,17 @@ static const Expr *scalar_exponent(Emit *e) {
     return dtype_is_float(in_dtype(n, 0)) ? emit_float(e, y, in_dtype(n, 1)) : NULL;
 }
 
-/* true when jnp's promotion of base and exponent gives the base's type. */
-static bool keeps_base(DType base, DType exponent) {
-    return base == exponent || (dtype_is_float(base) && dtype_is_int(exponent));
-}
-
 static void emit_pow(Emit *e) {
     Arena *a = emit_arena(e);
     const Expr *x = emit_in(e, 0), *y = scalar_exponent(e);
     DType base = in_dtype(emit_node(e), 0), exponent = in_dtype(emit_node(e), 1);
     if (y)
         emit_out(e, 0, EX(a, "$0**$1", x, y));
-    else if (keeps_base(base, exponent))
+    else if (base == exponent)
         emit_out(e, 0, EX(a, "$0**$1", x, emit_in(e, 1)));
+    else if (dtype_is_float(base) && dtype_is_int(exponent))
+        emit_out(e, 0,
+                 EX(a, "$0**$1.astype($2)", x, emit_in(e, 1), emit_dtype_of(e, 0)));
     else
         emit_out(e, 0,
                  EX(a, "($0**$1).astype($2)", x, emit_in(e, 1), emit_dtype(e, base)));

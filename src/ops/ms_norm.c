@@ -200,8 +200,7 @@ static void emit_group_norm(Emit *e) {
         y = EX(a, "jax.nn.silu($0)", y);
     if (last)
         y = EX(a, "jnp.moveaxis($0, 1, -1)", y);
-    DType dtype = in_dtype(n, 0);
-    emit_out(e, 0, cast_unless(e, y, dtype, dtype == in_dtype(n, 1)));
+    emit_out(e, 0, y);
 }
 
 /* clang-format off */

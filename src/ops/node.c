@@ -18,15 +18,41 @@ Value *node_out(const Node *n, int i) {
     return i >= 0 && (uint32_t)i < n->n_out ? n->out[i] : NULL;
 }
 
-bool node_is_fixed(const Node *n, uint32_t i) {
-    const char *at = n->op ? n->op->fixed : NULL;
+static bool lists_input(const Node *n, const char *at, uint32_t i) {
     OpSlot slot;
-    if (!n->in[i] || !n->in[i]->known)
-        return false;
     while (op_spec_next(&at, &slot))
         if (op_input_index(n->op, slot.name) == (int)i)
             return true;
     return false;
+}
+
+bool node_is_fixed(const Node *n, uint32_t i) {
+    return n->op && n->in[i] && n->in[i]->known && lists_input(n, n->op->fixed, i);
+}
+
+bool node_shares_type(const Node *n, uint32_t i) {
+    return n->in[i] && !node_is_fixed(n, i) &&
+           !(n->op && lists_input(n, n->op->mixes, i));
+}
+
+/* v is an array of this type that has (or has not) the type of the parameters. */
+static bool is_float_array(const Value *v, bool follows) {
+    return v && v->follows == follows && v->type.kind == TYPE_TENSOR &&
+           dtype_is_float(v->type.dtype);
+}
+
+int node_type_giver(const Node *n, int i) {
+    const Value *v = value_final(node_in(n, i));
+    if (!is_float_array(v, false) || !node_shares_type(n, (uint32_t)i) ||
+        n->op->facts & OP_OWN_TYPE)
+        return -1;
+    for (int k = 0; k < (int)n->n_in; k++) {
+        const Value *other = value_final(node_in(n, k));
+        if (is_float_array(other, true) && other->type.dtype == v->type.dtype &&
+            node_shares_type(n, (uint32_t)k))
+            return k;
+    }
+    return -1;
 }
 
 Str op_input_name(const OpDef *op, uint32_t i) {

@@ -119,15 +119,15 @@ static void emit_batch_norm(Emit *e) {
         same = same && in_dtype(n, i) == in_dtype(n, 0);
     }
     Arena *a = emit_arena(e);
-    const Expr *y;
     if (is_spatial(n)) {
-        y = ex_call(a, ex_name(a, STR("batch_norm")), args, 5);
-        y = with_epsilon(e, y);
-    } else {
-        args[5] = emit_float(e, attr_float(n, "epsilon"), DT_FLOAT);
-        y = ex_build(a, "($0 - $3) * ($1 * jax.lax.rsqrt($4 + $5)) + $2", args, 6);
+        const Expr *y = ex_call(a, ex_name(a, STR("batch_norm")), args, 5);
+        emit_out(e, 0, with_epsilon(e, y));
+        return;
     }
-    emit_out(e, 0, cast_unless(e, y, in_dtype(n, 0), same));
+    args[5] = emit_float(e, attr_float(n, "epsilon"), DT_FLOAT);
+    const Expr *y =
+        ex_build(a, "($0 - $3) * ($1 * jax.lax.rsqrt($4 + $5)) + $2", args, 6);
+    emit_out(e, 0, same ? y : EX(a, "$0.astype($1)", y, emit_dtype_of(e, 0)));
 }
 
 /* ---- LayerNormalization, RMSNormalization ------------------------------------------ */
@@ -209,15 +209,12 @@ static void emit_layer_norm(Emit *e) {
 
 /* Y has the type of scale; X and scale may differ. */
 static void emit_rms_norm(Emit *e) {
-    Node *n = emit_node(e);
     bool stats = emit_wants(e, 1);
     const Expr *x = stats ? emit_in_named(e, 0) : emit_in(e, 0);
     if (stats)
         emit_rms_stats(e, x, last_axes(e), DT_FLOAT, 1);
     const Expr *call = EX(emit_arena(e), "rms_norm($0, $1)", x, emit_in(e, 1));
-    call = with_epsilon(e, call_with(e, call, "axis", last_axes(e)));
-    DType dtype = in_dtype(n, 0), scale = in_dtype(n, 1);
-    emit_out(e, 0, cast_unless(e, call, scale, dtype == scale));
+    emit_out(e, 0, with_epsilon(e, call_with(e, call, "axis", last_axes(e))));
 }
 
 /* ---- InstanceNormalization, GroupNormalization ------------------------------------- */

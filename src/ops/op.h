@@ -49,6 +49,8 @@ typedef enum OpFact {
     OP_NOT = 1 << 23,   /* true where input 0 is not */
     OP_STATISTICS = 1 << 24, /* inputs 3 and 4 are running statistics: nothing trains
                                 them but the operator itself */
+    OP_OWN_TYPE = 1 << 25, /* its code names the types of its outputs, whatever those of
+                              its inputs are when it runs */
 } OpFact;
 
 /* What hides the padding of an axis: see OpDef.past. */
@@ -123,6 +125,8 @@ typedef struct OpDef {
                            any number: `?*` */
     const char *out;
     const char *fixed; /* inputs that must be known at compile time to jit: "shape" */
+    const char *mixes; /* float inputs that may have another type than the others when
+                          the code runs, which outputs do not take: "cos sin" */
     OpAttr attrs[OP_MAX_ATTRS];
     unsigned facts; /* OpFact */
     unsigned order; /* OpOrder, of a comparison */
@@ -228,6 +232,11 @@ Value *node_input(const Node *n, const char *name);
 Value *node_out(const Node *n, int i);
 /* Input i is written as ints, or not at all: its array is not read.  See OpDef.fixed. */
 bool node_is_fixed(const Node *n, uint32_t i);
+/* Input i decides the run-time type of other floats of its type, and must have theirs.
+ * See OpDef.mixes and passes/follow.c. */
+bool node_shares_type(const Node *n, uint32_t i);
+/* The input whose run-time type input i must be given; -1: it keeps its own. */
+int node_type_giver(const Node *n, int i);
 /* The name of input i in the ONNX specification; the last name for variadic ones. */
 Str op_input_name(const OpDef *op, uint32_t i);
 /* dtype of input i, DT_UNDEFINED when absent. */
@@ -373,6 +382,8 @@ const Expr *emit_number(Emit *e, int i);
 /* The type's shape as a tuple; reports OX0403 when unranked. */
 const Expr *emit_shape(Emit *e, const Value *v);
 const Expr *emit_dtype(Emit *e, DType dtype);
+/* The type of input i when the code runs: x.dtype where the file does not fix it. */
+const Expr *emit_dtype_of(Emit *e, int i);
 /* A tensor that the node itself holds, such as the weights in an attribute: a parameter
  * whose key is the name of the node, a dot, and `name`.  `may_inline`: a small one becomes
  * a literal, as if a Constant node had made it. */

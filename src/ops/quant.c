@@ -142,7 +142,8 @@ static void emit_dequantize(Emit *e) {
     DType to = node_out(n, 0)->type.dtype;
     const Expr *call = EX(emit_arena(e), "dequantize($0, $1$(, $2))", emit_in(e, 0),
                           scale_in(e, 1, in_dtype(n, 1)), zero_point(e, 2));
-    call = call_with(e, call, "dtype", to == DT_FLOAT ? NULL : emit_dtype(e, to));
+    bool of_scale = to == in_dtype(n, 1) && (to == DT_FLOAT || !in_known(n, 1));
+    call = call_with(e, call, "dtype", of_scale ? NULL : emit_dtype(e, to));
     emit_out(e, 0, with_granularity(e, call));
 }
 

@@ -201,7 +201,7 @@ static void emit_dropout(Emit *e) {
     .out = "output mask?", .apart = apart_same, .infer = infer_dropout, .emit = emit_dropout
 #define SHAPED                                                                         \
     .since = 1, .in = "", .out = "output", .facts = OP_IMPURE, .infer = infer_shaped
-#define LIKE .in = "input", .out = "output", .facts = OP_IMPURE
+#define LIKE .in = "input", .out = "output", .facts = OP_IMPURE | OP_OWN_TYPE
 static const OpDef ops[] = {
     {.name = "RandomNormal", SHAPED, .emit = emit_normal,
      .attrs = {INTS_REQ("shape"), INT("dtype", DT_FLOAT), SEED, FLOAT("mean", 0),

@@ -148,6 +148,10 @@ static const char *check_names(Check *c) {
     if (!c->op->padding != !c->op->count ||
         (count.n && !op_find(STR(OP_INTERNAL), count, 1)))
         return complain(c, "what is padded needs an operator that counts", count);
+    at = c->op->mixes;
+    while (op_spec_next(&at, &slot))
+        if (op_input_index(c->op, slot.name) < 0)
+            return complain(c, "mixed input is not declared:", slot.name);
     at = c->op->in;
     for (bool end = false; op_spec_next(&at, &slot); end = slot.variadic)
         if (end)

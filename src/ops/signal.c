@@ -282,6 +282,7 @@ static const OpDef ops[] = {
     {.name = "MelWeightMatrix", .since = 17,
      .in = "num_mel_bins dft_length sample_rate lower_edge_hertz upper_edge_hertz",
      .out = "output", .fixed = "num_mel_bins dft_length sample_rate",
+     .facts = OP_OWN_TYPE,
      .attrs = {INT("output_datatype", 1)}, .infer = infer_mel, .emit = emit_mel},
 };
 /* clang-format on */

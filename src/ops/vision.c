@@ -307,10 +307,12 @@ static bool apart_affine_grid(Model *m, const Node *n, const int *at, int out,
 /* clang-format off */
 static const OpDef ops[] = {
     {.name = "GridSample", .since = 16, .until = 19, .in = "X grid", .out = "Y",
+     .mixes = "grid",
      .attrs = {INT("align_corners", 0), STRING("mode", "bilinear"),
                STRING("padding_mode", "zeros")},
      .batch = "X grid", .infer = infer_grid_sample, .emit = emit_grid_sample},
     {.name = "GridSample", .since = 20, .in = "X grid", .out = "Y",
+     .mixes = "grid",
      .attrs = {INT("align_corners", 0), STRING("mode", "linear"),
                STRING("padding_mode", "zeros")},
      .batch = "X grid", .infer = infer_grid_sample, .emit = emit_grid_sample},

@@ -28,6 +28,8 @@ void pass_weights(Model *m);
 
 /* Warns of integers that JAX's default mode cannot hold. */
 void pass_wide(Model *m);
+/* Values whose type at run time is that of the parameters get marked. */
+void pass_follow(Model *m);
 
 /* v, whose elements are known, needs no node any more. */
 void make_literal(Model *m, Graph *g, Value *v);

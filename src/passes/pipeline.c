@@ -16,7 +16,8 @@ static const Pass passes[] = {
     {"import", nothing},       {"infer", infer_model}, {"branches", pass_branches},
     {"params", pass_params},   {"fold", pass_fold},    {"simplify", pass_simplify},
     {"cse", pass_cse},         {"dce", pass_dce},      {"fuse", pass_fuse},
-    {"weights", pass_weights}, {"wide", pass_wide},    {"blocks", pass_blocks},
+    {"weights", pass_weights}, {"wide", pass_wide},    {"follow", pass_follow},
+    {"blocks", pass_blocks},
 };
 
 const char *pass_name(size_t i) {

@@ -73,6 +73,8 @@ DType dtype_from_onnx(int64_t number);
 static inline bool dtype_is_float(DType t) {
     return dtype_info(t)->cls == DC_FLOAT;
 }
+/* x is the largest finite number of float32 or float64, or the lowest. */
+bool float_is_limit(double x, DType t);
 static inline bool dtype_is_int(DType t) {
     return dtype_info(t)->cls == DC_INT || dtype_info(t)->cls == DC_UINT;
 }

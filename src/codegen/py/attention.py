@@ -35,7 +35,7 @@ def attention_scores(q, k, scale=None, softcap=None):
 
 def attention_weights(scores, bias=None, precision=None):
     """Softmax of scores + bias; zeros for a query whose bias is -inf everywhere."""
-    scores = scores if bias is None else scores + bias
+    scores = scores if bias is None else scores + bias.astype(scores.dtype)
     scores = scores.astype(precision or scores.dtype)
     if bias is None:
         return jax.nn.softmax(scores)
@@ -72,7 +72,7 @@ def rotary_embedding(x, cos, sin, interleaved=False):
     Elements from R on stay as they are.
     """
     half = cos.shape[-1]
-    cos, sin = cos[:, None], sin[:, None]
+    cos, sin = cos[:, None].astype(x.dtype), sin[:, None].astype(x.dtype)
     if interleaved:
         a, b = x[..., : 2 * half : 2], x[..., 1 : 2 * half : 2]
     else:
@@ -122,4 +122,5 @@ def linear_attention(
 def apply_rotary(x, cos, sin):
     """Rotates each pair of elements d / 2 apart in the last axis of x by its angle."""
     low, high = jnp.split(x, 2, axis=-1)
+    cos, sin = cos.astype(x.dtype), sin.astype(x.dtype)
     return x * cos + jnp.concatenate([-high, low], axis=-1) * sin

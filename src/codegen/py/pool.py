@@ -8,6 +8,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from conv import per_axis
 
@@ -35,14 +36,14 @@ def max_pool(x, window, stride=1, padding=0):
 
 def avg_pool(x, window, stride=1, padding=0):
     """Mean of each window of x (N, C, ...); zeros of the padding count."""
-    z = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    z = x.astype(np.promote_types(x.dtype, np.float32))
     total = reduce_windows(z, 0.0, jax.lax.add, window, stride, padding)
     return (total / math.prod(per_axis(window, x.ndim - 2))).astype(x.dtype)
 
 
 def avg_pool_inside(x, window, stride=1, padding=0):
     """Mean of the elements of each window that lie inside x (N, C, ...)."""
-    z = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    z = x.astype(np.promote_types(x.dtype, np.float32))
     total = reduce_windows(z, 0.0, jax.lax.add, window, stride, padding)
     ones = jnp.ones((1, 1, *x.shape[2:]), z.dtype)
     count = reduce_windows(ones, 0.0, jax.lax.add, window, stride, padding)
@@ -51,7 +52,7 @@ def avg_pool_inside(x, window, stride=1, padding=0):
 
 def lp_pool(x, p, window, stride=1, padding=0):
     """p-norm of each window of x (N, C, ...)."""
-    z = jnp.abs(x).astype(jnp.promote_types(x.dtype, jnp.float32)) ** p
+    z = jnp.abs(x).astype(np.promote_types(x.dtype, np.float32)) ** p
     total = reduce_windows(z, 0.0, jax.lax.add, window, stride, padding)
     return (total ** (1 / p)).astype(x.dtype)
 

@@ -38,8 +38,9 @@ def quantize_float(x, scale, zero_point=0, *, dtype, axis=1, block=0, saturate=T
     return y.astype(dtype)
 
 
-def dequantize(x, scale, zero_point=0, dtype=jnp.float32, axis=1, block=0):
-    """(x - zero_point) * scale."""
+def dequantize(x, scale, zero_point=0, dtype=None, axis=1, block=0):
+    """(x - zero_point) * scale, in the type of scale where none is given."""
+    dtype = dtype or getattr(scale, "dtype", jnp.float32)
     wide = jnp.int32 if jnp.issubdtype(x.dtype, jnp.integer) else jnp.float32
     zero = along_axis(zero_point, x, axis, block).astype(wide)
     y = (x.astype(wide) - zero).astype(jnp.float32)

@@ -56,7 +56,9 @@ def resize(
             sizes = [int(scale * n + 0.5) for n in lengths]
     if box is None and mode != "cubic" and list(sizes) == lengths:
         return x
-    z = x if nearest else x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    z = x
+    if not nearest:
+        z = x.astype(jnp.float64 if x.dtype == jnp.float64 else jnp.float32)
     for i, axis in enumerate(axes):
         n, scale = lengths[i], float(number(scales[i]))
         if scale == 1 and box is None:

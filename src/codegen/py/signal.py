@@ -25,7 +25,7 @@ def dft(x, length=None, axis=-2, inverse=False, onesided=False):
     if x.shape[-1] == 1:
         z = x[..., 0].astype(float)
     else:
-        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        wide = x.astype(np.promote_types(x.dtype, np.float32))
         z = jax.lax.complex(wide[..., 0], wide[..., 1])
     if inverse and onesided:
         return jnp.fft.irfft(z, length, axis)[..., None].astype(x.dtype)

@@ -4,6 +4,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from conv import per_axis
 
@@ -24,6 +25,7 @@ def sample(x, places, mode="linear", padding="zeros", low=0.0, high=1.0):
         # The taps of this axis lie on axis i of the last n.
         taps = (1,) * i + (-1,) + (1,) * (n - 1 - i)
         steps = jnp.arange(1 - reach, reach + 1) if reach else jnp.zeros(1)
+        steps = steps.astype(at.dtype)
         near = jnp.floor(at).reshape(*at.shape, *[1] * n) + steps.reshape(taps)
         t = jnp.abs(near - at.reshape(*at.shape, *[1] * n))
         if mode == "linear":
@@ -41,8 +43,9 @@ def sample(x, places, mode="linear", padding="zeros", low=0.0, high=1.0):
     z = jnp.moveaxis(x, 1, -1)[tuple(index)]
     if padding == "zeros":
         z = jnp.where(inside[..., None], z, jnp.zeros_like(z))
+    wide = x.dtype if x.dtype == jnp.float64 else places[0].dtype
     for weight in weights:
-        z = z * weight[..., None]
+        z = z.astype(wide) * weight[..., None].astype(wide)
     z = jnp.sum(z, tuple(range(-1 - n, -1)), z.dtype)
     return jnp.moveaxis(z, -1, 1).astype(x.dtype)
 
@@ -66,6 +69,7 @@ def grid_sample(x, grid, mode="linear", padding="zeros", align_corners=False):
     With align_corners, -1 and 1 are the centers of the outer elements, otherwise their
     outer edges.
     """
+    grid = grid.astype(np.promote_types(grid.dtype, np.float32))
     places = []
     for i, size in enumerate(x.shape[2:]):
         at = grid[..., grid.shape[-1] - 1 - i]
@@ -111,13 +115,14 @@ def deform_conv(
     batch, window, out = x.shape[0], w.shape[2:], offset.shape[2:]
     pads = [(padding, padding)] * n if isinstance(padding, int) else padding
     offset = offset.reshape(batch * offset_groups, *window, n, *out)
+    offset = offset.astype(np.promote_types(offset.dtype, np.float32))
     places = []
     for i in range(n):
         tap = jnp.arange(window[i]) * per_axis(dilation, n)[i] - pads[i][0]
         start = jnp.arange(out[i]) * per_axis(stride, n)[i]
         tap = tap.reshape([-1 if k == i else 1 for k in range(2 * n)])
         start = start.reshape([-1 if k == n + i else 1 for k in range(2 * n)])
-        places.append(jnp.take(offset, i, n + 1) + (tap + start))
+        places.append(jnp.take(offset, i, n + 1) + (tap + start).astype(offset.dtype))
     z = sample(x.reshape(batch * offset_groups, -1, *x.shape[2:]), places)
     if mask is not None:
         z = z * mask.reshape(batch * offset_groups, 1, *window, *out)
@@ -174,7 +179,7 @@ def roi_align(x, rois, batch, size, samples=0, scale=1.0, mode="avg", half_pixel
     samples=0 their number follows from the boxes, which must not be traced then.
     """
     shift = 0.5 if half_pixel else 0.0
-    rois = rois * scale - shift
+    rois = rois.astype(np.promote_types(rois.dtype, np.float32)) * scale - shift
     index, weights, counts = [], [], []
     for i, cells in enumerate(size):
         start, end = rois[:, 1 - i], rois[:, 3 - i]

@@ -1,0 +1,63 @@
+"""The model zoo with parameters in bfloat16: `load_params(dtype=jnp.bfloat16)`.
+
+Every output is bfloat16, under JAX's strict promotion too, and as near to float32 as
+PyTorch's own bfloat16 is: see `models.bfloat16` for how that is measured. A few run in
+`make test`; `make test-models` runs all.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from models import bfloat16, compare, exports
+from models.architectures import all_architectures
+
+ENTRIES = all_architectures()
+RATIO = 1.5
+# Their last step is JAX's softmax or softplus, of few numbers, which rounds to bfloat16
+# within; PyTorch's does not.
+ROUNDED_WITHIN = {"mlp": 2.0, "nerf": 2.0}
+FAST = {
+    ("llama", "dynamo"),
+    ("lstm_seq2seq", "torchscript"),
+    ("bert", "torchscript"),
+    ("unet", "bridge"),
+}
+CASES = [
+    pytest.param(
+        ENTRIES[name],
+        exporter,
+        id=f"{name}-{exporter}",
+        marks=() if (name, exporter) in FAST else pytest.mark.models,
+    )
+    for name in ENTRIES
+    for exporter in exports.EXPORTERS
+]
+# What there is no file of, or none that is valid: see test_zoo.REFUSED.
+ABSENT = {("cnn_bfloat16", "dynamo"), ("tv_r3d", "bridge")}
+# PyTorch itself has no Fourier transform of bfloat16.
+NO_REFERENCE = {"stft_frontend"}
+
+
+@pytest.mark.parametrize(("entry", "exporter"), CASES)
+def test_is_as_near_to_float32_as_torch(entry, exporter, tmp_path):
+    path = exports.exported(entry, exporter).path
+    if path is None or (entry.name, exporter) in ABSENT:
+        pytest.skip("there is no file")
+    if entry.name in NO_REFERENCE:
+        pytest.skip("PyTorch cannot run it in bfloat16")
+    generated = compare.compile_to(tmp_path, entry, path)
+    result = bfloat16.run(entry, generated, compare.input_names(path))
+    assert result.dtypes <= {"bfloat16"}
+    assert result.ratio < ROUNDED_WITHIN.get(entry.name, RATIO), result
+
+
+def test_buffers_keep_their_type(tmp_path):
+    """What no state_dict has, as `inv_freq`: rounded, it would move late positions."""
+    path = exports.exported(ENTRIES["llama"], "dynamo").path
+    generated = compare.compile_to(tmp_path, ENTRIES["llama"], path)
+    params = generated.load_params(dtype=jnp.bfloat16)
+    kept = {k for k, v in params.items() if v.dtype != jnp.bfloat16}
+    assert kept == set(generated.BUFFERS) == {"model.rotary_emb.inv_freq"}
+    exact = generated.load_params()
+    assert np.array_equal(params[min(kept)], exact[min(kept)])
