@@ -148,7 +148,7 @@ static const Expr *average_pool_in(Emit *e, const Expr *x, Window *w, bool whole
                      attr_int(n, "count_include_pad") != 0;
     bool dilated = window_is_dilated(w), pad = window_is_padded(w);
     if (count_pad && whole && !dilated) {
-        pad = false; /* inside, that is */
+        pad = false; /* all counts, so that there is nothing to count */
     } else if (count_pad) {
         split_ceil(e, w, &beyond);
         pad = window_is_padded(&beyond);

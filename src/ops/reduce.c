@@ -296,6 +296,11 @@ static const Expr *extreme_of_none(Emit *e, const Expr *x, bool max) {
         return EX(a, max ? "-$0" : "$0", ex_name(a, STR("jnp.inf")));
     if (dtype == DT_BOOL)
         return ex_bool(a, !max);
+    bool is_unsigned = dtype_info(dtype)->cls == DC_UINT;
+    if (max && is_unsigned)
+        return ex_int(a, 0);
+    if (is_unsigned) /* JAX takes a Python number for a signed one */
+        return EX(a, "$0.dtype.type(jnp.iinfo($0.dtype).max)", x);
     return EX(a, max ? "jnp.iinfo($0.dtype).min" : "jnp.iinfo($0.dtype).max", x);
 }
 

@@ -44,11 +44,11 @@ def resize(
     count = len(sizes if scales is None else scales)
     axes = range(x.ndim - count, x.ndim) if axes is None else axes
     lengths = [x.shape[axis] for axis in axes]
-    nearest, number = mode == "nearest", np.float32
+    nearest = mode == "nearest"
+    number = np.float32 if nearest or scales is not None else float
     if scales is not None:
-        sizes = [int(np.float32(s) * np.float32(n)) for s, n in zip(scales, lengths)]
+        sizes = [int(number(s) * number(n)) for s, n in zip(scales, lengths)]
     else:
-        number = number if nearest else float
         scales = [size / n if n else 1 for size, n in zip(sizes, lengths)]
         if keep_aspect != "stretch":
             scale = min(scales) if keep_aspect == "not_larger" else max(scales)
@@ -69,7 +69,8 @@ def resize(
         if rounding == "before_11":
             toward = "floor" if scale >= 1 else "ceil"
         if nearest and coordinates == "asymmetric" and toward == "floor":
-            at = at * (1 / scales[i])  # as PyTorch does, where onnxruntime divides
+            # As in PyTorch, which multiplies by a number made of the decimal one.
+            at = at * (1 / scales[i])
         else:
             at = resize_positions(at, n, scale, coordinates, ends)
         z = jnp.moveaxis(z, axis, -1)
