@@ -7,7 +7,8 @@ from packed_weights import unpack_bits
 
 
 def route(logits, k, weights=None, normalize=False):
-    """The weight (T, E) of each expert for each token; 0 but for the k largest logits.
+    """The weight (T, E) of each expert for each token; 0 but for the k largest logits,
+    of equal ones the first.
 
     weights (T, E) stand for the softmax of the logits.  normalize lets those of a token
     add up to 1.
