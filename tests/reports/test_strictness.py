@@ -112,7 +112,7 @@ def test_long_names_in_functions(tmp_path):
 
 
 MANY = 100_000
-SECONDS = 20  # of processor time: some tens of times what linear work takes
+SECONDS = 10  # of processor time: several times what linear work takes
 
 
 def compile_soon(model, folder, *options):
