@@ -57,17 +57,39 @@ Stmts *gen_body_of(Gen *g, const Value *v) {
     return &g->scope->body;
 }
 
+static bool is_taken(const Gen *g, Str key, const Value *v) {
+    const size_t *index = map_get(&g->param_keys, key);
+    return index && g->params.items[*index - 1].tensor != v->tensor;
+}
+
+/* Thousands of subgraphs may use one name: the keys of its tensors are remembered, and
+ * the last number that one of them has got. */
+static Str twin_key(Gen *g, const Value *v, Str name) {
+    Str own = arena_printf(g->arena, "key %p %.*s", (const void *)v->tensor,
+                           (int)name.n, name.p);
+    Str all = arena_printf(g->arena, "last %.*s", (int)name.n, name.p);
+    const Str *known = map_get(&g->twins, own);
+    Str *key = ARENA_NEW(g->arena, Str);
+    uintptr_t last = (uintptr_t)map_get(&g->twins, all);
+    if (known)
+        return *known;
+    last = last ? last : 1;
+    do {
+        size_t number = ++last;
+        if (!key || g->arena->failed)
+            return name;
+        *key = arena_printf(g->arena, "%.*s_%zu", (int)name.n, name.p, number);
+    } while (is_taken(g, *key, v));
+    map_set(&g->twins, own, key);
+    map_set(&g->twins, all, (void *)last);
+    return *key;
+}
+
 /* The name in the state_dict, or of the initializer.  Subgraphs side by side may use one
  * name twice. */
 static Str param_key(Gen *g, const Value *v) {
-    Str name = param_key_of(v), key = name;
-    for (int i = 2; !g->arena->failed; i++) {
-        const size_t *index = map_get(&g->param_keys, key);
-        if (!index || g->params.items[*index - 1].tensor == v->tensor)
-            break;
-        key = arena_printf(g->arena, "%.*s_%d", (int)name.n, name.p, i);
-    }
-    return key;
+    Str name = param_key_of(v);
+    return is_taken(g, name, v) ? twin_key(g, v, name) : name;
 }
 
 static const Expr *subscript(Gen *g, const Expr *x, Str key) {

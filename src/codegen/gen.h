@@ -134,6 +134,7 @@ typedef struct Gen {
         size_t count, cap;
     } params;
     Map param_keys; /* key -> index + 1 into params */
+    Map twins;      /* of parameters with one name: see twin_key */
     Map modules;    /* path -> what its parameters are called in the body: scopes.c */
     struct {
         Str *items; /* keys and paths that the body will read */

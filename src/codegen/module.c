@@ -408,7 +408,8 @@ static Gen new_gen(Model *m, const CodegenOptions *options, ValueCode *code,
     Gen g = {
         .m = m, .arena = m->arena, .options = options, .code = code, .n_code = n_code};
     g.used_names.arena = g.symbols.arena = g.helpers.arena = m->arena;
-    g.param_keys.arena = g.global_names.arena = g.tensors.arena = m->arena;
+    g.param_keys.arena = g.twins.arena = g.global_names.arena = g.tensors.arena =
+        m->arena;
     g.roles.arena = m->arena;
     gen_find_roles(&g);
     return g;
