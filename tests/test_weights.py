@@ -54,7 +54,8 @@ HOSTILE = [
 
 
 def random_tensor(name, dtype, shape, seed=0, narrow=False):
-    """A TensorProto of random bytes, whatever its type; `narrow` ints fit 31 bits."""
+    """A TensorProto of random bytes, whatever its type; `narrow`: integers of 64 bits
+    that 32 bits hold."""
     number = getattr(TensorProto, dtype)
     count = int(np.prod(shape))
     if dtype in BITS:
@@ -65,8 +66,8 @@ def random_tensor(name, dtype, shape, seed=0, narrow=False):
     if dtype == "BOOL":
         raw &= 1
     if narrow and dtype in ("INT64", "UINT64"):
-        raw.reshape(-1, 8)[:, 3] &= 0x7F
-        raw.reshape(-1, 8)[:, 4:] = 0
+        half = raw.view(np.int32 if dtype == "INT64" else np.uint32)[::2]
+        raw = half.astype(dtype.lower()).view(np.uint8)
     if used := count * BITS.get(dtype, 8) % 8:
         raw[-1] &= (1 << used) - 1
     return TensorProto(name=name, data_type=number, dims=shape, raw_data=raw.tobytes())
@@ -108,6 +109,14 @@ def test_load_params_gives_the_tensor_of_the_model(tmp_path, dtype, weights, sha
         np.testing.assert_array_equal(np.asarray(params["x"]), expected)
     else:
         assert_same_bits(params["x"], expected)
+
+
+@pytest.mark.parametrize("weights", LOADERS)
+@pytest.mark.parametrize("dtype", ["INT64", "UINT64"])
+def test_integers_do_not_wrap_around(tmp_path, dtype, weights):
+    path = write(tmp_path, [random_tensor("x", dtype, (7,))], weights)
+    with jax.enable_x64(False), pytest.raises(OverflowError, match="x needs 64-bit"):
+        LOADERS[weights](path)
 
 
 @pytest.mark.parametrize("weights", LOADERS)
