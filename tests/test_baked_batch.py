@@ -335,6 +335,10 @@ REFUSED = {
         ),
         "Range:r",
     ),
+    "the number of rows": (
+        baked(("Size", "x", "n"), ("Identity", "n", "y")),
+        "Identity:y",
+    ),
     "a length that rows decide": (
         baked(
             ("Cast", "x", "i", {"to": TensorProto.INT64}),
