@@ -553,8 +553,8 @@ def ones_by_shape(g):
 
 @operator
 def where_positive(g):
-    zero = g.constant(np.float32(0))
-    return g.node("Where", g.node("Greater", g.y, zero), g.y, g.floats(1))
+    limit = g.constant(np.float32(0.1234))  # that rounding does not meet by chance
+    return g.node("Where", g.node("Greater", g.y, limit), g.y, g.floats(1))
 
 
 @operator

@@ -270,6 +270,83 @@ REFUSED = {
         ),
         "GRU:all y",
     ),
+    "positions in the whole batch": (
+        baked(
+            ("MaxPool", "x", "v i", {"kernel_shape": [2]}),
+            ("Cast", "i", "y", {"to": TensorProto.FLOAT}),
+        ),
+        "MaxPool:v i",
+    ),
+    "the other way round": (
+        baked(
+            ("Slice", "x a b z s", "y"), a=ints(-1), b=ints(-9), z=ints(0), s=ints(-1)
+        ),
+        "Slice:y",
+    ),
+    "written to the first row": (
+        baked(("ScatterElements", "x i u", "y"), i=ints([[1, 0]]), u=weight(1, 1, 2)),
+        "ScatterElements:y",
+    ),
+    "shifted along the rows": (
+        baked(("Pad", "x p", "y"), p=ints(-1, 0, 0, 1, 0, 0)),
+        "Pad:y",
+    ),
+    "a triangle of the rows": (
+        baked(
+            ("Transpose", "x", "t", {"perm": [1, 0, 2]}),
+            ("Trilu", "t", "y"),
+        ),
+        "Trilu:y",
+    ),
+    "statistics of a batch": (
+        baked(
+            ("BatchNormalization", "x c c c c", "y m v", {"training_mode": 1}),
+            c=weight(T),
+        ),
+        "BatchNormalization:y m v",
+    ),
+    "rows in time": (
+        baked(
+            ("RNN", "x w r", "y", {"hidden_size": 4}),
+            w=weight(1, 4, D),
+            r=weight(1, 4, 4),
+        ),
+        "RNN:y",
+    ),
+    "divided by the number of rows": (
+        baked(
+            ("Shape", "x", "s", {"start": 0, "end": 1}),
+            ("Cast", "s", "n", {"to": TensorProto.FLOAT}),
+            ("Div", "x n", "y"),
+        ),
+        "Cast:n",
+    ),
+    "numbered rows": (
+        baked(
+            ("Shape", "x", "s"),
+            ("Gather", "s zero", "n"),
+            ("Range", "zero n one", "r"),
+            ("Cast", "r", "f", {"to": TensorProto.FLOAT}),
+            ("Unsqueeze", "f axes", "u"),
+            ("Add", "x u", "y"),
+            zero=np.array(0),
+            one=np.array(1),
+            axes=ints(1, 2),
+        ),
+        "Range:r",
+    ),
+    "the number of rows": (
+        baked(("Size", "x", "n"), ("Identity", "n", "y")),
+        "Identity:y",
+    ),
+    "a length that rows decide": (
+        baked(
+            ("Cast", "x", "i", {"to": TensorProto.INT64}),
+            ("ConstantOfShape", "i", "y"),
+            x=(1,),
+        ),
+        "ConstantOfShape:y",
+    ),
     "a weight of one row": (
         baked(("MatMul", "w x", "y"), x=(1, T), w=weight(1, 1)),
         "MatMul:y",

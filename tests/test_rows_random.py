@@ -28,6 +28,7 @@ def agree(actual, expected, seed, model):
 
 def forward(compiled, *inputs):
     with jax.disable_jit():  # to compile each takes longer
+        inputs = map(jax.numpy.asarray, inputs)
         return np.asarray(compiled.forward(compiled.params, *inputs))
 
 

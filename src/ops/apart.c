@@ -109,7 +109,7 @@ static bool has_batch(const Node *n, const int *at, int axis) {
     const char *spec = n->op->batch;
     uint64_t may = 0, must = 0;
     for (OpSlot slot; op_spec_next(&spec, &slot);) {
-        int k = op_input_index(n->op, slot.name);
+        int k = op_input_index(n->op, slot.name); /* declared: op_check */
         may |= (uint64_t)1 << k;
         must |= (uint64_t)!slot.optional << k;
     }

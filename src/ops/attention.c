@@ -423,7 +423,7 @@ static const OpDef ops[] = {
      .in = "Q K V attn_mask? past_key? past_value?",
      .out = "Y present_key? present_value? qk_matmul_output?", .mixes = "attn_mask",
      .attrs = {ATTENTION_ATTRS},
-     .batch = "Q K V attn_mask? past_key past_value nonpad_kv_seqlen",
+     .batch = "Q K V attn_mask? past_key past_value",
      .infer = infer_attention, .emit = emit_attention},
     {.name = "Attention", .since = 24, .until = 24,
      .in = "Q K V attn_mask? past_key? past_value? nonpad_kv_seqlen?",

@@ -251,6 +251,11 @@ static void emit_global_lp(Emit *e) {
                     emit_in(e, 0), p, axes, p));
 }
 
+/* Indices count from the first element of the whole batch. */
+static bool apart_max_pool(Model *m, const Node *n, const int *at, int out, int axis) {
+    return out == 0 && axis == 0 && apart_same(m, n, at, out, axis);
+}
+
 /* Indices count in the padded array. */
 static OpPast past_max_pool(Model *m, const Node *n, const int *at, int input) {
     Window w;
@@ -262,14 +267,14 @@ static OpPast past_max_pool(Model *m, const Node *n, const int *at, int input) {
 /* clang-format off */
 static const OpDef ops[] = {
     {.name = "MaxPool", .since = 1, .until = 7, .in = "X", .out = "Y",
-     .attrs = {POOL_ATTRS}, .batch = "X", .past = past_max_pool,
+     .attrs = {POOL_ATTRS}, .apart = apart_max_pool, .past = past_max_pool,
      .infer = infer_pool, .emit = emit_max_pool},
     {.name = "MaxPool", .since = 8, .until = 9, .in = "X", .out = "Y Indices?",
      .attrs = {POOL_ATTRS, INT("storage_order", 0)},
-     .batch = "X", .past = past_max_pool, .infer = infer_pool, .emit = emit_max_pool},
+     .apart = apart_max_pool, .past = past_max_pool, .infer = infer_pool, .emit = emit_max_pool},
     {.name = "MaxPool", .since = 10, .in = "X", .out = "Y Indices?",
      .attrs = {CEIL_ATTRS, INTS_OPT("dilations"), INT("storage_order", 0)},
-     .batch = "X", .past = past_max_pool, .infer = infer_pool, .emit = emit_max_pool},
+     .apart = apart_max_pool, .past = past_max_pool, .infer = infer_pool, .emit = emit_max_pool},
 
     {.name = "AveragePool", .since = 1, .until = 6, .in = "X", .out = "Y",
      .attrs = {POOL_ATTRS}, .batch = "X",

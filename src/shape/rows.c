@@ -293,5 +293,9 @@ bool rows_check(Model *m, const Model *baked, const Model *named) {
         add_rows(&r, g->inputs[i], &was->inputs[i]->type);
     for (size_t i = 0; i < g->n_nodes && !r.refused; i++)
         check_node(&r, g->nodes[i], was->nodes[i]);
+    for (size_t i = 0; i < g->n_outputs && !r.refused; i++)
+        if (known_rows(&r, g->outputs[i]) && g->outputs[i]->def)
+            refuse(&r, g->outputs[i]->def, NULL,
+                   "the model returns how many rows it has");
     return !r.refused;
 }
