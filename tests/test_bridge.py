@@ -19,6 +19,8 @@ from torch import nn
 
 import fx_errors
 import fx_export
+import fx_state
+import oxide_xla
 
 pytestmark = pytest.mark.torch
 SCRIPT = Path(fx_export.__file__)
@@ -269,3 +271,43 @@ def test_fallback_says_why(monkeypatch):
     assert "no such operator" in messages[0]
     with pytest.raises(fx_errors.ModelError, match="no such operator"):
         fx_export.export(Net().eval(), torch.randn(2, 4), fallback=False)
+
+
+def test_the_file_says_what_tensors_are():
+    """Tied ones have the name that checkpoints keep, whichever the exporter chose."""
+
+    class Tied(torch.nn.Module):
+        _tied_weights_keys = {"table.weight": "head.weight"}
+
+        def __init__(self):
+            super().__init__()
+            self.table, self.norm = torch.nn.Embedding(5, 4), torch.nn.LayerNorm(4)
+            self.head = torch.nn.Linear(4, 5, bias=False)
+            self.head.weight = self.table.weight
+            self.norm.bias.requires_grad_(False)
+            self.register_buffer("scale", torch.full((4,), 2.0))
+            self.register_buffer("shift", torch.arange(4.0), persistent=False)
+
+        def forward(self, ids):
+            return self.head(self.norm(self.table(ids)) * self.scale + self.shift)
+
+    for exporter in fx_export.EXPORTERS:
+        data = fx_export.export(Tied(), (torch.arange(3),), exporter=exporter)
+        model = onnx.load_from_string(data)
+        names = {tensor.name for tensor in model.graph.initializer}
+        assert "head.weight" in names and "table.weight" not in names
+        facts = {p.key: p.value for p in model.metadata_props}[fx_state.STATE]
+        assert facts.splitlines() == [
+            "tied\ttable.weight\thead.weight",
+            "parameter\tnorm.weight",
+            "frozen\tnorm.bias",
+            "parameter\thead.weight",
+            "buffer\tscale",
+            "temporary\tshift",
+        ]
+        compiled = oxide_xla.compile(model)
+        assert compiled.module.TIED == {"table.weight": "head.weight"}
+        trained = compiled.module.trainable(compiled.params)
+        assert trained.keys() == {"norm.weight", "head.weight"}
+        if exporter == "dynamo":  # the other one takes it for a constant
+            assert compiled.module.BUFFERS == ("shift",)

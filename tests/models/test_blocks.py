@@ -239,10 +239,11 @@ def test_bert_fits_in_100_lines(exporter, export, tmp_path):
     assert len(model_lines(lines)) <= 100
 
 
-def test_bert_through_the_bridge_fits_in_120_lines_in_all(export, tmp_path):
+def test_bert_through_the_bridge_fits_in_220_lines_in_all(export, tmp_path):
+    """As many lines say what the parameters are, and read and check them."""
     path = export(small("bert", bert, TWELVE), "bridge", dynamic=True)
     _, lines = compiled(path, tmp_path)
-    assert len(lines) <= 120
+    assert len(lines) <= 220
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,25 @@ def test_a_plain_state_dict_loads(name, exporter, tmp_path):
     assert error(entry, generated, params, module) < compare.LIMIT
 
 
+@pytest.mark.parametrize(
+    ("name", "exporter"),
+    [("bert", "bridge"), *(("llama", exporter) for exporter in exports.EXPORTERS)],
+)
+def test_what_save_pretrained_writes_loads(name, exporter, tmp_path):
+    """transformers writes one name of a tied pair; the other one may be there, too."""
+    entry = ENTRIES[name]
+    generated, module = compiled(entry, exporter, tmp_path), compare.trained(entry)
+    module.save_pretrained(tmp_path / "checkpoint")
+    params = generated.load_params(tmp_path / "checkpoint" / "model.safetensors")
+    assert error(entry, generated, params, module) < compare.LIMIT
+    if exporter == "bridge":
+        saved = load_file(tmp_path / "checkpoint" / "model.safetensors")
+        known = generated.load_params()
+        assert known.keys() == saved.keys() | set(getattr(generated, "BUFFERS", ()))
+        trained = {k for k, _ in module.named_parameters()}
+        assert generated.trainable(known).keys() == trained
+
+
 @pytest.mark.parametrize("name", LOADABLE)
 @each_exporter
 def test_saved_parameters_load_in_pytorch(name, exporter, tmp_path):
