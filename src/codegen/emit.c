@@ -4,6 +4,7 @@
 #include "codegen/emit.h"
 #include "ops/layout.h"
 #include "ops/nested.h"
+#include "ops/wide.h"
 
 /* ---- values ------------------------------------------------------------------------ */
 
