@@ -22,9 +22,9 @@ static void warn_literal(Model *m, Str where, const Value *v, WideUse use) {
                  x.p);
 }
 
-static void warn_param(Model *m, const Node *n, const Value *v) {
+static void warn_param(Model *m, Str where, const Value *v) {
     Str x = wide_text(m->arena, v);
-    diag_add(m->diags, OX0412, node_where(m, n),
+    diag_add(m->diags, OX0412, where,
              STR("set " X64
                  ", without which load_params fails: jax.config.update(\"" X64
                  "\", True)"),
@@ -39,7 +39,7 @@ static void check_node(Model *m, const Node *n) {
         if (!v || node_is_fixed(n, i) || wide_of(v) == WIDE_NONE)
             continue;
         if (v->kind == VALUE_PARAM)
-            warn_param(m, n, v);
+            warn_param(m, node_where(m, n), v);
         else
             warn_literal(m, node_where(m, n), v, wide_use(n, (int)i));
     }
@@ -50,8 +50,10 @@ static void check_graph(void *user, Graph *g) {
         check_node(user, g->nodes[i]);
     for (size_t i = 0; i < g->n_outputs; i++) {
         const Value *v = g->outputs[i];
-        Wide wide = v->kind == VALUE_CONST ? wide_of(v) : WIDE_NONE;
-        if (wide != WIDE_NONE)
+        Wide wide = v->kind == VALUE_NODE ? WIDE_NONE : wide_of(v);
+        if (wide != WIDE_NONE && v->kind == VALUE_PARAM)
+            warn_param(user, v->name, v);
+        else if (wide != WIDE_NONE)
             warn_literal(user, v->name, v,
                          wide == WIDE_ENDS ? WIDE_SATURATED : WIDE_REFUSED);
     }
