@@ -1,4 +1,4 @@
-"""Normalizations.  All is computed in at least float32 and rounded once, so that
+"""Normalizations.  They are computed in at least float32 and rounded once, so that
 float16 and bfloat16 models keep their accuracy.
 """
 
