@@ -4,6 +4,7 @@
  * Source: ContribOperators.md of onnxruntime; its CUDA kernel where the text is silent:
  * positions after a query have the bucket of their distance. */
 #include "ops/attention.h"
+#include "ops/padded.h"
 
 static Dim dim_or_fresh(Model *m, Node *n, int i, int axis, int rank, int at) {
     return in_rank(n, i) == rank ? in_dim(n, i, axis) : fresh_dim(m, n, 0, at);
@@ -244,7 +245,11 @@ static const OpDef ops[] = {
             "$global_bias, $global, $num_heads, $window)"},
     {.name = "RemovePadding", MICROSOFT, .in = "input sequence_token_count",
      .out = "output token_offset cumulated_seq_len max_seq_len",
-     .padding = "rows of padding", .infer = infer_remove, .emit = emit_remove},
+     .padding = "rows of padding", .count = "KeptCount",
+     .infer = infer_remove, .emit = emit_remove},
+    {.name = "KeptCount", .domain = OP_INTERNAL, .since = 1,
+     .in = "sequence_token_count", .out = "count", .infer = infer_entry_count,
+     .jax = "jnp.sum($sequence_token_count)"},
     {.name = "RestorePadding", MICROSOFT, .in = "input token_offset", .out = "output",
      .infer = infer_restore, .jax = "restore_padding($input, $token_offset)"},
     {.name = "PackedAttention", MICROSOFT,
