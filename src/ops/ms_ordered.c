@@ -3,6 +3,7 @@
  * the ones that onnxruntime's tools write.  And DynamicTimeWarping.
  * Source: ContribOperators.md of onnxruntime, and its fusions where the text is silent. */
 #include "ops/linear.h"
+#include "ops/padded.h"
 #include "ops/quant.h"
 
 enum { ORDER_COLUMNS, ORDER_ROWS };
@@ -128,7 +129,11 @@ static const OpDef ops[] = {
      .attrs = {INT_REQ("order_A"), INT_REQ("order_B"), INT_REQ("order_Y")},
      .infer = infer_matmul, .emit = emit_matmul},
     {.name = "DynamicTimeWarping", MICROSOFT, .in = "input", .out = "output",
-     .padding = "columns of -1", .infer = infer_warping, .emit = emit_warping},
+     .padding = "columns of -1", .count = "WarpingCount",
+     .infer = infer_warping, .emit = emit_warping},
+    {.name = "WarpingCount", .domain = OP_INTERNAL, .since = 1, .in = "output",
+     .out = "count", .infer = infer_entry_count,
+     .jax = "jnp.sum(jnp.max($output, axis=0) >= 0)"},
 };
 /* clang-format on */
 
