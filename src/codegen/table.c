@@ -16,6 +16,7 @@ typedef struct Family {
 typedef struct Row {
     Str key, text;
     Family *family; /* NULL: it stays a row */
+    int64_t number; /* that the family cuts out of the key */
 } Row;
 
 /* Families that share all but the tails of their keys: one comprehension. */
@@ -55,7 +56,8 @@ static bool cut_text(Str text, int64_t number, Family *f) {
     f->after = (Str){0};
     size_t start = space < text.n ? space + 1 : 0;
     Str rest = {text.p + start, text.n - start};
-    for (size_t i = 0; gen_is_plain(rest) && i < rest.n; i++) {
+    size_t n = gen_is_plain(rest) ? rest.n : 0;
+    for (size_t i = 0; i < n; i++) {
         end = i;
         if ((i > 0 && rest.p[i - 1] != '.') || item_at(rest, i, &end) != number)
             continue;
@@ -87,30 +89,40 @@ static Family *family_at(Table *c, const Row *row, size_t i, int64_t *number) {
     return known;
 }
 
-static void count_alike(Table *c, const Row *row) {
+/* Calls visit on the families that the row could join.  Names of more numbers than
+ * modules nest, or longer than people write, stay rows: each family has a copy. */
+static void each_family(Table *c, Row *row,
+                        void (*visit)(Row *row, Family *f, int64_t number)) {
+    enum { NUMBERS_MAX = 8, LENGTH_MAX = 512 };
+    bool usual = row->key.n <= LENGTH_MAX && gen_is_plain(row->key);
     int64_t number;
-    for (size_t i = 0; gen_is_plain(row->key) && i < row->key.n; i++) {
+    for (size_t i = 0, found = 0; usual && i < row->key.n && found < NUMBERS_MAX; i++) {
         Family *f = family_at(c, row, i, &number);
+        found += f != NULL;
         if (f)
-            f->alike++;
+            visit(row, f, number);
     }
 }
 
-/* The row becomes a member of the largest of its families. */
-static void join(Table *c, Row *row) {
-    int64_t number, chosen = -1;
-    for (size_t i = 0; gen_is_plain(row->key) && i < row->key.n; i++) {
-        Family *f = family_at(c, row, i, &number);
-        if (!f || f->alike < 2 || (row->family && f->alike <= row->family->alike))
-            continue;
-        row->family = f;
-        chosen = number;
-    }
+static void count_alike(Row *row, Family *f, int64_t number) {
+    (void)row, (void)number;
+    f->alike++;
+}
+
+/* The largest of its families is the row's. */
+static void choose(Row *row, Family *f, int64_t number) {
+    if (f->alike < 2 || (row->family && f->alike <= row->family->alike))
+        return;
+    row->family = f;
+    row->number = number;
+}
+
+static void join(const Row *row) {
     Family *f = row->family;
     if (!f)
         return;
-    f->first = f->count ? f->first : chosen;
-    f->broken |= chosen != f->first + (int64_t)f->count++;
+    f->first = f->count ? f->first : row->number;
+    f->broken |= row->number != f->first + (int64_t)f->count++;
 }
 
 /* ---- groups -------------------------------------------------------------------------- */
@@ -256,9 +268,11 @@ void gen_print_table(Gen *g, Text *t, const char *name, const TableRow *rows,
     for (size_t i = 0; i < n; i++)
         c.items[i] = (Row){.key = rows[i].key, .text = rows[i].text};
     for (size_t i = 0; i < n; i++)
-        count_alike(&c, &c.items[i]);
-    for (size_t i = 0; i < n; i++)
-        join(&c, &c.items[i]);
+        each_family(&c, &c.items[i], count_alike);
+    for (size_t i = 0; i < n; i++) {
+        each_family(&c, &c.items[i], choose);
+        join(&c.items[i]);
+    }
     for (size_t i = 0; i < n; i++)
         if (c.items[i].family)
             group(&c, c.items[i].family);

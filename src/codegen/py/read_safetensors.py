@@ -14,6 +14,8 @@ def read_safetensors(path):
     try:
         data = np.memmap(path, mode="r")
         size = 8 + int.from_bytes(data[:8], "little")
+        if size > data.size:
+            raise ValueError("the header is cut off")
         header, data = json.loads(bytes(data[8:size])), data[size:]
         metadata = header.pop("__metadata__", {})
         for key in sorted(header, key=lambda key: header[key]["data_offsets"]):
