@@ -31,6 +31,6 @@ def load_params_npz(path=None, dtype=None):
                 array = array.view(entry["dtype"]).reshape(entry["shape"])
             params[key] = jnp.asarray(array)
             floating = jnp.issubdtype(array.dtype, jnp.floating)
-        if dtype is not None and floating:
-            params[key] = params[key].astype(dtype)
+            if dtype is not None and floating:
+                params[key] = params[key].astype(dtype)
     return params
