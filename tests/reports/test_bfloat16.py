@@ -133,3 +133,19 @@ def test_norms_are_strict(node):
     weight = numpy_helper.from_array(np.ones(4, np.float32), "w")
     model.graph.initializer.append(weight)
     assert run(oxide_xla.compile(model), bf16((2, 4))).dtype == jnp.bfloat16
+
+
+# TorchScript writes the same buffer as a Constant without a name.
+def test_a_constant_table_keeps_its_type(tmp_path):
+    frequencies = (10000.0 ** (-np.arange(32) / 32)).astype(np.float32)
+    values = ", ".join(repr(float(x)) for x in frequencies)
+    table = f"{{ frequencies = Constant <value_floats = [{values}]> ()"
+    text = (
+        ROTARY.replace("{", table, 1).replace("8] x", "32] x").replace("8] y", "32] y")
+    )
+    model = onnx.parser.parse_model(HEADER + text)
+    weight = numpy_helper.from_array(np.eye(32, dtype=np.float32), "w")
+    model.graph.initializer.append(weight)
+    params = load_module(compile_model(model, tmp_path)).load_params(dtype=jnp.bfloat16)
+    types = {key: str(value.dtype) for key, value in params.items()}
+    assert types == {"w": "bfloat16", "frequencies": "float32"}
