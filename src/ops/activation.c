@@ -121,9 +121,8 @@ static const Expr *flattened_axes(Emit *e) {
 
 static void emit_old_softmax(Emit *e) {
     const Expr *axes = flattened_axes(e);
-    emit_out(
-        e, 0,
-        EX(emit_arena(e), "jax.nn.softmax($0$(, axis=$1|-1))", emit_in(e, 0), axes));
+    emit_out(e, 0,
+             EX(emit_arena(e), "softmax($0$(, axis=$1|-1))", emit_in(e, 0), axes));
 }
 
 static void infer_bias_softmax(Model *m, Node *n) {
@@ -137,15 +136,14 @@ static void infer_bias_softmax(Model *m, Node *n) {
 static void emit_bias_softmax(Emit *e) {
     const Expr *axes = flattened_axes(e);
     emit_out(e, 0,
-             EX(emit_arena(e), "jax.nn.softmax($0 + $1$(, axis=$2|-1))",
-                emit_in_named(e, 0), emit_in(e, 1), axes));
+             EX(emit_arena(e), "softmax($0 + $1$(, axis=$2|-1))", emit_in_named(e, 0),
+                emit_in(e, 1), axes));
 }
 
 static void emit_old_log_softmax(Emit *e) {
     const Expr *axes = flattened_axes(e);
     emit_out(e, 0,
-             EX(emit_arena(e), "jax.nn.log_softmax($0$(, axis=$1|-1))", emit_in(e, 0),
-                axes));
+             EX(emit_arena(e), "log_softmax($0$(, axis=$1|-1))", emit_in(e, 0), axes));
 }
 
 static void emit_old_hardmax(Emit *e) {
@@ -191,9 +189,9 @@ static bool apart_bias_softmax(Model *m, const Node *n, const int *at, int out,
 static const OpDef ops[] = {
     /*    name       opset inputs   output    JAX                                    */
     UNARY("Relu",      1,  "X",     "Y",      "jax.nn.relu($X)"),
-    UNARY("Sigmoid",   1,  "X",     "Y",      "jax.nn.sigmoid($X)"),
+    UNARY("Sigmoid",   1,  "X",     "Y",      "sigmoid($X)"),
     UNARY("Tanh",      1,  "input", "output", "jnp.tanh($input)"),
-    UNARY("Softplus",  1,  "X",     "Y",      "jax.nn.softplus($X)"),
+    UNARY("Softplus",  1,  "X",     "Y",      "softplus($X)"),
     UNARY("Softsign",  1,  "input", "output", "jax.nn.soft_sign($input)"),
     UNARY("HardSwish", 14, "X",     "Y",      "jax.nn.hard_swish($X)"),
     UNARY("Mish",      18, "X",     "Y",      "jax.nn.mish($X)"),
@@ -239,9 +237,9 @@ static const OpDef ops[] = {
      .apart = apart_bias_softmax,
      .infer = infer_bias_softmax, .emit = emit_bias_softmax},
     OVER_AXIS("Softmax", emit_old_softmax,
-              "jax.nn.softmax($input$(, axis=$axis|-1))"),
+              "softmax($input$(, axis=$axis|-1))"),
     OVER_AXIS("LogSoftmax", emit_old_log_softmax,
-              "jax.nn.log_softmax($input$(, axis=$axis|-1))"),
+              "log_softmax($input$(, axis=$axis|-1))"),
     OVER_AXIS("Hardmax", emit_old_hardmax, "hardmax($input$(, axis=$axis|-1))"),
 };
 /* clang-format on */

@@ -4,7 +4,7 @@
  *     static const OpDef ops[] = {
  *         {.name = "Softmax", .since = 13, .in = "input", .out = "output",
  *          .attrs = {INT("axis", -1)}, .infer = infer_same,
- *          .jax = "jax.nn.softmax($input$(, axis=$axis|-1))"},
+ *          .jax = "softmax($input$(, axis=$axis|-1))"},
  *     };
  *     const OpFamily ops_nn = FAMILY(ops);
  *

@@ -81,7 +81,7 @@ FIRES = {
         "t = Constant<value = float {20.0}> () g = Greater(x, t) s = Softplus(x)"
         "y = Where(g, x, s)",
         X,
-        "return jax.nn.softplus(x)",
+        "return softplus(x)",
     ),
     "layer norm": (
         TWO + "m = ReduceMean<axes = [-1]>(x) d = Sub(x, m) q = Pow(d, two)"
@@ -180,7 +180,7 @@ LOOKALIKES = {
         "t = Constant<value = float {2.0}> () g = Greater(x, t) s = Softplus(x)"
         "y = Where(g, x, s)",
         X,
-        "return jax.nn.softplus(x)",
+        "return softplus(x)",
     ),
 }
 
@@ -231,7 +231,7 @@ def test_a_value_with_other_readers_stays(tmp_path):
     model = parse(body, X, "float[2,3,8] y, float[2,3,8] s")
     code = compile_model(model, tmp_path).read_text()
     assert "silu" not in code
-    assert "jax.nn.sigmoid(x)" in code
+    assert " sigmoid(x)" in code
 
 
 # ---- attention -----------------------------------------------------------------------
