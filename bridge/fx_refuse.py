@@ -103,7 +103,8 @@ def acts_otherwise(part: torch.nn.Module) -> str | None:
         return kind
     if isinstance(part, nn.RNNBase):
         return kind if part.dropout and part.num_layers > 1 else None
-    code = getattr(type(part).forward, "__code__", None)
+    forward = getattr(type(part), "forward", None)  # scripted modules have none
+    code = getattr(forward, "__code__", None)
     asks = isinstance(part, nn.modules.dropout._DropoutNd) or (
         code is not None and "training" in code.co_names
     )
@@ -124,14 +125,14 @@ def watch_state(module: torch.nn.Module) -> Iterator[None]:
     Tensors that are made for the first time, as a cache of positions, are none of them.
     """
     before = [
-        (part, key, value, value._version, value.detach().clone())
+        (part, key, value, _version(value), value.detach().clone())
         for part, key, value in _state(module)
     ]
     yield
     changed = []
     for part, key, value, version, copy in before:
         now = getattr(part, key, None)
-        if now is value and value._version == version:
+        if now is value and version is not None and version == _version(value):
             continue
         same = _equal(now, copy)
         value.data.copy_(copy)
@@ -157,6 +158,11 @@ def _state(module: torch.nn.Module) -> Iterator[tuple[torch.nn.Module, str, Any]
         for key, value in vars(part).items():
             if isinstance(value, torch.Tensor):
                 yield part, key, value
+
+
+def _version(value: torch.Tensor) -> int | None:
+    """How often the tensor was changed in place; None where PyTorch does not count."""
+    return None if value.is_inference() else value._version
 
 
 def _equal(now: Any, copy: torch.Tensor) -> bool:

@@ -43,7 +43,10 @@ def test_a_plain_state_dict_loads(name, exporter, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "exporter"),
-    [("bert", "bridge"), *(("llama", exporter) for exporter in exports.EXPORTERS)],
+    [
+        *((name, "bridge") for name in ("bert", "gpt2", "mamba")),
+        *(("llama", exporter) for exporter in exports.EXPORTERS),
+    ],
 )
 def test_what_save_pretrained_writes_loads(name, exporter, tmp_path):
     """transformers writes one name of a tied pair; the other one may be there, too."""
