@@ -75,7 +75,9 @@ def compile_model(screen):
     """Runs the compiler as a user would; ends the demo when it fails."""
     command = [str(PROGRAM), "compile", str(MODEL), "--output", str(OUTPUT)]
     screen.line(f"{screen.dim('$')} {shlex.join(command)}")
-    done = subprocess.run(command)
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+    for line in done.stderr.splitlines():
+        screen.line(line)
     if done.returncode != 0:
         sys.exit(done.returncode)
 

@@ -37,6 +37,12 @@ def test_succeeds(done):
     assert done.stderr == ""
 
 
+def test_prints_what_the_compiler_says(done):
+    assert "wrote build/demo/digits_cnn.py and build/demo/digits_cnn.safetensors: " in (
+        done.stdout
+    )
+
+
 def test_prints_the_command_as_typed(done):
     """It runs as it stands."""
     line = next(line for line in done.stdout.splitlines() if line.startswith("$ "))

@@ -169,5 +169,5 @@ def test_a_full_disk_keeps_the_files_of_before(model, small_disk):
     before = {"m.py": b"# old", "m.safetensors": np.arange(9).tobytes()}
     for name, content in before.items():
         (small_disk / name).write_bytes(content)
-    assert compile_large(model, small_disk / "m.py")[0] == IO
+    assert compile_large(model, small_disk / "m.py", "--force")[0] == IO
     assert {p.name: p.read_bytes() for p in small_disk.iterdir()} == before

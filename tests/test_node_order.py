@@ -73,7 +73,7 @@ def test_subgraphs_and_functions(tmp_path):
 def messages(model, folder):
     path = folder / "model.onnx"
     path.write_bytes(model.SerializeToString())
-    command = [PROGRAM, "compile", str(path), "--output", str(folder / "m.py")]
+    command = [PROGRAM, "compile", "-q", str(path), "--output", str(folder / "m.py")]
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 

@@ -23,6 +23,7 @@ typedef struct Row {
 typedef struct Group {
     Family **items;
     size_t count, cap;
+    bool mixed; /* their texts differ */
     bool pays;
 } Group;
 
@@ -130,14 +131,13 @@ static void join(const Row *row) {
 static void group(Table *c, Family *f) {
     if (f->group || f->broken || f->count < 2)
         return;
+    Str name = arena_printf(c->arena, "%.*s %lld %zu", (int)f->head.n, f->head.p,
+                            (long long)f->first, f->count);
     /* the tails of a group are the values of one variable; a cut text has them too */
-    bool alone = f->after.p || !f->tail.n;
-    Str name = arena_printf(c->arena, "%.*s %lld %zu %.*s %.*s", (int)f->head.n,
-                            f->head.p, (long long)f->first, f->count, (int)f->before.n,
-                            f->before.p, alone ? (int)f->tail.n : 0, f->tail.p);
-    if (alone)
-        name = arena_printf(c->arena, "%.*s*%.*s", (int)name.n, name.p, (int)f->after.n,
-                            f->after.p);
+    if (f->after.p || !f->tail.n)
+        name = arena_printf(c->arena, "%.*s %.*s %.*s*%.*s", (int)name.n, name.p,
+                            (int)f->tail.n, f->tail.p, (int)f->before.n, f->before.p,
+                            (int)f->after.n, f->after.p);
     Group *known = (Group *)map_get(&c->groups, name);
     if (!known) {
         known = ARENA_NEW(c->arena, Group);
@@ -145,8 +145,10 @@ static void group(Table *c, Family *f) {
             !ARENA_PUSH(c->arena, &c->order, known))
             return;
     }
-    if (ARENA_PUSH(c->arena, known, f))
-        f->group = known;
+    if (!ARENA_PUSH(c->arena, known, f))
+        return;
+    f->group = known;
+    known->mixed |= !str_eq(f->before, known->items[0]->before);
 }
 
 static bool is_in_group(const Row *row) {
@@ -164,6 +166,10 @@ static void print_pair(Text *t, const Group *group) {
     else
         text_str(t, f->tail);
     text_lit(t, "\": ");
+    if (group->mixed) {
+        text_lit(t, "value");
+        return;
+    }
     if (!f->after.p) {
         print_string(t, f->before);
         return;
@@ -193,6 +199,20 @@ static void print_names(Text *t, const Group *group, bool lines) {
     text_lit(t, lines ? "\n    )" : ")");
 }
 
+/* `for name, value in {...}.items()` */
+static void print_texts(Text *t, const Group *group) {
+    text_lit(t, "for name, value in {");
+    for (size_t i = 0; i < group->count; i++) {
+        const Family *f = group->items[i];
+        text_lit(t, "\n        ");
+        print_string(t, (Str){f->tail.p + 1, f->tail.n - 1});
+        text_lit(t, ": ");
+        print_string(t, f->before);
+        text_char(t, ',');
+    }
+    text_lit(t, "\n    }.items()");
+}
+
 static size_t lines_of(Str s) {
     size_t n = 1;
     for (size_t i = 0; i < s.n; i++)
@@ -212,13 +232,16 @@ static Str group_text(Arena *a, const Group *group, size_t taken) {
     print_range(&flat, group);
     text_lit(&t, "\n    ");
     print_range(&t, group);
-    if (group->count > 1) {
+    if (group->mixed) {
+        text_lit(&t, "\n    ");
+        print_texts(&t, group);
+    } else if (group->count > 1) {
         print_names(&names, group, false);
         text_printf(&flat, " %.*s", (int)names.n, names.p);
         text_lit(&t, "\n    ");
         print_names(&t, group, PRINT_INDENT + names.n > PRINT_WIDTH);
     }
-    if (taken + flat.n + 1 <= PRINT_WIDTH)
+    if (!group->mixed && taken + flat.n + 1 <= PRINT_WIDTH)
         return text_view(&flat);
     return arena_printf(a, "\n    %.*s\n", (int)t.n, t.p);
 }

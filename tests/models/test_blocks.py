@@ -239,11 +239,11 @@ def test_bert_fits_in_100_lines(exporter, export, tmp_path):
     assert len(model_lines(lines)) <= 100
 
 
-def test_bert_through_the_bridge_fits_in_220_lines_in_all(export, tmp_path):
+def test_bert_through_the_bridge_fits_in_210_lines_in_all(export, tmp_path):
     """As many lines say what the parameters are, and read and check them."""
     path = export(small("bert", bert, TWELVE), "bridge", dynamic=True)
     _, lines = compiled(path, tmp_path)
-    assert len(lines) <= 220
+    assert len(lines) <= 210
 
 
 @pytest.mark.parametrize(
@@ -291,8 +291,8 @@ def test_depth_changes_the_count_only(layers, export, tmp_path):
     shallow, deep = small("llama", llama, TWELVE), small("llama", llama, 48)
     _, few = compiled(export(shallow, "bridge"), tmp_path, "--layers", layers)
     _, many = compiled(export(deep, "bridge"), tmp_path, "--layers", layers)
-    assert few[0] != many[0]  # the fingerprint of the file
-    assert few[1:] == [line.replace("range(48)", "range(12)") for line in many[1:]]
+    assert few[:2] != many[:2]  # the fingerprint of the model, the seal of the file
+    assert few[2:] == [line.replace("range(48)", "range(12)") for line in many[2:]]
 
 
 def test_a_scan_gives_xla_one_layer(export, tmp_path):

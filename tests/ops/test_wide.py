@@ -27,7 +27,8 @@ def warnings_of(model, folder):
     """What the program says about a model that it compiles."""
     source = folder / "model.onnx"
     source.write_bytes(model.SerializeToString())
-    command = [PROGRAM, "compile", str(source), "--output", str(folder / "m_jax.py")]
+    output = str(folder / "m_jax.py")
+    command = [PROGRAM, "compile", "--quiet", str(source), "--output", output]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stderr
