@@ -36,9 +36,10 @@ test-fuzz: fuzz ## libFuzzer targets for FUZZ_SECONDS (60)
 test-python: build debug $(VENV)/test.stamp ## Python tests
 	@$(RUN) -m pytest -n 2
 
-test-models: build $(VENV)/test.stamp ## the whole model zoo: outputs, gradients, transforms
+test-models: build $(VENV)/test.stamp ## the whole model zoo: outputs, gradients, bfloat16
 	@$(RUN) -m pytest -n 2 -m "models or not models" tests/models/test_zoo.py \
-		tests/models/test_gradients.py tests/models/test_transforms.py
+		tests/models/test_gradients.py tests/models/test_transforms.py \
+		tests/models/test_bfloat16.py
 
 .PHONY: debug
 debug asan fuzz: %: build/%/build.ninja

@@ -108,7 +108,8 @@ def acts_otherwise(part: torch.nn.Module) -> str | None:
     asks = isinstance(part, nn.modules.dropout._DropoutNd) or (
         code is not None and "training" in code.co_names
     )
-    return kind if asks and any(_rates(part)) else None
+    rates = [*_rates(part)]
+    return kind if asks and (any(rates) or not rates) else None
 
 
 def _rates(part: torch.nn.Module) -> Iterator[float]:

@@ -330,7 +330,9 @@ def test_a_generated_module_is_replaced_unasked(model, tmp_path):
     [
         lambda text: text.replace("relu", "gelu"),
         lambda text: text + "# mine\n",
-        lambda text: text.replace("# Below", "# Above"),
+        lambda text: text.replace("# Sealed", "# Signed"),
+        lambda text: text.replace("\n", "\n# mine\n", 1),
+        lambda text: text.replace("net.onnx", "other.onnx", 1),
         lambda text: "#!/usr/bin/env python\n" + text,
         lambda text: "print(1)\n",
     ],

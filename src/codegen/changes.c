@@ -110,6 +110,11 @@ bool gen_print_tied(Gen *g, Text *t) {
 
 /* ---- names --------------------------------------------------------------------------- */
 
+/* How names are compared with endings, in C and in Python: f"/.{key}". */
+static Str marked(Gen *g, Str key) {
+    return arena_printf(g->arena, "/.%.*s", (int)key.n, key.p);
+}
+
 static bool ends_with_any(const Words *endings, Str name) {
     for (size_t i = 0; i < endings->count; i++)
         if (str_ends(name, endings->items[i]))
@@ -117,25 +122,38 @@ static bool ends_with_any(const Words *endings, Str name) {
     return false;
 }
 
-/* Adds the shortest part behind a dot at which no other name ends: "running_mean".  A
- * slash marks the whole name, where others end like it. */
+/* Adds the shortest part from a dot on at which no other name ends: ".running_mean".  A
+ * slash marks the whole name, where others end like it.  All names are marked. */
 static void add_ending(Gen *g, Words *endings, Str name, const Words *others) {
     if (ends_with_any(endings, name))
         return;
     for (size_t i = name.n; i-- > 0;) {
-        if (i > 0 && name.p[i - 1] != '.')
+        if (name.p[i] != '.' && i > 0)
             continue;
         Str ending = {name.p + i, name.n - i};
         bool taken = false;
-        for (size_t k = 0; !taken && k < others->count; k++)
+        for (size_t k = 0; !taken && i > 0 && k < others->count; k++)
             taken = str_ends(others->items[k], ending);
-        if (taken && i == 0)
-            ending = arena_printf(g->arena, "/%.*s", (int)name.n, name.p);
-        if (taken && i > 0)
+        if (taken)
             continue;
         (void)ARENA_PUSH(g->arena, endings, ending);
         return;
     }
+}
+
+/* The key under which forward finds a parameter, marked: that of its stack, if a scan
+ * reads it. */
+static Str key_in_params(Gen *g, Str key) {
+    for (size_t i = 0; i < g->stacks.count; i++) {
+        const Stack *s = &g->stacks.items[i];
+        size_t end = s->head.n;
+        int64_t number = str_starts(key, s->head) ? gen_number_at(key, end, &end) : -1;
+        Str rest = {key.p + end, key.n - end};
+        if (number >= s->first && number < s->end && str_starts(rest, s->tail))
+            return marked(g, arena_printf(g->arena, "%.*s*%.*s", (int)s->head.n,
+                                          s->head.p, (int)rest.n, rest.p));
+    }
+    return marked(g, key);
 }
 
 bool gen_print_buffers(Gen *g, Text *t) {
@@ -153,12 +171,12 @@ bool gen_print_frozen(Gen *g, Text *t) {
     for (size_t i = 0; i < g->params.count; i++) {
         const ModuleParam *p = &g->params.items[i];
         if (!p->is_frozen && dtype_is_float(p->tensor->dtype))
-            (void)ARENA_PUSH(g->arena, &trained, p->key);
+            (void)ARENA_PUSH(g->arena, &trained, key_in_params(g, p->key));
     }
     for (size_t i = 0; i < g->params.count; i++) {
         const ModuleParam *p = &g->params.items[i];
         if (p->is_frozen && dtype_is_float(p->tensor->dtype))
-            add_ending(g, &endings, p->key, &trained);
+            add_ending(g, &endings, key_in_params(g, p->key), &trained);
     }
     if (endings.count)
         print_words(g, t, "Parameters that end like this are not trained.", "FROZEN",
@@ -170,9 +188,9 @@ bool gen_print_frozen(Gen *g, Text *t) {
 static void collect_known(Gen *g, Words *names) {
     for (size_t i = 0; i < g->params.count; i++) {
         const ModuleParam *p = &g->params.items[i];
-        (void)ARENA_PUSH(g->arena, names, p->key);
+        (void)ARENA_PUSH(g->arena, names, marked(g, p->key));
         for (const ParamAlias *a = p->note ? p->note->aliases : NULL; a; a = a->next)
-            (void)ARENA_PUSH(g->arena, names, a->name);
+            (void)ARENA_PUSH(g->arena, names, marked(g, a->name));
     }
 }
 
@@ -188,12 +206,13 @@ bool gen_print_unused(Gen *g, Text *t) {
         (void)map_set(&map, known.items[i], g);
     for (size_t i = 0; i < g->m->state.count; i++) {
         const StateName *s = &g->m->state.items[i];
-        if (map_get(&map, s->name))
+        Str name = marked(g, s->name);
+        if (map_get(&map, name))
             continue;
         if (s->kind == STATE_BUFFER || s->kind == STATE_TEMPORARY)
-            add_ending(g, &unused, s->name, &known);
-        else if (!ends_with_any(&unused, s->name))
-            (void)ARENA_PUSH(g->arena, &unused, s->name);
+            add_ending(g, &unused, name, &known);
+        else if (!ends_with_any(&unused, name))
+            (void)ARENA_PUSH(g->arena, &unused, name);
     }
     if (unused.count)
         print_words(g, t, "What else a state_dict may have.", "UNUSED", &unused);

@@ -366,11 +366,13 @@ static void print_module(Gen *g, Text *t, const Str *inputs, const Str *outputs)
     print_module_docstring(g, &top, inputs + 1, outputs);
     text_char(&top, '\n');
     print_imports(&top, text_view(&body));
-    Str sealed[] = {text_view(&top), text_view(&body)};
-    print_header(g, t);
+    Text header = {.arena = g->arena};
+    print_header(g, &header);
+    Str sealed[] = {text_view(&header), text_view(&top), text_view(&body)};
+    text_str(t, sealed[0]);
     text_str(t, seal_make(g->arena, sealed, OX_COUNT(sealed)));
-    for (size_t i = 0; i < OX_COUNT(sealed); i++)
-        text_str(t, sealed[i]);
+    text_str(t, sealed[1]);
+    text_str(t, sealed[2]);
 }
 
 /* What callers give and get has the types of the model. */

@@ -5,7 +5,7 @@
 
 #include "support/arena.h"
 
-/* The seal over the n parts of the file that follow it, one after the other. */
+/* The seal over the n parts of the file, above it and below it, one after the other. */
 Str seal_make(Arena *arena, const Str *parts, size_t n);
 
 typedef enum SealState {

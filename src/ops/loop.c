@@ -214,7 +214,8 @@ static void settle_condition(Model *m, const Loop *l) {
         bool far = dim_is_int(trips->count) && trips->count.c >= NO_LIMIT;
         bool ends = most && !(dim_is_int(most->ints[0]) && most->ints[0].c >= NO_LIMIT);
         if (ends)
-            trips->count = dim_min(&m->dims, trips->count, most->ints[0]);
+            trips->count = dim_min(&m->dims, trips->count,
+                                   dim_max(&m->dims, most->ints[0], dim_int(0)));
         l->n->trips = far && !ends ? NULL : trips;
     }
     enter(m, l);
@@ -274,7 +275,7 @@ static const Expr *limit(Emit *e, const Loop *l) {
 static const Expr *count_of(Emit *e, const Loop *l) {
     Dim count = dim_int(0);
     (void)trip_count(l, &count);
-    return emit_dim(e, count);
+    return emit_dim(e, dim_max(&emit_model(e)->dims, count, dim_int(0)));
 }
 
 static const Expr *keep_going(Emit *e) {

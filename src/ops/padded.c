@@ -204,12 +204,14 @@ static void emit_entry_count(Emit *e) {
 static const Expr *filler(Emit *e) {
     Arena *a = emit_arena(e);
     DType dtype = in_dtype(emit_node(e), 0);
-    const Expr *limits = EX(a, "jnp.iinfo($0)", emit_dtype(e, dtype));
     const Expr *infinity = ex_name(a, STR("jnp.inf"));
     bool is_float = dtype_is_float(dtype);
     OpPast past = (OpPast)attr_int(emit_node(e), "past");
     if (dtype == DT_BOOL)
         return ex_bool(a, past == PAST_ONE || past == PAST_HIGHEST);
+    bool end = past == PAST_LOWEST || past == PAST_HIGHEST;
+    const Expr *limits = /* of the type that JAX's mode gives it */
+        end && !is_float ? EX(a, "jnp.iinfo($0.dtype)", emit_in_named(e, 0)) : NULL;
     switch (past) {
     case PAST_ONE:
         return ex_int(a, 1);
@@ -227,9 +229,10 @@ static const Expr *filler(Emit *e) {
 static void emit_keep_first(Emit *e) {
     Arena *a = emit_arena(e);
     int64_t axis = attr_int(emit_node(e), "axis");
+    const Expr *fill = filler(e);
     emit_out(e, 0,
              EX(a, "keep_first($0, $1$(, axis=$2)$(, fill=$3))", emit_in(e, 0),
-                length_of(e), axis ? ex_int(a, axis) : NULL, filler(e)));
+                length_of(e), axis ? ex_int(a, axis) : NULL, fill));
 }
 
 static void emit_rescale(Emit *e) {

@@ -111,6 +111,9 @@ static bool search(const Value *v, int *left) {
     if (v->kind == VALUE_INPUT)
         return v->graph->parent != NULL;
     const Node *n = v->def && v->def->op ? v->def : NULL;
+    for (uint32_t i = 0; n && i < n->n_attrs; i++)
+        if (n->attrs[i].graph_count)
+            return true; /* what its branches or its body hold is not looked at */
     for (int i = 0; n && i < (int)n->n_in; i++) {
         Value *in = node_in(n, i);
         bool exact =

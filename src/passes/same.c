@@ -258,10 +258,10 @@ static bool same_reals(const Same *s, const Reals *a, const Reals *b) {
 /* The code for both is the same: as literal, as shape, as what inference knows. */
 static bool same_facts(const Same *s, const Value *a, const Value *b) {
     bool opaque = a->kind == VALUE_CONST && !a->known && !a->splat;
-    return a->follows == b->follows && a->holds_limit == b->holds_limit &&
-           same_type(s, &a->type, &b->type) && same_known(s, a->known, b->known) &&
-           same_known(s, a->splat, b->splat) && same_reals(s, a->reals, b->reals) &&
-           (!opaque || a == b);
+    return a->follows == b->follows && a->is_frozen == b->is_frozen &&
+           a->holds_limit == b->holds_limit && same_type(s, &a->type, &b->type) &&
+           same_known(s, a->known, b->known) && same_known(s, a->splat, b->splat) &&
+           same_reals(s, a->reals, b->reals) && (!opaque || a == b);
 }
 
 static bool same_ref(Same *s, const Ref *a, const Ref *b) {

@@ -149,13 +149,44 @@ void infer_override_input(Model *m, Str spec) {
 
 /* ---- rows -------------------------------------------------------------------------- */
 
-/* The model from the file again, with its inputs as the options say. */
+/* Makes the values outputs that the options have made outputs of m. */
+static void take_outputs(Model *copy, const Model *m) {
+    Graph *g = copy->graph;
+    size_t n = m->graph->n_outputs;
+    Map values = {.arena = copy->arena};
+    Value **outputs = ARENA_ARRAY(copy->arena, n, Value *);
+    for (size_t i = 0; i < g->n_inputs; i++)
+        (void)map_set(&values, g->inputs[i]->name, g->inputs[i]);
+    for (size_t i = 0; i < g->n_params; i++)
+        (void)map_set(&values, g->params[i]->name, g->params[i]);
+    for (size_t i = 0; i < g->n_nodes; i++)
+        for (uint32_t k = 0; k < g->nodes[i]->n_out; k++)
+            if (g->nodes[i]->out[k])
+                (void)map_set(&values, g->nodes[i]->out[k]->name, g->nodes[i]->out[k]);
+    for (size_t i = 0; outputs && i < n; i++) {
+        outputs[i] = map_get(&values, m->graph->outputs[i]->name);
+        if (!outputs[i])
+            diag_add(copy->diags, OX0302, (Str){0},
+                     STR("this is a defect of the compiler: please report it"),
+                     "an output is not found again");
+    }
+    if (diag_status(copy->diags) != OX_OK)
+        return;
+    g->outputs = outputs;
+    g->output_names = m->graph->output_names;
+    g->n_outputs = n;
+    graph_count_uses(copy);
+}
+
+/* The model from the file again, with its inputs and outputs as the options say. */
 static Model *copy_of(const Model *m, Diags *diags, const Overrides *o, RowSize rows) {
     Model *copy = graph_import(m->arena, diags, m->pb, diags->file);
     for (size_t i = 0; copy && i < o->count; i++)
         override_input(copy, str_from(o->specs[i]), rows);
     for (size_t i = 0; copy && i < o->value_count; i++)
         infer_give_input(copy, str_from(o->values[i]));
+    if (copy)
+        take_outputs(copy, m);
     return copy;
 }
 

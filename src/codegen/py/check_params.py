@@ -9,9 +9,11 @@ def untie(arrays, path, tied):
     """Take a tied parameter by either of its names, to the one that forward reads."""
     for name in arrays.keys() & tied.keys():
         value = arrays.pop(name)
-        if not np.array_equal(arrays.setdefault(tied[name], value), value):
+        kept = arrays.setdefault(tied[name], value)
+        if kept is not value and not np.array_equal(kept, value, equal_nan=True):
             raise ValueError(
-                f"{name} and {tied[name]} differ in {path}, but are one parameter here"
+                f"{name} and {tied[name]} differ in {path}, but are one parameter "
+                "here: where the module does not tie them, export with the bridge"
             )
     return arrays
 
@@ -27,7 +29,7 @@ def check_params(arrays, path, expected, unused=(), strict=True):
         if not alike or shape != ",".join(map(str, x.shape)):
             faults.append(f"{key} is {x.dtype}{list(x.shape)}, not {expected[key]}")
     others = arrays.keys() - expected.keys() if strict or faults else ()
-    others = [key for key in others if not f"/{key}".endswith(unused)]
+    others = [key for key in others if not f"/.{key}".endswith(unused)]
     faults += [f"{key} is unexpected (strict=False leaves it out)" for key in others]
     if faults:
         lines = [f"{path} does not fit this model:", *sorted(faults)]

@@ -24,7 +24,7 @@ def trainable_but_frozen(params):
     return {
         key: x
         for key, x in params.items()
-        if jnp.issubdtype(x.dtype, jnp.floating) and not f"/{key}".endswith(FROZEN)
+        if jnp.issubdtype(x.dtype, jnp.floating) and not f"/.{key}".endswith(FROZEN)
     }
 
 
@@ -33,7 +33,7 @@ def nested_trainable_but_frozen(params):
     trained = {
         key: x
         for key, x in flatten(params).items()
-        if jnp.issubdtype(x.dtype, jnp.floating) and not f"/{key}".endswith(FROZEN)
+        if jnp.issubdtype(x.dtype, jnp.floating) and not f"/.{key}".endswith(FROZEN)
     }
     return nest(trained)
 
