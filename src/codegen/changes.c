@@ -194,6 +194,38 @@ static void collect_known(Gen *g, Words *names) {
     }
 }
 
+/* The graph's value of this name, if it is written as numbers. */
+static const Value *literal_named(const Gen *g, Str name) {
+    const Graph *graph = g->m->graph;
+    for (size_t i = 0; i < graph->n_params; i++) {
+        const Value *v = graph->params[i];
+        if (v->kind == VALUE_CONST && v->known && v->type.rank >= 0 &&
+            str_eq(v->name, name))
+            return v;
+    }
+    return NULL;
+}
+
+bool gen_print_literals(Gen *g, Text *t) {
+    const Expr **items = ARENA_ARRAY(g->arena, 2 * g->m->state.count, const Expr *);
+    size_t n = 0;
+    for (size_t i = 0; items && i < g->m->state.count; i++) {
+        const StateName *s = &g->m->state.items[i];
+        const Value *v = s->kind == STATE_BUFFER ? literal_named(g, s->name) : NULL;
+        if (!v)
+            continue;
+        items[n++] = ex_str(g->arena, s->name);
+        items[n++] = gen_plain(g, v);
+    }
+    if (!n)
+        return false;
+    Str name = STR("LITERALS");
+    text_lit(t, "\n\n");
+    print_comment(t, 0, STR("What forward has of a state_dict as numbers."));
+    print_assign(t, 0, &name, 1, ex_seq(g->arena, EX_DICT, items, n));
+    return true;
+}
+
 bool gen_print_unused(Gen *g, Text *t) {
     Words known = {0}, unused = {0};
     Rows changes = {0};

@@ -300,6 +300,8 @@ bool gen_print_buffers(Gen *g, Text *t);
 /* FROZEN = ("running_mean",): endings of floating-point parameters that are not trained;
  * a slash before them marks whole names. */
 bool gen_print_frozen(Gen *g, Text *t);
+/* LITERALS = {"mask": [True, False]}: buffers of a state_dict that are code here. */
+bool gen_print_literals(Gen *g, Text *t);
 /* UNUSED = ("num_batches_tracked",): what a state_dict has that forward does not read. */
 bool gen_print_unused(Gen *g, Text *t);
 

@@ -101,7 +101,7 @@ static const char *strict_argument(const Gen *g) {
 /* The table of a file: what load_params finds there, and how. */
 typedef struct Loader {
     ChangeKind changed;
-    bool tied, unused;
+    bool tied, unused, literals;
     bool
         buffers; /* BUFFERS is there: they are not cast, as PyTorch casts no table that a
                      module computes for itself (rounding inv_freq moves every angle) */
@@ -161,6 +161,8 @@ static void print_arrays(Text *t, const Loader *l, const char *read) {
         text_lit(t, "    arrays = untie(arrays, path, TIED)\n");
     if (l->changed)
         text_lit(t, "    arrays = from_state_dict(arrays, path, CHANGED)\n");
+    if (l->literals)
+        text_lit(t, "    check_literals(arrays, path, LITERALS)\n");
     text_printf(t, "    arrays = check_params(arrays, path, PARAMS, %s)\n",
                 l->unused ? "UNUSED, strict" : "strict=strict");
 }
@@ -190,12 +192,15 @@ static void print_load_params(Gen *g, Text *t) {
     Loader l = {.changed = converts ? gen_print_changes(g, t) : CHANGES_NONE};
     l.tied = converts && gen_print_tied(g, t);
     l.unused = converts && gen_print_unused(g, t);
+    l.literals = converts && gen_print_literals(g, t);
     l.buffers = gen_print_buffers(g, t);
     l.borrows = l.buffers && has_plain_weights(g);
     print_conversions(g, t, l.changed, saves);
     if (l.tied)
         print_helper(t, "untie");
     const char *read = print_readers(g, t);
+    if (l.literals)
+        print_helper(t, "check_literals");
     print_helper(t, "check_params");
     print_helper(t, "as_param");
     print_head(g, t, &l);

@@ -18,6 +18,13 @@ def untie(arrays, path, tied):
     return arrays
 
 
+def check_literals(arrays, path, literals):
+    """Refuse a file whose buffers differ from what forward has as numbers."""
+    for key in literals.keys() & arrays.keys():
+        if not np.array_equal(arrays[key], literals[key]):
+            raise ValueError(f"{key} differs in {path}: forward has it as numbers")
+
+
 def check_params(arrays, path, expected, unused=(), strict=True):
     """The parameters of this model, or a ValueError that lists all that do not fit."""
     plain = jax.dtypes.canonicalize_dtype
