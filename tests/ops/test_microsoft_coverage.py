@@ -80,8 +80,6 @@ LOOP = (
 )
 NO_TEXT = "the text leaves open what its CUDA kernel does"
 NOT_COMPILED = {
-    "BeamSearch": LOOP,
-    "GreedySearch": LOOP,
     "Sampling": LOOP,
     "WhisperBeamSearch": LOOP,
     "EPContext": "a binary of one processor, without the model that it was made from",

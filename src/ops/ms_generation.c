@@ -1,0 +1,288 @@
+/* Search for sequences of tokens of com.microsoft: a loop around a decoder, which is a
+ * subgraph whose past grows by a token with each step.  Python unrolls it while JAX
+ * traces, so that all shapes are known; max_length is a constant for that.
+ * Source: ContribOperators.md of onnxruntime, and its CPU kernels where the text is
+ * silent. */
+#include "ops/nested.h"
+#include "ops/window.h"
+
+/* Inputs of a decoder: then a past for each layer, [2, batch, heads, past, size]. */
+enum { TOKENS, POSITIONS, MASK, PAST };
+enum { PAST_RANK = 5, BATCH_AXIS = 1, HEADS_AXIS = 2, LENGTH_AXIS = 3, SIZE_AXIS = 4 };
+/* Output of a decoder; then the past with what is new. */
+enum { LOGITS };
+
+#define ALONE                                                                          \
+    "export it with onnxruntime.transformers.convert_generation for the CPU, or "      \
+    "compile its decoder alone"
+
+/* ---- inference ------------------------------------------------------------------- */
+
+static void set_input(Model *m, Value *v, DType dtype, int rank, const Dim *d) {
+    Dim *dims = ARENA_ARRAY(m->arena, (size_t)rank, Dim);
+    if (!dims)
+        return;
+    memcpy(dims, d, (size_t)rank * sizeof *dims);
+    v->type = (Type){.dtype = dtype, .rank = rank, .dims = dims};
+    v->known = v->splat = NULL;
+}
+
+/* As many presents come out as pasts go in, and their sizes are fixed. */
+static bool is_decoder(const Graph *g) {
+    if (!g || g->n_inputs <= PAST || g->n_inputs != g->n_outputs + PAST - 1)
+        return false;
+    for (size_t i = PAST; i < g->n_inputs; i++) {
+        const Type *t = &g->inputs[i]->type;
+        if (t->rank != PAST_RANK || !dim_is(t->dims[0], 2) ||
+            !dim_is_int(t->dims[HEADS_AXIS]) || !dim_is_int(t->dims[SIZE_AXIS]))
+            return false;
+    }
+    return true;
+}
+
+/* Types that hold in every step: of the prompt without a past, and of a token. */
+static void infer_decoder(Model *m, Graph *g) {
+    if (!is_decoder(g))
+        return;
+    Value *tokens = g->inputs[TOKENS], *past = g->inputs[PAST];
+    Dim batch = value_symbol(m, tokens, 0), length = value_symbol(m, tokens, 1);
+    Dim before = value_symbol(m, past, LENGTH_AXIS);
+    const Dim ids[] = {batch, length},
+              seen[] = {batch, dim_add(&m->dims, before, length)};
+    set_input(m, tokens, DT_INT32, 2, ids);
+    set_input(m, g->inputs[POSITIONS], DT_INT32, 2, ids);
+    set_input(m, g->inputs[MASK], DT_INT32, 2, seen);
+    for (size_t i = PAST; i < g->n_inputs; i++) {
+        const Type *t = &g->inputs[i]->type;
+        const Dim d[PAST_RANK] = {dim_int(2), batch, t->dims[HEADS_AXIS], before,
+                                  t->dims[SIZE_AXIS]};
+        set_input(m, g->inputs[i], t->dtype, PAST_RANK, d);
+    }
+    infer_subgraph(m, g);
+}
+
+/* The one number of an input; false where it is not known. */
+static bool known_number(const Node *n, const char *name, int64_t *number) {
+    Ints list;
+    bool known = get_ints(n, name, &list) && list.n == 1;
+    *number = known ? list.v[0] : 0;
+    return known;
+}
+
+/* The size that the input gives. */
+static Dim size_of(Model *m, Node *n, const char *name, int axis) {
+    int64_t number;
+    return known_number(n, name, &number) ? dim_int(number) : fresh_dim(m, n, 0, axis);
+}
+
+static void infer_greedy(Model *m, Node *n) {
+    infer_decoder(m, attr_graph(n, "decoder"));
+    infer_decoder(m, attr_graph(n, "init_decoder"));
+    Shape ids, s = {.rank = 2};
+    demand_rank(m, n, 0, 2);
+    s.d[0] = in_shape(n, 0, &ids) && ids.rank == 2 ? ids.d[0] : fresh_dim(m, n, 0, 0);
+    s.d[1] = size_of(m, n, "max_length", 1);
+    set_type(m, n, 0, DT_INT32, &s);
+}
+
+/* sequences [batch, count, max_length], their scores, and those of all tokens. */
+static void infer_beams(Model *m, Node *n) {
+    const Graph *g = attr_graph(n, "decoder");
+    infer_decoder(m, attr_graph(n, "decoder"));
+    infer_decoder(m, attr_graph(n, "init_decoder"));
+    Shape ids, s = {.rank = 3};
+    demand_rank(m, n, 0, 2);
+    bool known = in_shape(n, 0, &ids) && ids.rank == 2;
+    Dim batch = known ? ids.d[0] : fresh_dim(m, n, 0, 0);
+    s.d[0] = batch;
+    s.d[1] = size_of(m, n, "num_return_sequences", 1);
+    s.d[2] = size_of(m, n, "max_length", 2);
+    set_type(m, n, 0, DT_INT32, &s);
+    s.rank = 2;
+    set_type(m, n, 1, DT_FLOAT, &s);
+    if (!node_out(n, 2))
+        return;
+    const Type *logits = g ? &value_final(g->outputs[LOGITS])->type : NULL;
+    bool sized = logits && logits->rank == 3;
+    Dim steps = known ? dim_sub(&m->dims, s.d[2], ids.d[1]) : fresh_dim(m, n, 2, 0);
+    Shape all = {.rank = 4,
+                 .d = {steps, batch, size_of(m, n, "num_beams", 2),
+                       sized ? logits->dims[2] : fresh_dim(m, n, 2, 3)}};
+    set_type(m, n, 2, DT_FLOAT, &all);
+}
+
+/* ---- what is refused --------------------------------------------------------------- */
+
+static bool has_number(Emit *e, const char *name) {
+    int64_t number;
+    bool known = known_number(emit_node(e), name, &number);
+    if (!known)
+        emit_fail(e, OX0402, "fix the input with --input-value NAME=NUMBER",
+                  "%s decides shapes, and is not known", name);
+    return known;
+}
+
+/* The size of the vocabulary is that of the logits. */
+static bool has_whole_vocabulary(Emit *e, const Graph *g) {
+    const Type *t = &value_final(g->outputs[LOGITS])->type;
+    int64_t size = attr_int(emit_node(e), "vocab_size");
+    if (t->rank != 3 || t->dtype != DT_FLOAT) {
+        emit_fail(e, OX0302, ALONE, "the logits are not float32 of rank 3");
+        return false;
+    }
+    if (size > 0 && !dim_is(t->dims[2], size)) {
+        emit_fail(e, OX0302, "export it without padding of the vocabulary",
+                  "the logits have another size than vocab_size");
+        return false;
+    }
+    return true;
+}
+
+static bool is_compiled(Emit *e) {
+    const Node *n = emit_node(e);
+    const Graph *g = attr_graph(n, "decoder"), *first = attr_graph(n, "init_decoder");
+    if (attr_int(n, "model_type") != 0) {
+        emit_fail(e, OX0302, ALONE, "only decoders like that of GPT-2 are supported");
+        return false;
+    }
+    if (!is_decoder(g) || (first && !is_decoder(first))) {
+        emit_fail(e, OX0302, ALONE,
+                  "the decoder does not take input_ids, position_ids, attention_mask "
+                  "and a past of fixed sizes for each present");
+        return false;
+    }
+    return has_whole_vocabulary(e, g) && (!first || has_whole_vocabulary(e, first)) &&
+           has_number(e, "max_length");
+}
+
+/* ---- code ------------------------------------------------------------------------ */
+
+static const Expr *with_int(Emit *e, const Expr *call, const char *name, int64_t i) {
+    return call_with(e, call, name, ex_int(emit_arena(e), i));
+}
+
+/* A single number that may be known when the code runs only. */
+static const Expr *with_number(Emit *e, const Expr *call, const char *name,
+                               double usual) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    int i = op_input_index(n->op, str_from(name));
+    int64_t whole;
+    double x;
+    if (!node_in(n, i))
+        return call;
+    if (known_number(n, name, &whole))
+        return (double)whole == usual ? call : with_int(e, call, name, whole);
+    if (get_float(n, name, &x))
+        return x == usual ? call : call_with(e, call, name, emit_float(e, x, DT_FLOAT));
+    const Expr *number = emit_in(e, i);
+    if (in_rank(n, i) != 0)
+        number = EX(a, "$0.reshape(())", number);
+    return call_with(e, call, name, number);
+}
+
+static const Expr *with_input(Emit *e, const Expr *call, const char *name) {
+    return call_with(e, call, name,
+                     emit_in(e, op_input_index(emit_node(e)->op, str_from(name))));
+}
+
+/* What adjust_scores takes. */
+static const Expr *with_rules(Emit *e, const Expr *call) {
+    int64_t ngram = attr_int(emit_node(e), "no_repeat_ngram_size");
+    call = with_number(e, call, "min_length", 0);
+    call = with_number(e, call, "repetition_penalty", 1);
+    if (ngram > 0)
+        call = with_int(e, call, "ngram", ngram);
+    call = with_input(e, call, "vocab_mask");
+    return with_input(e, call, "prefix_vocab_mask");
+}
+
+/* A past without tokens for each layer. */
+static const Expr *empty_past(Emit *e, const Graph *g, const Expr *ids) {
+    Arena *a = emit_arena(e);
+    const Type *t = &g->inputs[PAST]->type;
+    size_t layers = g->n_inputs - PAST;
+    const Expr *empty = EX(a, "jnp.zeros((2, $0.shape[0], $1, 0, $2), $3)", ids,
+                           emit_dim(e, t->dims[HEADS_AXIS]),
+                           emit_dim(e, t->dims[SIZE_AXIS]), emit_dtype(e, t->dtype));
+    const Expr *list = ex_seq(a, EX_LIST, &empty, 1);
+    return layers == 1 ? list : EX(a, "$0 * $1", list, ex_int(a, (int64_t)layers));
+}
+
+/* function(decoder, ids, max_length, past, eos=, pad=, ...) */
+static const Expr *search(Emit *e, const char *function) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    const Graph *g = attr_graph(n, "decoder"), *first = attr_graph(n, "init_decoder");
+    int64_t most = 0;
+    (void)known_number(n, "max_length", &most);
+    const Expr *ids = emit_in_named(e, 0);
+    const Expr *start = first ? emit_subgraph(e, first, "init_decoder", false) : NULL;
+    const Expr *decoder = emit_subgraph(e, g, "decoder", false);
+    const Expr *call = EX(a, "$0($1, $2, $3, $4)", ex_name(a, str_from(function)),
+                          decoder, ids, ex_int(a, most), empty_past(e, g, ids));
+    call = with_int(e, call, "eos", attr_int(n, "eos_token_id"));
+    call = with_int(e, call, "pad", attr_int(n, "pad_token_id"));
+    call = call_with(e, call, "first", start);
+    return with_rules(e, with_input(e, call, "attention_mask"));
+}
+
+/* A number that decides shapes, unless it is 1. */
+static const Expr *with_size(Emit *e, const Expr *call, const char *name,
+                             const char *input) {
+    int64_t size = 1;
+    (void)known_number(emit_node(e), input, &size);
+    return size == 1 ? call : with_int(e, call, name, size);
+}
+
+static void emit_beams(Emit *e) {
+    const Node *n = emit_node(e);
+    int64_t beams;
+    if (!is_compiled(e) || !has_number(e, "num_beams") ||
+        !has_number(e, "num_return_sequences"))
+        return;
+    if (node_in(n, op_input_index(n->op, STR("logits_processor")))) {
+        emit_fail(e, OX0302, ALONE, "logits processors are not supported");
+        return;
+    }
+    (void)known_number(n, "num_beams", &beams);
+    const Expr *call = with_int(e, search(e, "beam_search"), "beams", beams);
+    call = with_size(e, call, "count", "num_return_sequences");
+    call = with_number(e, call, "length_penalty", 1);
+    if (attr_int(n, "early_stopping") == 1)
+        call = call_with(e, call, "early_stopping", ex_bool(emit_arena(e), true));
+    emit_groups(e, call, (const int[]){1, n->n_out > 1, n->n_out > 2}, 3);
+}
+
+static void emit_greedy(Emit *e) {
+    if (is_compiled(e))
+        emit_out(e, 0, search(e, "greedy_search"));
+}
+
+/* ---- table ----------------------------------------------------------------------- */
+
+/* clang-format off */
+#define DECODING                                                                       \
+    ANY_REQ("decoder", ATTR_GRAPH), ANY_OPT("init_decoder", ATTR_GRAPH),               \
+    ANY_OPT("encoder", ATTR_GRAPH), INT_REQ("eos_token_id"), INT_REQ("pad_token_id"),  \
+    INT("decoder_start_token_id", -1), INT("no_repeat_ngram_size", 0),                 \
+    INT("model_type", 0), INT("vocab_size", -1)
+
+static const OpDef ops[] = {
+    {.name = "GreedySearch", MICROSOFT,
+     .in = "input_ids max_length min_length? repetition_penalty? vocab_mask? "
+           "prefix_vocab_mask? attention_mask?",
+     .out = "sequences", .mixes = "repetition_penalty", .attrs = {DECODING},
+     .infer = infer_greedy, .emit = emit_greedy},
+    {.name = "BeamSearch", MICROSOFT,
+     .in = "input_ids max_length min_length? num_beams num_return_sequences "
+           "length_penalty? repetition_penalty? vocab_mask? prefix_vocab_mask? "
+           "attention_mask? decoder_input_ids? logits_processor?",
+     .out = "sequences sequences_scores? scores?",
+     .mixes = "length_penalty repetition_penalty",
+     .attrs = {DECODING, INT("early_stopping", 0)},
+     .infer = infer_beams, .emit = emit_beams},
+};
+/* clang-format on */
+
+const OpFamily ops_ms_generation = FAMILY(ops);

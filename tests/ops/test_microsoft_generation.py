@@ -1,0 +1,225 @@
+"""GreedySearch, BeamSearch and their relatives: loops around decoders made by hand,
+against onnxruntime."""
+
+import tempfile
+
+import harness
+import numpy as np
+import ort
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+VOCABULARY, SIZE, HEADS = 7, 4, 2
+PAD = 8  # no decoder gives it
+IDS = np.array([[1, 2, 3], [PAD, 4, 5], [6, 6, 2]], np.int32)
+
+
+def int32(*numbers):
+    return np.array(numbers, np.int32)
+
+
+def float32(*numbers):
+    return np.array(numbers, np.float32)
+
+
+def decoder(seed=0, layers=1, share=0.6):
+    """A decoder whose logits depend on tokens, positions, the mask, and the past."""
+    rng = np.random.default_rng(seed)
+
+    def weight(*shape):
+        return rng.standard_normal(shape).astype(np.float32)
+
+    tensors = {
+        "embedding": weight(PAD + 1, HEADS * SIZE),
+        "places": weight(32, HEADS * SIZE),
+        "head": weight(HEADS * SIZE, VOCABULARY),
+        "split": np.array([0, 0, HEADS, SIZE]),
+        "two": np.array([0, 0, HEADS * SIZE]),
+        "first": np.array(0),
+        "axis": np.array([2]),
+        "columns": np.array([1, 3]),
+        "share": np.float32(share),
+    }
+    node = helper.make_node
+    nodes = [
+        node("Gather", ["embedding", "input_ids"], ["words"]),
+        node("Gather", ["places", "position_ids"], ["where"]),
+        node("Add", ["words", "where"], ["x_0"]),
+        node("Cast", ["attention_mask"], ["float_mask"], to=TensorProto.FLOAT),
+        node("Unsqueeze", ["float_mask", "columns"], ["mask"]),
+    ]
+    for i in range(layers):
+        nodes += [
+            node("Reshape", [f"x_{i}", "split"], [f"rows_{i}"]),
+            node("Transpose", [f"rows_{i}"], [f"heads_{i}"], perm=[0, 2, 1, 3]),
+            node("Neg", [f"heads_{i}"], [f"values_{i}"]),
+            node("SequenceConstruct", [f"heads_{i}", f"values_{i}"], [f"both_{i}"]),
+            node("ConcatFromSequence", [f"both_{i}"], [f"new_{i}"], axis=0, new_axis=1),
+            node("Concat", [f"past_{i}", f"new_{i}"], [f"present_{i}"], axis=3),
+            node("Gather", [f"present_{i}", "first"], [f"keys_{i}"]),
+            node("Mul", [f"keys_{i}", "mask"], [f"seen_{i}"]),
+            node("ReduceSum", [f"seen_{i}", "axis"], [f"sum_{i}"]),
+            node("Transpose", [f"sum_{i}"], [f"turned_{i}"], perm=[0, 2, 1, 3]),
+            node("Reshape", [f"turned_{i}", "two"], [f"flat_{i}"]),
+            node("Mul", [f"flat_{i}", "share"], [f"part_{i}"]),
+            node("Add", [f"x_{i}", f"part_{i}"], [f"context_{i}"]),
+            node("Sin", [f"context_{i}"], [f"x_{i + 1}"]),
+        ]
+    nodes.append(node("MatMul", [f"x_{layers}", "head"], ["logits"]))
+    info = helper.make_tensor_value_info
+    past = [2, "batch", HEADS, "past", SIZE]
+    return helper.make_graph(
+        nodes,
+        "decoder",
+        [
+            info("input_ids", TensorProto.INT32, ["batch", "length"]),
+            info("position_ids", TensorProto.INT32, ["batch", "length"]),
+            info("attention_mask", TensorProto.INT32, ["batch", "total"]),
+            *(info(f"past_{i}", TensorProto.FLOAT, past) for i in range(layers)),
+        ],
+        [
+            info("logits", TensorProto.FLOAT, ["batch", "length", VOCABULARY]),
+            *(
+                info(f"present_{i}", TensorProto.FLOAT, [*past[:3], "total", SIZE])
+                for i in range(layers)
+            ),
+        ],
+        [numpy_helper.from_array(np.asarray(v), k) for k, v in tensors.items()],
+    )
+
+
+INPUTS = {
+    "GreedySearch": "input_ids max_length min_length repetition_penalty vocab_mask "
+    "prefix_vocab_mask attention_mask",
+    "BeamSearch": "input_ids max_length min_length num_beams num_return_sequences "
+    "length_penalty repetition_penalty vocab_mask prefix_vocab_mask attention_mask "
+    "decoder_input_ids logits_processor",
+}
+FIXED = {"max_length", "num_beams", "num_return_sequences"}
+
+
+def make(op, inputs, attrs, outputs=("sequences",), batch="N"):
+    """A model of one search; what decides shapes is constant."""
+    names = INPUTS[op].split()
+    attrs = {"decoder": decoder(), "eos_token_id": 3, "pad_token_id": PAD, **attrs}
+    node = helper.make_node(
+        op,
+        [name if name in inputs else "" for name in names],
+        list(outputs),
+        "search",
+        domain="com.microsoft",
+        **attrs,
+    )
+    info = helper.make_tensor_value_info
+    types = [TensorProto.INT32, TensorProto.FLOAT, TensorProto.FLOAT]
+    graph = helper.make_graph(
+        [node],
+        "search",
+        [
+            harness.value_info(k, v, [batch, *v.shape[1:]] if v.ndim > 1 else v.shape)
+            for k, v in inputs.items()
+            if k not in FIXED
+        ],
+        [info(k, t, None) for k, t in zip(outputs, types, strict=False)],
+        [numpy_helper.from_array(v, k) for k, v in inputs.items() if k in FIXED],
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8)
+
+
+def check(op, inputs, attrs=None, outputs=("sequences",), **options):
+    """The same as onnxruntime; returns (the outputs, the code)."""
+    inputs = {"input_ids": IDS, "max_length": int32(9), **inputs}
+    model = make(op, inputs, attrs or {}, outputs)
+    given = {k: v for k, v in inputs.items() if k not in FIXED}
+    expected = ort.run(model, given)
+    if op == "GreedySearch":
+        forget_rest(expected[0], {"pad_token_id": PAD, **(attrs or {})}["pad_token_id"])
+    options = {"rtol": 1e-4, "atol": 1e-4, "x64": (False, True), **options}
+    text = harness.check_model(
+        model, list(given.values()), expected, names={"N": len(IDS)}, **options
+    )
+    return expected, text
+
+
+def forget_rest(sequences, pad):
+    """Once all have ended, onnxruntime leaves the rest of its memory as it was."""
+    start = IDS.shape[1]
+    ended = np.flatnonzero((sequences[:, start:] == pad).all(axis=0))
+    if len(ended):
+        sequences[:, start + ended[0] :] = pad
+
+
+def fails(op, inputs, attrs, message, fixed=("max_length",)):
+    """The program says why it does not compile the model."""
+    model = make(op, inputs, attrs)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        pytest.raises(harness.CompileError, match=message),
+    ):
+        harness.compile_model(model, folder)
+
+
+# ---- GreedySearch --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("eos", range(VOCABULARY))
+@pytest.mark.parametrize("pad", [PAD, None])
+def test_greedy(eos, pad):
+    """pad None: ends are padded with eos, as GPT-2 is configured."""
+    attrs = {"eos_token_id": eos, "pad_token_id": eos if pad is None else pad}
+    _, text = check("GreedySearch", {}, attrs)
+    assert "@jax.jit" in text
+
+
+RULES = {
+    "min_length": int32(7),
+    "repetition_penalty": float32(3),
+    "vocab_mask": int32(1, 1, 0, 1, 1, 0, 1),
+    "prefix_vocab_mask": int32([1, 0, 1, 1, 1, 1, 0], [0] * 6 + [1], [1] * 7),
+    "attention_mask": int32([0, 1, 1], [1, 1, 1], [1, 0, 1]),
+}
+
+
+@pytest.mark.parametrize("names", [*RULES, " ".join(RULES)])
+@pytest.mark.parametrize("ngram", [0, 1, 2])
+def test_greedy_rules(names, ngram):
+    inputs = {name: RULES[name] for name in names.split()}
+    for seed in range(3):
+        attrs = {"decoder": decoder(seed), "no_repeat_ngram_size": ngram}
+        check("GreedySearch", inputs, attrs, x64=(False,))
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_greedy_layers(layers):
+    check("GreedySearch", {}, {"decoder": decoder(1, layers), "vocab_size": 7})
+
+
+def test_greedy_init_decoder():
+    check("GreedySearch", {}, {"init_decoder": decoder(4), "decoder": decoder(5)})
+
+
+# ---- BeamSearch ----------------------------------------------------------------------
+
+ALL = ("sequences", "sequences_scores", "scores")
+
+
+def beams(number, count=1, **more):
+    return {
+        "num_beams": int32(number),
+        "num_return_sequences": int32(count),
+        "min_length": int32(1),  # onnxruntime asks for it
+        "length_penalty": float32(1),
+        **more,
+    }
+
+
+@pytest.mark.parametrize("early", [0, 1])
+@pytest.mark.parametrize(("number", "count"), [(1, 1), (2, 1), (3, 3), (4, 2)])
+def test_beams(number, count, early):
+    for eos in range(VOCABULARY):
+        attrs = {"eos_token_id": eos, "early_stopping": early}
+        _, text = check(
+            "BeamSearch", beams(number, count), attrs, ALL[:2], x64=(eos == 3,)
+        )
+    assert "@jax.jit" in text
