@@ -11,6 +11,14 @@ enum { TOKENS, POSITIONS, MASK, PAST };
 enum { PAST_RANK = 5, BATCH_AXIS = 1, HEADS_AXIS = 2, LENGTH_AXIS = 3, SIZE_AXIS = 4 };
 /* Output of a decoder; then the past with what is new. */
 enum { LOGITS };
+/* Inputs of a decoder behind an encoder: tokens, the encoder's mask, then keys and values
+ * of each layer, [batch, heads, length, size]: of its own past, which it returns with what
+ * is new, then of what the encoder has read. */
+enum { READ_MASK = 1, OWN_PAST, CACHE_RANK = 4 };
+/* Inputs of an encoder; one that takes the start of the decoder, too, has done its first
+ * step: its outputs are logits, hidden states, and all keys and values. */
+enum { START = 2, STARTED_INPUTS, STARTED_CACHES = 2 };
+enum { DECODER_ONLY, ENCODER_DECODER }; /* model_type */
 
 #define ALONE                                                                          \
     "export it with onnxruntime.transformers.convert_generation for the CPU, or "      \
@@ -61,6 +69,71 @@ static void infer_decoder(Model *m, Graph *g) {
     infer_subgraph(m, g);
 }
 
+/* Keys and values that the decoder returns. */
+static size_t own_caches(const Graph *g) {
+    return g->n_outputs - 1;
+}
+
+static bool has_cache_type(const Value *v) {
+    const Type *t = &v->type;
+    return t->rank == CACHE_RANK && dim_is_int(t->dims[1]) && dim_is_int(t->dims[3]);
+}
+
+/* Encoder and decoder fit each other. */
+static bool is_pair(const Graph *encoder, const Graph *g) {
+    if (!encoder || !g || g->n_inputs <= OWN_PAST || g->n_outputs < 2 ||
+        g->n_inputs != OWN_PAST + 2 * own_caches(g))
+        return false;
+    for (size_t i = OWN_PAST; i < g->n_inputs; i++)
+        if (!has_cache_type(g->inputs[i]))
+            return false;
+    const Type *tokens = &g->inputs[TOKENS]->type;
+    if (tokens->rank != 2 || !dim_is(tokens->dims[1], 1))
+        return false;
+    if (encoder->n_inputs == STARTED_INPUTS)
+        return encoder->n_outputs == STARTED_CACHES + 2 * own_caches(g);
+    return encoder->n_inputs == START && encoder->n_outputs == own_caches(g);
+}
+
+static void infer_pair(Model *m, Graph *encoder, Graph *g) {
+    if (!is_pair(encoder, g))
+        return;
+    Value *ids = encoder->inputs[0], *tokens = g->inputs[TOKENS];
+    const Dim read[] = {value_symbol(m, ids, 0), value_symbol(m, ids, 1)};
+    const Dim one[] = {read[0], dim_int(1)};
+    set_input(m, ids, DT_INT32, 2, read);
+    set_input(m, encoder->inputs[1], DT_INT32, 2, read);
+    if (encoder->n_inputs == STARTED_INPUTS)
+        set_input(m, encoder->inputs[START], DT_INT32, 2, one);
+    infer_subgraph(m, encoder);
+    const Dim token[] = {value_symbol(m, tokens, 0), dim_int(1)};
+    const Dim seen[] = {token[0], value_symbol(m, g->inputs[READ_MASK], 1)};
+    Dim before = value_symbol(m, g->inputs[OWN_PAST], 2);
+    set_input(m, tokens, DT_INT32, 2, token);
+    set_input(m, g->inputs[READ_MASK], DT_INT32, 2, seen);
+    for (size_t i = OWN_PAST; i < g->n_inputs; i++) {
+        const Type *t = &g->inputs[i]->type;
+        const Dim d[CACHE_RANK] = {token[0], t->dims[1],
+                                   i < OWN_PAST + own_caches(g) ? before : seen[1],
+                                   t->dims[3]};
+        set_input(m, g->inputs[i], t->dtype, CACHE_RANK, d);
+    }
+    infer_subgraph(m, g);
+}
+
+static bool is_encoded(const Node *n) {
+    return attr_int(n, "model_type") == ENCODER_DECODER;
+}
+
+static void infer_models(Model *m, const Node *n) {
+    if (is_encoded(n)) {
+        infer_pair(m, attr_graph(n, "encoder"), attr_graph(n, "decoder"));
+        return;
+    }
+    infer_decoder(m, attr_graph(n, "decoder"));
+    infer_decoder(m, attr_graph(n, "init_decoder"));
+}
+
 /* The one number of an input; false where it is not known. */
 static bool known_number(const Node *n, const char *name, int64_t *number) {
     Ints list;
@@ -76,8 +149,7 @@ static Dim size_of(Model *m, Node *n, const char *name, int axis) {
 }
 
 static void infer_greedy(Model *m, Node *n) {
-    infer_decoder(m, attr_graph(n, "decoder"));
-    infer_decoder(m, attr_graph(n, "init_decoder"));
+    infer_models(m, n);
     Shape ids, s = {.rank = 2};
     demand_rank(m, n, 0, 2);
     s.d[0] = in_shape(n, 0, &ids) && ids.rank == 2 ? ids.d[0] : fresh_dim(m, n, 0, 0);
@@ -88,15 +160,14 @@ static void infer_greedy(Model *m, Node *n) {
 /* sequences [batch, count, max_length], their scores, and those of all tokens. */
 static void infer_beams(Model *m, Node *n) {
     const Graph *g = attr_graph(n, "decoder");
-    infer_decoder(m, attr_graph(n, "decoder"));
-    infer_decoder(m, attr_graph(n, "init_decoder"));
+    infer_models(m, n);
     Shape ids, s = {.rank = 3};
     demand_rank(m, n, 0, 2);
     bool known = in_shape(n, 0, &ids) && ids.rank == 2;
     Dim batch = known ? ids.d[0] : fresh_dim(m, n, 0, 0);
     s.d[0] = batch;
     s.d[1] = size_of(m, n, "num_return_sequences", 1);
-    s.d[2] = size_of(m, n, "max_length", 2);
+    Dim most = s.d[2] = size_of(m, n, "max_length", 2);
     set_type(m, n, 0, DT_INT32, &s);
     s.rank = 2;
     set_type(m, n, 1, DT_FLOAT, &s);
@@ -104,7 +175,9 @@ static void infer_beams(Model *m, Node *n) {
         return;
     const Type *logits = g ? &value_final(g->outputs[LOGITS])->type : NULL;
     bool sized = logits && logits->rank == 3;
-    Dim steps = known ? dim_sub(&m->dims, s.d[2], ids.d[1]) : fresh_dim(m, n, 2, 0);
+    Dim steps = is_encoded(n) ? dim_sub(&m->dims, most, dim_int(1))
+                : known       ? dim_sub(&m->dims, most, ids.d[1])
+                              : fresh_dim(m, n, 2, 0);
     Shape all = {.rank = 4,
                  .d = {steps, batch, size_of(m, n, "num_beams", 2),
                        sized ? logits->dims[2] : fresh_dim(m, n, 2, 3)}};
@@ -138,10 +211,28 @@ static bool has_whole_vocabulary(Emit *e, const Graph *g) {
     return true;
 }
 
+static bool is_pair_compiled(Emit *e) {
+    const Node *n = emit_node(e);
+    const Graph *encoder = attr_graph(n, "encoder"), *g = attr_graph(n, "decoder");
+    if (!is_pair(encoder, g)) {
+        emit_fail(e, OX0302, ALONE,
+                  "the decoder does not take one token, the encoder's mask, and keys "
+                  "and values of fixed sizes from itself and the encoder");
+        return false;
+    }
+    if (attr_int(n, "decoder_start_token_id") < 0) {
+        emit_fail(e, OX0303, "", "decoder_start_token_id is missing");
+        return false;
+    }
+    return has_whole_vocabulary(e, g) &&
+           (encoder->n_inputs != STARTED_INPUTS || has_whole_vocabulary(e, encoder)) &&
+           has_number(e, "max_length");
+}
+
 static bool is_compiled(Emit *e) {
     const Node *n = emit_node(e);
     const Graph *g = attr_graph(n, "decoder"), *first = attr_graph(n, "init_decoder");
-    if (attr_int(n, "model_type") != 0) {
+    if (attr_int(n, "model_type") != DECODER_ONLY) {
         emit_fail(e, OX0302, ALONE, "only decoders like that of GPT-2 are supported");
         return false;
     }
@@ -209,22 +300,54 @@ static const Expr *empty_past(Emit *e, const Graph *g, const Expr *ids) {
     return layers == 1 ? list : EX(a, "$0 * $1", list, ex_int(a, (int64_t)layers));
 }
 
+static int64_t longest(const Node *n) {
+    int64_t most = 0;
+    (void)known_number(n, "max_length", &most);
+    return most;
+}
+
+/* What all searches take. */
+static const Expr *with_options(Emit *e, const Expr *call) {
+    const Node *n = emit_node(e);
+    call = with_int(e, call, "eos", attr_int(n, "eos_token_id"));
+    call = with_int(e, call, "pad", attr_int(n, "pad_token_id"));
+    return with_rules(e, with_input(e, call, "attention_mask"));
+}
+
 /* function(decoder, ids, max_length, past, eos=, pad=, ...) */
 static const Expr *search(Emit *e, const char *function) {
     Arena *a = emit_arena(e);
     const Node *n = emit_node(e);
     const Graph *g = attr_graph(n, "decoder"), *first = attr_graph(n, "init_decoder");
-    int64_t most = 0;
-    (void)known_number(n, "max_length", &most);
     const Expr *ids = emit_in_named(e, 0);
     const Expr *start = first ? emit_subgraph(e, first, "init_decoder", false) : NULL;
     const Expr *decoder = emit_subgraph(e, g, "decoder", false);
     const Expr *call = EX(a, "$0($1, $2, $3, $4)", ex_name(a, str_from(function)),
-                          decoder, ids, ex_int(a, most), empty_past(e, g, ids));
-    call = with_int(e, call, "eos", attr_int(n, "eos_token_id"));
-    call = with_int(e, call, "pad", attr_int(n, "pad_token_id"));
-    call = call_with(e, call, "first", start);
-    return with_rules(e, with_input(e, call, "attention_mask"));
+                          decoder, ids, ex_int(a, longest(n)), empty_past(e, g, ids));
+    return with_options(e, call_with(e, call, "first", start));
+}
+
+/* beam_search_encoded(encoder, decoder, ids, max_length, start, eos=, ...) */
+static const Expr *search_encoded(Emit *e) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    const Graph *encoder = attr_graph(n, "encoder"), *g = attr_graph(n, "decoder");
+    const Type *own = &g->inputs[OWN_PAST]->type;
+    const Expr *ids = emit_in_named(e, 0);
+    const Expr *read = emit_subgraph(e, encoder, "encoder", false);
+    const Expr *decoder = emit_subgraph(e, g, "decoder", false);
+    const Expr *call =
+        EX(a, "beam_search_encoded($0, $1, $2, $3, $4)", read, decoder, ids,
+           ex_int(a, longest(n)), ex_int(a, attr_int(n, "decoder_start_token_id")));
+    if (encoder->n_inputs != STARTED_INPUTS) {
+        const Expr *empty = EX(a, "jnp.zeros(($0.shape[0], $1, 0, $2), $3)", ids,
+                               emit_dim(e, own->dims[1]), emit_dim(e, own->dims[3]),
+                               emit_dtype(e, own->dtype));
+        call = call_with(e, call, "past",
+                         EX(a, "$0 * $1", ex_seq(a, EX_LIST, &empty, 1),
+                            ex_int(a, (int64_t)own_caches(g))));
+    }
+    return with_options(e, call);
 }
 
 /* A number that decides shapes, unless it is 1. */
@@ -238,15 +361,18 @@ static const Expr *with_size(Emit *e, const Expr *call, const char *name,
 static void emit_beams(Emit *e) {
     const Node *n = emit_node(e);
     int64_t beams;
-    if (!is_compiled(e) || !has_number(e, "num_beams") ||
-        !has_number(e, "num_return_sequences"))
+    bool fits = is_encoded(n) ? is_pair_compiled(e) : is_compiled(e);
+    if (!fits || !has_number(e, "num_beams") || !has_number(e, "num_return_sequences"))
         return;
-    if (node_in(n, op_input_index(n->op, STR("logits_processor")))) {
-        emit_fail(e, OX0302, ALONE, "logits processors are not supported");
+    if (node_in(n, op_input_index(n->op, STR("logits_processor"))) ||
+        node_in(n, op_input_index(n->op, STR("decoder_input_ids")))) {
+        emit_fail(e, OX0302, ALONE,
+                  "logits_processor and decoder_input_ids are not supported");
         return;
     }
     (void)known_number(n, "num_beams", &beams);
-    const Expr *call = with_int(e, search(e, "beam_search"), "beams", beams);
+    const Expr *call = is_encoded(n) ? search_encoded(e) : search(e, "beam_search");
+    call = with_int(e, call, "beams", beams);
     call = with_size(e, call, "count", "num_return_sequences");
     call = with_number(e, call, "length_penalty", 1);
     if (attr_int(n, "early_stopping") == 1)

@@ -215,11 +215,171 @@ def beams(number, count=1, **more):
 
 
 @pytest.mark.parametrize("early", [0, 1])
-@pytest.mark.parametrize(("number", "count"), [(1, 1), (2, 1), (3, 3), (4, 2)])
+@pytest.mark.parametrize(("number", "count"), [(1, 1), (2, 1), (4, 3)])
 def test_beams(number, count, early):
-    for eos in range(VOCABULARY):
+    for eos in (3, 4, 6):
         attrs = {"eos_token_id": eos, "early_stopping": early}
-        _, text = check(
-            "BeamSearch", beams(number, count), attrs, ALL[:2], x64=(eos == 3,)
-        )
+        inputs = beams(number, count, max_length=int32(7))
+        _, text = check("BeamSearch", inputs, attrs, ALL[:2], x64=(eos == 3,))
     assert "@jax.jit" in text
+
+
+@pytest.mark.parametrize("penalty", [0, 0.5, 3])
+@pytest.mark.parametrize("name", RULES)
+def test_beam_rules(name, penalty):
+    """One of the three rules at a time, each with another length_penalty."""
+    attrs = {"decoder": decoder(2, 2), "no_repeat_ngram_size": 2}
+    more = {name: RULES[name], "length_penalty": float32(penalty)}
+    inputs = beams(3, 2, max_length=int32(7), **more)
+    check("BeamSearch", inputs, attrs, ALL[:2], x64=(False,))
+
+
+def test_beam_init_decoder():
+    attrs = {"init_decoder": decoder(4), "decoder": decoder(5)}
+    check("BeamSearch", beams(2), attrs, ALL[:2], x64=(False,))
+
+
+def test_beam_scores():
+    """No sequence ends: all steps have scores."""
+    attrs = {"eos_token_id": 2}
+    inputs = beams(2, max_length=int32(8), vocab_mask=int32(1, 1, 0, 1, 1, 1, 1))
+    check("BeamSearch", inputs, attrs, ALL, x64=(False,))
+
+
+# ---- BeamSearch with an encoder ------------------------------------------------------
+
+
+def pair(seed=0, started=False, layers=1):
+    """(encoder, decoder) like those of T5; values are keys, negated.  `started`: the
+    encoder does the first step of the decoder, as older tools write it."""
+    rng = np.random.default_rng(seed)
+    node, info = helper.make_node, helper.make_tensor_value_info
+
+    def weight(*shape):
+        return rng.standard_normal(shape).astype(np.float32)
+
+    tensors = {
+        "embedding": weight(PAD + 1, HEADS * SIZE),
+        "head": weight(HEADS * SIZE, VOCABULARY),
+        "split": np.array([0, 0, HEADS, SIZE]),
+        "two": np.array([0, 0, HEADS * SIZE]),
+        "axis": np.array([2]),
+        "columns": np.array([1]),
+    }
+
+    def initializers(*names):
+        return [numpy_helper.from_array(tensors[k], k) for k in names]
+
+    def heads(name, source):
+        return [
+            node("Reshape", [source, "split"], [f"{name}_rows"]),
+            node("Transpose", [f"{name}_rows"], [f"{name}_key"], perm=[0, 2, 1, 3]),
+            node("Neg", [f"{name}_key"], [f"{name}_value"]),
+        ]
+
+    def flat(source, name):
+        return [
+            node("ReduceSum", [source, "axis"], [f"{name}_sum"]),
+            node("Transpose", [f"{name}_sum"], [f"{name}_turned"], perm=[0, 2, 1, 3]),
+            node("Reshape", [f"{name}_turned", "two"], [name]),
+        ]
+
+    masks = [
+        node("Cast", ["encoder_attention_mask"], ["float_mask"], to=TensorProto.FLOAT),
+        node("Unsqueeze", ["float_mask", "axis"], ["mask"]),
+        node("ReduceSum", ["mask", "columns"], ["count"]),
+    ]
+    read = [
+        *masks,
+        node("Gather", ["embedding", "encoder_input_ids"], ["hidden"]),
+        node("Mul", ["hidden", "mask"], ["encoder_hidden_states"]),
+    ]
+
+    def layer(i, x, before=None):
+        """Nodes that make y from x, own keys and those of the encoder."""
+        nodes = heads(f"new_{i}", x)
+        for kind in ("key", "value"):
+            name, new = f"present_{kind}_self_{i}", f"new_{i}_{kind}"
+            nodes.append(
+                node("Concat", [f"past_{kind}_self_{i}", new], [name], axis=2)
+                if before
+                else node("Identity", [new], [name])
+            )
+        cross = "past" if before else "present"
+        nodes += flat(f"present_key_self_{i}", f"own_{i}")
+        nodes += flat(f"{cross}_value_cross_{i}", f"other_{i}")
+        parts = [x, f"own_{i}", f"other_{i}", "count"]
+        nodes.append(node("Sum", parts, [f"sum_{i}"]))
+        nodes.append(node("Sin", [f"sum_{i}"], [f"y_{i}"]))
+        return nodes
+
+    def decode(before):
+        ids = "input_ids" if before else "decoder_input_ids"
+        nodes = [node("Gather", ["embedding", ids], ["x"])]
+        for i in range(layers):
+            nodes += layer(i, f"y_{i - 1}" if i else "x", before)
+        return [*nodes, node("MatMul", [f"y_{layers - 1}", "head"], ["logits"])]
+
+    crossed = []
+    for i in range(layers):
+        crossed += [
+            node("Mul", ["encoder_hidden_states", f"scale_{i}"], [f"read_{i}"]),
+            *heads(f"cross_{i}", f"read_{i}"),
+            node("Identity", [f"cross_{i}_key"], [f"present_key_cross_{i}"]),
+            node("Identity", [f"cross_{i}_value"], [f"present_value_cross_{i}"]),
+        ]
+        tensors[f"scale_{i}"] = np.float32(1 + i)
+    kinds = [f"{k}_self_{i}" for i in range(layers) for k in ("key", "value")]
+    others = [k.replace("self", "cross") for k in kinds]
+
+    def caches(prefix, names, length):
+        shape = ["batch", HEADS, length, SIZE]
+        return [info(f"{prefix}_{k}", TensorProto.FLOAT, shape) for k in names]
+
+    ints, floats = TensorProto.INT32, TensorProto.FLOAT
+    logits = info("logits", floats, ["batch", 1, VOCABULARY])
+    hidden = info("encoder_hidden_states", floats, ["batch", "read", HEADS * SIZE])
+    start = info("decoder_input_ids", ints, ["batch", 1])
+    encoder = helper.make_graph(
+        [*read, *crossed, *(decode(False) if started else [])],
+        "encoder",
+        [
+            info("encoder_input_ids", ints, ["batch", "read"]),
+            info("encoder_attention_mask", ints, ["batch", "read"]),
+            *([start] if started else []),
+        ],
+        [
+            *([logits, hidden] if started else []),
+            *(caches("present", kinds, 1) if started else []),
+            *caches("present", others, "read"),
+        ],
+        initializers(*tensors),
+    )
+    decoder = helper.make_graph(
+        [*masks, *decode(True)],
+        "decoder",
+        [
+            info("input_ids", ints, ["batch", 1]),
+            info("encoder_attention_mask", ints, ["batch", "read"]),
+            *caches("past", kinds, "past"),
+            *caches("past", others, "read"),
+        ],
+        [logits, *caches("present", kinds, "total")],
+        initializers("embedding", "head", "split", "two", "axis", "columns"),
+    )
+    return encoder, decoder
+
+
+@pytest.mark.parametrize("started", [False, True])
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("number", [1, 3])
+def test_beams_encoded(started, layers, number):
+    for seed in range(2):
+        encoder, decoder = pair(seed, started, layers)
+        attrs = {"encoder": encoder, "decoder": decoder, "model_type": 1}
+        attrs["decoder_start_token_id"] = 5
+        inputs = beams(number, number, max_length=int32(6 - seed))
+        inputs["input_ids"] = int32([1, 2, PAD], [PAD, 4, PAD], [6, 6, 2])
+        if seed:
+            inputs["attention_mask"] = RULES["attention_mask"]
+        check("BeamSearch", inputs, attrs, ALL[:2], x64=(False,))

@@ -223,3 +223,48 @@ def beam_search(
 
     memory = words, mask, past
     return search_beams(decode, memory, ids, max_length, eos, pad, beams, **options)
+
+
+def beam_search_encoded(
+    encoder,
+    decoder,
+    ids,
+    max_length,
+    start,
+    eos,
+    pad,
+    beams,
+    past=None,
+    attention_mask=None,
+    **options,
+):
+    """search_beams with a decoder that reads what an encoder has made of ids; all
+    sequences begin with the token `start`.
+
+    decoder(tokens, mask, *past, *read) gives logits and the new past.  encoder(ids,
+    mask) gives `read`; without a past to begin with, encoder(ids, mask, tokens) gives
+    logits of the first step, hidden states, past, and read.
+    """
+    mask = attention_mask
+    if mask is None:  # padding in front only: the end of a text may be the same token
+        mask = (jnp.cumsum(ids != pad, axis=1) > 0).astype(ids.dtype)
+    tokens = jnp.full((len(ids), 1), start, ids.dtype)
+    logits = None
+    if past is None:
+        logits, _, *states = encoder(ids, mask, tokens)
+        past, read = states[: len(states) // 2], states[len(states) // 2 :]
+        logits = jnp.repeat(logits[:, -1], beams, axis=0)
+    else:
+        read = encoder(ids, mask)
+    past, read = ([jnp.repeat(x, beams, axis=0) for x in xs] for xs in (past, read))
+    tokens, mask = jnp.repeat(tokens, beams, axis=0), jnp.repeat(mask, beams, axis=0)
+
+    def decode(step, tokens, past, rows):
+        if step == 0 and logits is not None:
+            return logits, past
+        if rows is not None:
+            past = [x[rows] for x in past]
+        scores, *past = decoder(tokens, mask, *past, *read)
+        return scores[:, -1], past
+
+    return search_beams(decode, past, tokens, max_length, eos, pad, beams, **options)
