@@ -385,6 +385,57 @@ static void emit_greedy(Emit *e) {
         emit_out(e, 0, search(e, "greedy_search"));
 }
 
+/* What is drawn from: of the seed, where there is one. */
+static const Expr *source_of(Emit *e) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    int seed = op_input_index(n->op, STR("seed"));
+    if (!node_in(n, seed))
+        return emit_key(e);
+    const Expr *x = emit_in(e, seed);
+    return EX(a, "jax.random.key($0)",
+              in_rank(n, seed) == 0 ? x : EX(a, "$0.reshape(())", x));
+}
+
+static const Expr *with_float(Emit *e, const Expr *call, const char *name,
+                              const char *attr) {
+    const Node *n = emit_node(e);
+    const OpAttr *known = op_attr(n->op, str_from(attr));
+    double x = attr_float(n, attr);
+    return (float)x == (float)known->f
+               ? call
+               : call_with(e, call, name, emit_float(e, x, DT_FLOAT));
+}
+
+static void emit_sampling(Emit *e) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    if (!is_compiled(e))
+        return;
+    if (node_in(n, op_input_index(n->op, STR("presence_mask"))) ||
+        (n->n_out > 1 && emit_wants(e, 1))) {
+        emit_fail(e, OX0302, "export it without them",
+                  "presence_mask and filtered_logits are not supported");
+        return;
+    }
+    if (attr_float(n, "top_p") <= 0 || attr_float(n, "temperature") <= 0) {
+        emit_fail(e, OX0302, "", "top_p and temperature must be more than 0");
+        return;
+    }
+    bool custom = attr_int(n, "custom") != 0;
+    int64_t keep = attr_int(n, "min_tokens_to_keep");
+    const Expr *call = search(e, "sampling_search");
+    call = call_with(e, call, "key", source_of(e));
+    call = with_float(e, call, "top_p", "top_p");
+    call = with_float(e, call, "temperature", "temperature");
+    call = with_float(e, call, "filter_value", "filter_value");
+    if (custom)
+        call = call_with(e, call, "custom", ex_bool(a, true));
+    else if (keep)
+        call = with_int(e, call, "keep", keep);
+    emit_out(e, 0, call);
+}
+
 /* ---- table ----------------------------------------------------------------------- */
 
 /* clang-format off */
@@ -400,6 +451,15 @@ static const OpDef ops[] = {
            "prefix_vocab_mask? attention_mask?",
      .out = "sequences", .mixes = "repetition_penalty", .attrs = {DECODING},
      .infer = infer_greedy, .emit = emit_greedy},
+    {.name = "Sampling", MICROSOFT,
+     .in = "input_ids max_length min_length? repetition_penalty? vocab_mask? "
+           "prefix_vocab_mask? attention_mask? presence_mask? seed?",
+     .out = "sequences filtered_logits?", .mixes = "repetition_penalty",
+     .facts = OP_IMPURE,
+     .attrs = {DECODING, FLOAT("temperature", 1), FLOAT("top_p", 0),
+               FLOAT("filter_value", -1e20), FLOAT("presence_penalty", 0),
+               INT("min_tokens_to_keep", 0), INT("custom", 0)},
+     .infer = infer_greedy, .emit = emit_sampling},
     {.name = "BeamSearch", MICROSOFT,
      .in = "input_ids max_length min_length? num_beams num_return_sequences "
            "length_penalty? repetition_penalty? vocab_mask? prefix_vocab_mask? "

@@ -80,7 +80,6 @@ LOOP = (
 )
 NO_TEXT = "the text leaves open what its CUDA kernel does"
 NOT_COMPILED = {
-    "Sampling": LOOP,
     "WhisperBeamSearch": LOOP,
     "EPContext": "a binary of one processor, without the model that it was made from",
     "QOrderedAttention": NO_TEXT,

@@ -4,6 +4,7 @@ against onnxruntime."""
 import tempfile
 
 import harness
+import jax
 import numpy as np
 import ort
 import pytest
@@ -22,7 +23,7 @@ def float32(*numbers):
     return np.array(numbers, np.float32)
 
 
-def decoder(seed=0, layers=1, share=0.6):
+def decoder(seed=0, layers=1, loud=1):
     """A decoder whose logits depend on tokens, positions, the mask, and the past."""
     rng = np.random.default_rng(seed)
 
@@ -32,13 +33,13 @@ def decoder(seed=0, layers=1, share=0.6):
     tensors = {
         "embedding": weight(PAD + 1, HEADS * SIZE),
         "places": weight(32, HEADS * SIZE),
-        "head": weight(HEADS * SIZE, VOCABULARY),
+        "head": loud * weight(HEADS * SIZE, VOCABULARY),
         "split": np.array([0, 0, HEADS, SIZE]),
         "two": np.array([0, 0, HEADS * SIZE]),
         "first": np.array(0),
         "axis": np.array([2]),
         "columns": np.array([1, 3]),
-        "share": np.float32(share),
+        "share": np.float32(0.6),
     }
     node = helper.make_node
     nodes = [
@@ -91,6 +92,8 @@ def decoder(seed=0, layers=1, share=0.6):
 INPUTS = {
     "GreedySearch": "input_ids max_length min_length repetition_penalty vocab_mask "
     "prefix_vocab_mask attention_mask",
+    "Sampling": "input_ids max_length min_length repetition_penalty vocab_mask "
+    "prefix_vocab_mask attention_mask presence_mask seed",
     "BeamSearch": "input_ids max_length min_length num_beams num_return_sequences "
     "length_penalty repetition_penalty vocab_mask prefix_vocab_mask attention_mask "
     "decoder_input_ids logits_processor",
@@ -133,7 +136,7 @@ def check(op, inputs, attrs=None, outputs=("sequences",), **options):
     model = make(op, inputs, attrs or {}, outputs)
     given = {k: v for k, v in inputs.items() if k not in FIXED}
     expected = ort.run(model, given)
-    if op == "GreedySearch":
+    if op != "BeamSearch":
         forget_rest(expected[0], {"pad_token_id": PAD, **(attrs or {})}["pad_token_id"])
     options = {"rtol": 1e-4, "atol": 1e-4, "x64": (False, True), **options}
     text = harness.check_model(
@@ -150,13 +153,11 @@ def forget_rest(sequences, pad):
         sequences[:, start + ended[0] :] = pad
 
 
-def fails(op, inputs, attrs, message, fixed=("max_length",)):
+def fails(op, inputs, attrs, message, outputs=("sequences",)):
     """The program says why it does not compile the model."""
-    model = make(op, inputs, attrs)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        pytest.raises(harness.CompileError, match=message),
-    ):
+    model = make(op, {"input_ids": IDS, **inputs}, attrs, outputs)
+    caught = pytest.raises(harness.CompileError, match=message)
+    with tempfile.TemporaryDirectory() as folder, caught:
         harness.compile_model(model, folder)
 
 
@@ -197,6 +198,78 @@ def test_greedy_layers(layers):
 
 def test_greedy_init_decoder():
     check("GreedySearch", {}, {"init_decoder": decoder(4), "decoder": decoder(5)})
+
+
+# ---- Sampling ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("custom", [0, 1])
+@pytest.mark.parametrize("rule", RULES)
+def test_sampling_of_one(custom, rule):
+    """The likeliest token alone remains: there is nothing to draw."""
+    attrs = {"top_p": 1e-6, "custom": custom, "temperature": 0.7}
+    inputs = {rule: RULES[rule]}
+    model = make(
+        "GreedySearch", {"input_ids": IDS, "max_length": int32(9), **inputs}, {}
+    )
+    given = {"input_ids": IDS, **inputs}
+    greedy = ort.run(model, given)
+    forget_rest(greedy[0], PAD)
+    expected, _ = check("Sampling", inputs, attrs, x64=(False,))
+    np.testing.assert_array_equal(expected[0], greedy[0])
+
+
+DRAWS = 4096
+WAYS = [
+    {"top_p": 1.0},
+    {"top_p": 0.6},
+    {"top_p": 0.6, "custom": 1},
+    {"top_p": 0.3, "min_tokens_to_keep": 3},
+    {"top_p": 0.8, "temperature": 2.5},
+    {"top_p": 0.8, "temperature": 0.4, "custom": 1},
+    {"top_p": 0.5, "filter_value": -1.0},
+]
+
+
+def shares(tokens):
+    return np.bincount(tokens, minlength=VOCABULARY) / len(tokens)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_sampling(way):
+    """Of many draws each token has the same share as with onnxruntime."""
+    inputs = {"input_ids": np.tile(IDS[:1], (DRAWS, 1)), "seed": int32(1)}
+    inputs["max_length"] = int32(5)
+    attrs = {"decoder": decoder(3, loud=0.3), "eos_token_id": VOCABULARY, **way}
+    model = make("Sampling", inputs, attrs)
+    given = {k: v for k, v in inputs.items() if k not in FIXED}
+    expected = ort.run(model, given)[0]
+    with tempfile.TemporaryDirectory() as folder:
+        path = harness.compile_model(model, folder)
+        module = harness.load_module(path)
+        params = module.load_params()
+        actual, again, other = (
+            np.asarray(module.forward(params, inputs["input_ids"], int32(seed)))
+            for seed in (1, 1, 2)
+        )
+    for column in (3, 4):
+        share, ours = shares(expected[:, column]), shares(actual[:, column])
+        np.testing.assert_allclose(ours, share, atol=0.04)
+        assert ours[share == 0].sum() < 0.01 and share[ours == 0].sum() < 0.01
+    np.testing.assert_array_equal(actual, again)
+    assert (actual != other).any()
+
+
+def test_sampling_key():
+    """Without a seed the draws are those of forward's key."""
+    inputs = {"input_ids": IDS, "max_length": int32(9)}
+    model = make("Sampling", inputs, {"top_p": 0.9, "eos_token_id": VOCABULARY})
+    with tempfile.TemporaryDirectory() as folder:
+        module = harness.load_module(harness.compile_model(model, folder))
+        params = module.load_params()
+        runs = [module.forward(params, IDS, key=jax.random.key(i)) for i in (1, 1, 2)]
+    np.testing.assert_array_equal(runs[0], runs[1])
+    assert (runs[0] != runs[2]).any()
 
 
 # ---- BeamSearch ----------------------------------------------------------------------
@@ -383,3 +456,65 @@ def test_beams_encoded(started, layers, number):
         if seed:
             inputs["attention_mask"] = RULES["attention_mask"]
         check("BeamSearch", inputs, attrs, ALL[:2], x64=(False,))
+
+
+# ---- what is refused -----------------------------------------------------------------
+
+
+def renamed(graph, **changes):
+    """A copy of the graph with other types: name -> (element type, shape)."""
+    copy = type(graph)()
+    copy.CopyFrom(graph)
+    for value in [*copy.input, *copy.output]:
+        if value.name in changes:
+            value.CopyFrom(
+                helper.make_tensor_value_info(value.name, *changes[value.name])
+            )
+    return copy
+
+
+LENGTH = {"max_length": int32(9)}
+SIZES = beams(2, **LENGTH)
+OPEN = (TensorProto.FLOAT, [2, "batch", "heads", "past", SIZE])
+REFUSED = [
+    ("GreedySearch", LENGTH, {"model_type": 1}, "only decoders like that of GPT-2"),
+    ("GreedySearch", LENGTH, {"vocab_size": 5}, "another size than vocab_size"),
+    (
+        "GreedySearch",
+        LENGTH,
+        {"decoder": renamed(decoder(), past_0=OPEN)},
+        "a past of fixed sizes",
+    ),
+    (
+        "BeamSearch",
+        {**SIZES, "logits_processor": int32(1)},
+        {},
+        "logits_processor and decoder_input_ids",
+    ),
+    ("BeamSearch", SIZES, {"model_type": 1}, "keys and values of fixed sizes"),
+    ("BeamSearch", SIZES, {"model_type": 2}, "only decoders like that of GPT-2"),
+    ("Sampling", LENGTH, {}, "top_p and temperature must be more than 0"),
+    (
+        "Sampling",
+        {**LENGTH, "presence_mask": np.ones((3, VOCABULARY), np.int32)},
+        {"top_p": 0.5},
+        "presence_mask and filtered_logits",
+    ),
+]
+
+
+@pytest.mark.parametrize(("op", "inputs", "attrs", "message"), REFUSED)
+def test_refused(op, inputs, attrs, message):
+    fails(op, inputs, attrs, message)
+
+
+@pytest.mark.parametrize("name", sorted(FIXED))
+def test_sizes_are_needed(name, monkeypatch):
+    """Where an input gives a size, the option that fixes it compiles the model."""
+    monkeypatch.setattr(f"{__name__}.FIXED", FIXED - {name})
+    fails("BeamSearch", SIZES, {}, rf"OX0402(.|\n)*{name}(.|\n)*--input-value")
+    model = make("BeamSearch", {"input_ids": IDS, **SIZES}, {})
+    with tempfile.TemporaryDirectory() as folder:
+        harness.compile_model(
+            model, folder, "--input-value", f"{name}={SIZES[name][0]}"
+        )

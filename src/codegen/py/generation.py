@@ -102,6 +102,43 @@ def greedy_search(
     return sequences
 
 
+def sampling_search(
+    decoder,
+    ids,
+    max_length,
+    past,
+    key,
+    top_p,
+    keep=0,
+    temperature=1.0,
+    filter_value=-1e20,
+    custom=False,
+    **options,
+):
+    """greedy_search that draws each token from the likeliest, which together have
+    probability top_p.
+
+    keep: the last tokens of the order of scores, which stay anyway.  custom: tokens
+    stay until those before them have more than top_p.
+    """
+
+    def choose(scores, step):
+        scores = scores / temperature
+        order = jnp.argsort(scores, axis=1, descending=custom)
+        likely = jax.nn.softmax(jnp.take_along_axis(scores, order, axis=1))
+        total = jnp.cumsum(likely, axis=1)
+        if custom:
+            drop = jnp.pad(total[:, :-1] > top_p, ((0, 0), (1, 0)))
+        else:
+            last = max(scores.shape[1] - keep, 1)
+            drop = (total <= 1 - top_p) & (jnp.arange(scores.shape[1]) < last)
+        drop = jnp.take_along_axis(drop, jnp.argsort(order, axis=1), axis=1)
+        scores = jnp.where(drop, filter_value, scores)
+        return jax.random.categorical(jax.random.fold_in(key, step), scores)
+
+    return greedy_search(decoder, ids, max_length, past, choose=choose, **options)
+
+
 def keep_best(found, sequences, sums, valid, pad, length_penalty):
     """The best of what was found before and of the valid ones of sequences (batch,
     beams, length).
