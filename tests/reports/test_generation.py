@@ -18,8 +18,8 @@ def test_beam_search_of_t5():
     generation.check("BeamSearch", inputs, attrs, x64=(False,))
 
 
-# No public report: convert_generation.py makes graph inputs of the sizes; an option fixes
-# them, and the rest of the inputs stay.
+# No public report: convert_generation.py makes graph inputs of the sizes; an option
+# fixes them, and the rest of the inputs stay.
 def test_inputs_of_the_converter(monkeypatch):
     sizes = {k: v for k, v in generation.SIZES.items() if k in generation.FIXED}
     inputs = {"input_ids": generation.IDS, **generation.SIZES}
