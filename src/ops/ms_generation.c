@@ -142,10 +142,15 @@ static bool known_number(const Node *n, const char *name, int64_t *number) {
     return known;
 }
 
-/* The size that the input gives. */
+/* The size that the input gives; false where it is not known, or is none. */
+static bool known_size(const Node *n, const char *name, int64_t *size) {
+    enum { SIZE_MAX_KNOWN = 1 << 20 };
+    return known_number(n, name, size) && *size > 0 && *size <= SIZE_MAX_KNOWN;
+}
+
 static Dim size_of(Model *m, Node *n, const char *name, int axis) {
-    int64_t number;
-    return known_number(n, name, &number) ? dim_int(number) : fresh_dim(m, n, 0, axis);
+    int64_t size;
+    return known_size(n, name, &size) ? dim_int(size) : fresh_dim(m, n, 0, axis);
 }
 
 static void infer_greedy(Model *m, Node *n) {
@@ -173,7 +178,8 @@ static void infer_beams(Model *m, Node *n) {
     set_type(m, n, 1, DT_FLOAT, &s);
     if (!node_out(n, 2))
         return;
-    const Type *logits = g ? &value_final(g->outputs[LOGITS])->type : NULL;
+    bool given = g && g->n_outputs > LOGITS;
+    const Type *logits = given ? &value_final(g->outputs[LOGITS])->type : NULL;
     bool sized = logits && logits->rank == 3;
     Dim steps = is_encoded(n) ? dim_sub(&m->dims, most, dim_int(1))
                 : known       ? dim_sub(&m->dims, most, ids.d[1])
@@ -186,13 +192,17 @@ static void infer_beams(Model *m, Node *n) {
 
 /* ---- what is refused --------------------------------------------------------------- */
 
-static bool has_number(Emit *e, const char *name) {
-    int64_t number;
-    bool known = known_number(emit_node(e), name, &number);
-    if (!known)
+static bool has_size(Emit *e, const char *name) {
+    const Node *n = emit_node(e);
+    int64_t size;
+    if (known_size(n, name, &size))
+        return true;
+    if (known_number(n, name, &size))
+        emit_fail(e, OX0303, "", "%s is %lld", name, (long long)size);
+    else
         emit_fail(e, OX0402, "fix the input with --input-value NAME=NUMBER",
                   "%s decides shapes, and is not known", name);
-    return known;
+    return false;
 }
 
 /* The size of the vocabulary is that of the logits. */
@@ -226,7 +236,7 @@ static bool is_pair_compiled(Emit *e) {
     }
     return has_whole_vocabulary(e, g) &&
            (encoder->n_inputs != STARTED_INPUTS || has_whole_vocabulary(e, encoder)) &&
-           has_number(e, "max_length");
+           has_size(e, "max_length");
 }
 
 static bool is_compiled(Emit *e) {
@@ -243,7 +253,7 @@ static bool is_compiled(Emit *e) {
         return false;
     }
     return has_whole_vocabulary(e, g) && (!first || has_whole_vocabulary(e, first)) &&
-           has_number(e, "max_length");
+           has_size(e, "max_length");
 }
 
 /* ---- code ------------------------------------------------------------------------ */
@@ -362,7 +372,7 @@ static void emit_beams(Emit *e) {
     const Node *n = emit_node(e);
     int64_t beams;
     bool fits = is_encoded(n) ? is_pair_compiled(e) : is_compiled(e);
-    if (!fits || !has_number(e, "num_beams") || !has_number(e, "num_return_sequences"))
+    if (!fits || !has_size(e, "num_beams") || !has_size(e, "num_return_sequences"))
         return;
     if (node_in(n, op_input_index(n->op, STR("logits_processor"))) ||
         node_in(n, op_input_index(n->op, STR("decoder_input_ids")))) {
@@ -370,7 +380,14 @@ static void emit_beams(Emit *e) {
                   "logits_processor and decoder_input_ids are not supported");
         return;
     }
+    int64_t count = 0;
     (void)known_number(n, "num_beams", &beams);
+    (void)known_number(n, "num_return_sequences", &count);
+    if (count > beams) {
+        emit_fail(e, OX0303, "", "%lld sequences of %lld beams", (long long)count,
+                  (long long)beams);
+        return;
+    }
     const Expr *call = is_encoded(n) ? search_encoded(e) : search(e, "beam_search");
     call = with_int(e, call, "beams", beams);
     call = with_size(e, call, "count", "num_return_sequences");

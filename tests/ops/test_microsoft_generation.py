@@ -319,6 +319,16 @@ def test_beam_scores():
     check("BeamSearch", inputs, attrs, ALL, x64=(False,))
 
 
+def test_beam_outputs():
+    """Outputs that nobody reads have no name."""
+    names = ("sequences", "", "scores")
+    model = make("BeamSearch", {"input_ids": IDS, **beams(2, max_length=int32(5))}, {})
+    model.graph.node[0].output[:] = names
+    with tempfile.TemporaryDirectory() as folder:
+        text = harness.compile_model(model, folder).read_text()
+    assert "sequences, _, _ = beam_search" in text
+
+
 # ---- BeamSearch with an encoder ------------------------------------------------------
 
 
@@ -491,6 +501,9 @@ REFUSED = [
         {},
         "logits_processor and decoder_input_ids",
     ),
+    ("BeamSearch", beams(0, **LENGTH), {}, "num_beams is 0"),
+    ("BeamSearch", beams(2, 3, **LENGTH), {}, "3 sequences of 2 beams"),
+    ("BeamSearch", beams(2, max_length=int32(-1)), {}, "max_length is -1"),
     ("BeamSearch", SIZES, {"model_type": 1}, "keys and values of fixed sizes"),
     ("BeamSearch", SIZES, {"model_type": 2}, "only decoders like that of GPT-2"),
     ("Sampling", LENGTH, {}, "top_p and temperature must be more than 0"),
