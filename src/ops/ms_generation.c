@@ -15,10 +15,12 @@ enum { LOGITS };
  * of each layer, [batch, heads, length, size]: of its own past, which it returns with what
  * is new, then of what the encoder has read. */
 enum { READ_MASK = 1, OWN_PAST, CACHE_RANK = 4 };
+/* One behind an encoder of speech has no mask. */
+enum { SPEECH_PAST = 1 };
 /* Inputs of an encoder; one that takes the start of the decoder, too, has done its first
  * step: its outputs are logits, hidden states, and all keys and values. */
 enum { START = 2, STARTED_INPUTS, STARTED_CACHES = 2 };
-enum { DECODER_ONLY, ENCODER_DECODER }; /* model_type */
+enum { DECODER_ONLY, ENCODER_DECODER, SPEECH }; /* model_type */
 
 #define ALONE                                                                          \
     "export it with onnxruntime.transformers.convert_generation for the CPU, or "      \
@@ -79,26 +81,55 @@ static bool has_cache_type(const Value *v) {
     return t->rank == CACHE_RANK && dim_is_int(t->dims[1]) && dim_is_int(t->dims[3]);
 }
 
-/* Encoder and decoder fit each other. */
-static bool is_pair(const Graph *encoder, const Graph *g) {
-    if (!encoder || !g || g->n_inputs <= OWN_PAST || g->n_outputs < 2 ||
-        g->n_inputs != OWN_PAST + 2 * own_caches(g))
+/* A decoder of one token, with keys and values from input `first` on. */
+static bool has_caches(const Graph *g, size_t first) {
+    if (!g || g->n_inputs <= first || g->n_outputs < 2 ||
+        g->n_inputs != first + 2 * own_caches(g))
         return false;
-    for (size_t i = OWN_PAST; i < g->n_inputs; i++)
+    for (size_t i = first; i < g->n_inputs; i++)
         if (!has_cache_type(g->inputs[i]))
             return false;
     const Type *tokens = &g->inputs[TOKENS]->type;
-    if (tokens->rank != 2 || !dim_is(tokens->dims[1], 1))
+    return tokens->rank == 2 && dim_is(tokens->dims[1], 1);
+}
+
+/* Encoder and decoder fit each other. */
+static bool is_pair(const Graph *encoder, const Graph *g) {
+    if (!encoder || !has_caches(g, OWN_PAST))
         return false;
     if (encoder->n_inputs == STARTED_INPUTS)
         return encoder->n_outputs == STARTED_CACHES + 2 * own_caches(g);
     return encoder->n_inputs == START && encoder->n_outputs == own_caches(g);
 }
 
+static bool is_speech_pair(const Graph *encoder, const Graph *g) {
+    return encoder && has_caches(g, SPEECH_PAST) && encoder->n_inputs == 2 &&
+           encoder->n_outputs == STARTED_CACHES + 2 * own_caches(g);
+}
+
+/* The decoder of one token, whose keys and values begin at input `first`. */
+static void infer_behind(Model *m, Graph *g, size_t first) {
+    Value *tokens = g->inputs[TOKENS], *read = g->inputs[first + own_caches(g)];
+    const Dim token[] = {value_symbol(m, tokens, 0), dim_int(1)};
+    const Dim seen[] = {token[0], value_symbol(m, read, 2)};
+    Dim before = value_symbol(m, g->inputs[first], 2);
+    set_input(m, tokens, DT_INT32, 2, token);
+    if (first > READ_MASK)
+        set_input(m, g->inputs[READ_MASK], DT_INT32, 2, seen);
+    for (size_t i = first; i < g->n_inputs; i++) {
+        const Type *t = &g->inputs[i]->type;
+        const Dim d[CACHE_RANK] = {token[0], t->dims[1],
+                                   i < first + own_caches(g) ? before : seen[1],
+                                   t->dims[3]};
+        set_input(m, g->inputs[i], t->dtype, CACHE_RANK, d);
+    }
+    infer_subgraph(m, g);
+}
+
 static void infer_pair(Model *m, Graph *encoder, Graph *g) {
     if (!is_pair(encoder, g))
         return;
-    Value *ids = encoder->inputs[0], *tokens = g->inputs[TOKENS];
+    Value *ids = encoder->inputs[0];
     const Dim read[] = {value_symbol(m, ids, 0), value_symbol(m, ids, 1)};
     const Dim one[] = {read[0], dim_int(1)};
     set_input(m, ids, DT_INT32, 2, read);
@@ -106,26 +137,40 @@ static void infer_pair(Model *m, Graph *encoder, Graph *g) {
     if (encoder->n_inputs == STARTED_INPUTS)
         set_input(m, encoder->inputs[START], DT_INT32, 2, one);
     infer_subgraph(m, encoder);
-    const Dim token[] = {value_symbol(m, tokens, 0), dim_int(1)};
-    const Dim seen[] = {token[0], value_symbol(m, g->inputs[READ_MASK], 1)};
-    Dim before = value_symbol(m, g->inputs[OWN_PAST], 2);
-    set_input(m, tokens, DT_INT32, 2, token);
-    set_input(m, g->inputs[READ_MASK], DT_INT32, 2, seen);
-    for (size_t i = OWN_PAST; i < g->n_inputs; i++) {
-        const Type *t = &g->inputs[i]->type;
-        const Dim d[CACHE_RANK] = {token[0], t->dims[1],
-                                   i < OWN_PAST + own_caches(g) ? before : seen[1],
-                                   t->dims[3]};
-        set_input(m, g->inputs[i], t->dtype, CACHE_RANK, d);
+    infer_behind(m, g, OWN_PAST);
+}
+
+/* Features [batch, size, frames] and the tokens that the decoder starts with. */
+static void infer_speech_pair(Model *m, const Node *n, Graph *encoder, Graph *g) {
+    if (!is_speech_pair(encoder, g))
+        return;
+    Value *features = encoder->inputs[0];
+    const Type *t = &node_in(n, 0)->type;
+    const Type moved = type_moved(m, t, features);
+    Dim batch = value_symbol(m, features, 0);
+    const Dim start[] = {batch, value_symbol(m, encoder->inputs[1], 1)};
+    if (moved.rank == 3) {
+        const Dim d[] = {batch, moved.dims[1], moved.dims[2]};
+        set_input(m, features, t->dtype, 3, d);
     }
-    infer_subgraph(m, g);
+    set_input(m, encoder->inputs[1], DT_INT32, 2, start);
+    infer_subgraph(m, encoder);
+    infer_behind(m, g, SPEECH_PAST);
 }
 
 static bool is_encoded(const Node *n) {
     return attr_int(n, "model_type") == ENCODER_DECODER;
 }
 
+static bool is_speech(const Node *n) {
+    return op_input_index(n->op, STR("cross_qk_layer_head")) >= 0;
+}
+
 static void infer_models(Model *m, const Node *n) {
+    if (is_speech(n)) {
+        infer_speech_pair(m, n, attr_graph(n, "encoder"), attr_graph(n, "decoder"));
+        return;
+    }
     if (is_encoded(n)) {
         infer_pair(m, attr_graph(n, "encoder"), attr_graph(n, "decoder"));
         return;
@@ -162,13 +207,26 @@ static void infer_greedy(Model *m, Node *n) {
     set_type(m, n, 0, DT_INT32, &s);
 }
 
+/* How many tokens the sequences begin with, of an input 0 of that shape. */
+static Dim start_length(Model *m, Node *n, const Shape *ids) {
+    Shape start;
+    if (!is_speech(n))
+        return is_encoded(n) ? dim_int(1) : ids->d[1];
+    int i = op_input_index(n->op, STR("decoder_input_ids"));
+    if (!node_in(n, i))
+        return dim_int(1);
+    return in_shape(n, i, &start) && start.rank == 2 ? start.d[1]
+                                                     : fresh_dim(m, n, 2, 0);
+}
+
 /* sequences [batch, count, max_length], their scores, and those of all tokens. */
 static void infer_beams(Model *m, Node *n) {
     const Graph *g = attr_graph(n, "decoder");
+    int rank = is_speech(n) ? 3 : 2;
     infer_models(m, n);
     Shape ids, s = {.rank = 3};
-    demand_rank(m, n, 0, 2);
-    bool known = in_shape(n, 0, &ids) && ids.rank == 2;
+    demand_rank(m, n, 0, rank);
+    bool known = in_shape(n, 0, &ids) && ids.rank == rank;
     Dim batch = known ? ids.d[0] : fresh_dim(m, n, 0, 0);
     s.d[0] = batch;
     s.d[1] = size_of(m, n, "num_return_sequences", 1);
@@ -181,9 +239,8 @@ static void infer_beams(Model *m, Node *n) {
     bool given = g && g->n_outputs > LOGITS;
     const Type *logits = given ? &value_final(g->outputs[LOGITS])->type : NULL;
     bool sized = logits && logits->rank == 3;
-    Dim steps = is_encoded(n) ? dim_sub(&m->dims, most, dim_int(1))
-                : known       ? dim_sub(&m->dims, most, ids.d[1])
-                              : fresh_dim(m, n, 2, 0);
+    Dim steps = known ? dim_sub(&m->dims, most, start_length(m, n, &ids))
+                      : fresh_dim(m, n, 2, 0);
     Shape all = {.rank = 4,
                  .d = {steps, batch, size_of(m, n, "num_beams", 2),
                        sized ? logits->dims[2] : fresh_dim(m, n, 2, 3)}};
@@ -236,6 +293,32 @@ static bool is_pair_compiled(Emit *e) {
     }
     return has_whole_vocabulary(e, g) &&
            (encoder->n_inputs != STARTED_INPUTS || has_whole_vocabulary(e, encoder)) &&
+           has_size(e, "max_length");
+}
+
+/* What of WhisperBeamSearch is not compiled is not there. */
+static bool is_speech_compiled(Emit *e) {
+    static const char *const unknown[] = {"attention_mask", "logits_processor",
+                                          "cross_qk_layer_head", "extra_decoding_ids",
+                                          "temperature"};
+    const Node *n = emit_node(e);
+    const Graph *encoder = attr_graph(n, "encoder"), *g = attr_graph(n, "decoder");
+    for (size_t i = 0; i < OX_COUNT(unknown); i++)
+        if (node_in(n, op_input_index(n->op, str_from(unknown[i])))) {
+            emit_fail(e, OX0302, ALONE, "%s is not supported", unknown[i]);
+            return false;
+        }
+    if (n->n_out > 3) {
+        emit_fail(e, OX0302, ALONE, "cross_qk and non_speech_probs are not supported");
+        return false;
+    }
+    if (!is_speech_pair(encoder, g) || attr_int(n, "model_type") != SPEECH) {
+        emit_fail(e, OX0302, ALONE,
+                  "the decoder does not take one token, and keys and values of fixed "
+                  "sizes from itself and the encoder");
+        return false;
+    }
+    return has_whole_vocabulary(e, encoder) && has_whole_vocabulary(e, g) &&
            has_size(e, "max_length");
 }
 
@@ -360,6 +443,21 @@ static const Expr *search_encoded(Emit *e) {
     return with_options(e, call);
 }
 
+/* beam_search_speech(encoder, decoder, features, max_length, start, eos=, ...) */
+static const Expr *search_speech(Emit *e) {
+    Arena *a = emit_arena(e);
+    const Node *n = emit_node(e);
+    const Expr *features = emit_in_named(e, 0);
+    const Expr *start = emit_in(e, op_input_index(n->op, STR("decoder_input_ids")));
+    if (!start)
+        start = EX(a, "jnp.full(($0.shape[0], 1), $1, jnp.int32)", features,
+                   ex_int(a, attr_int(n, "decoder_start_token_id")));
+    const Expr *read = emit_subgraph(e, attr_graph(n, "encoder"), "encoder", false);
+    const Expr *decoder = emit_subgraph(e, attr_graph(n, "decoder"), "decoder", false);
+    return with_options(e, EX(a, "beam_search_speech($0, $1, $2, $3, $4)", read,
+                              decoder, features, ex_int(a, longest(n)), start));
+}
+
 /* A number that decides shapes, unless it is 1. */
 static const Expr *with_size(Emit *e, const Expr *call, const char *name,
                              const char *input) {
@@ -371,11 +469,14 @@ static const Expr *with_size(Emit *e, const Expr *call, const char *name,
 static void emit_beams(Emit *e) {
     const Node *n = emit_node(e);
     int64_t beams;
-    bool fits = is_encoded(n) ? is_pair_compiled(e) : is_compiled(e);
+    bool fits = is_speech(n)    ? is_speech_compiled(e)
+                : is_encoded(n) ? is_pair_compiled(e)
+                                : is_compiled(e);
     if (!fits || !has_size(e, "num_beams") || !has_size(e, "num_return_sequences"))
         return;
-    if (node_in(n, op_input_index(n->op, STR("logits_processor"))) ||
-        node_in(n, op_input_index(n->op, STR("decoder_input_ids")))) {
+    if (!is_speech(n) &&
+        (node_in(n, op_input_index(n->op, STR("logits_processor"))) ||
+         node_in(n, op_input_index(n->op, STR("decoder_input_ids"))))) {
         emit_fail(e, OX0302, ALONE,
                   "logits_processor and decoder_input_ids are not supported");
         return;
@@ -388,7 +489,9 @@ static void emit_beams(Emit *e) {
                   (long long)beams);
         return;
     }
-    const Expr *call = is_encoded(n) ? search_encoded(e) : search(e, "beam_search");
+    const Expr *call = is_speech(n)    ? search_speech(e)
+                       : is_encoded(n) ? search_encoded(e)
+                                       : search(e, "beam_search");
     call = with_int(e, call, "beams", beams);
     call = with_size(e, call, "count", "num_return_sequences");
     call = with_number(e, call, "length_penalty", 1);
@@ -456,11 +559,12 @@ static void emit_sampling(Emit *e) {
 /* ---- table ----------------------------------------------------------------------- */
 
 /* clang-format off */
-#define DECODING                                                                       \
+#define DECODING DECODING_OF(DECODER_ONLY)
+#define DECODING_OF(type)                                                              \
     ANY_REQ("decoder", ATTR_GRAPH), ANY_OPT("init_decoder", ATTR_GRAPH),               \
     ANY_OPT("encoder", ATTR_GRAPH), INT_REQ("eos_token_id"), INT_REQ("pad_token_id"),  \
     INT("decoder_start_token_id", -1), INT("no_repeat_ngram_size", 0),                 \
-    INT("model_type", 0), INT("vocab_size", -1)
+    INT("model_type", type), INT("vocab_size", -1)
 
 static const OpDef ops[] = {
     {.name = "GreedySearch", MICROSOFT,
@@ -484,6 +588,19 @@ static const OpDef ops[] = {
      .out = "sequences sequences_scores? scores?",
      .mixes = "length_penalty repetition_penalty",
      .attrs = {DECODING, INT("early_stopping", 0)},
+     .infer = infer_beams, .emit = emit_beams},
+    {.name = "WhisperBeamSearch", MICROSOFT,
+     .in = "input_ids max_length min_length? num_beams num_return_sequences "
+           "length_penalty? repetition_penalty? vocab_mask? prefix_vocab_mask? "
+           "attention_mask? decoder_input_ids? logits_processor? cross_qk_layer_head? "
+           "extra_decoding_ids? temperature?",
+     .out = "sequences sequences_scores? scores? cross_qk? non_speech_probs?",
+     .mixes = "length_penalty repetition_penalty",
+     .attrs = {DECODING_OF(SPEECH), INT("early_stopping", 0),
+               INT_OPT("decoder_output_cross_qk"), INT_OPT("translate_token_id"),
+               INT_OPT("no_speech_token_id"), INT_OPT("transcribe_token_id"),
+               INT_OPT("start_of_lm_token_id"), INT_OPT("no_timestamps_token_id"),
+               INT_OPT("beginning_timestamp_token_id")},
      .infer = infer_beams, .emit = emit_beams},
 };
 /* clang-format on */

@@ -97,6 +97,10 @@ INPUTS = {
     "BeamSearch": "input_ids max_length min_length num_beams num_return_sequences "
     "length_penalty repetition_penalty vocab_mask prefix_vocab_mask attention_mask "
     "decoder_input_ids logits_processor",
+    "WhisperBeamSearch": "input_ids max_length min_length num_beams "
+    "num_return_sequences length_penalty repetition_penalty vocab_mask "
+    "prefix_vocab_mask attention_mask decoder_input_ids logits_processor "
+    "cross_qk_layer_head extra_decoding_ids temperature",
 }
 FIXED = {"max_length", "num_beams", "num_return_sequences"}
 
@@ -136,7 +140,7 @@ def check(op, inputs, attrs=None, outputs=("sequences",), **options):
     model = make(op, inputs, attrs or {}, outputs)
     given = {k: v for k, v in inputs.items() if k not in FIXED}
     expected = ort.run(model, given)
-    if op != "BeamSearch":
+    if not op.endswith("BeamSearch"):
         forget_rest(expected[0], {"pad_token_id": PAD, **(attrs or {})}["pad_token_id"])
     options = {"rtol": 1e-4, "atol": 1e-4, "x64": (False, True), **options}
     text = harness.check_model(
@@ -332,9 +336,11 @@ def test_beam_outputs():
 # ---- BeamSearch with an encoder ------------------------------------------------------
 
 
-def pair(seed=0, started=False, layers=1):
+def pair(seed=0, started=False, layers=1, speech=False):
     """(encoder, decoder) like those of T5; values are keys, negated.  `started`: the
-    encoder does the first step of the decoder, as older tools write it."""
+    encoder does the first step of the decoder, as older tools write it.  `speech`:
+    like those of Whisper, which are started and have no masks."""
+    started |= speech
     rng = np.random.default_rng(seed)
     node, info = helper.make_node, helper.make_tensor_value_info
 
@@ -377,6 +383,9 @@ def pair(seed=0, started=False, layers=1):
         node("Gather", ["embedding", "encoder_input_ids"], ["hidden"]),
         node("Mul", ["hidden", "mask"], ["encoder_hidden_states"]),
     ]
+    if speech:
+        masks = []
+        read = [node("Tanh", ["encoder_input_ids"], ["encoder_hidden_states"])]
 
     def layer(i, x, before=None):
         """Nodes that make y from x, own keys and those of the encoder."""
@@ -391,7 +400,7 @@ def pair(seed=0, started=False, layers=1):
         cross = "past" if before else "present"
         nodes += flat(f"present_key_self_{i}", f"own_{i}")
         nodes += flat(f"{cross}_value_cross_{i}", f"other_{i}")
-        parts = [x, f"own_{i}", f"other_{i}", "count"]
+        parts = [x, f"own_{i}", f"other_{i}", *([] if speech else ["count"])]
         nodes.append(node("Sum", parts, [f"sum_{i}"]))
         nodes.append(node("Sin", [f"sum_{i}"], [f"y_{i}"]))
         return nodes
@@ -420,20 +429,28 @@ def pair(seed=0, started=False, layers=1):
         return [info(f"{prefix}_{k}", TensorProto.FLOAT, shape) for k in names]
 
     ints, floats = TensorProto.INT32, TensorProto.FLOAT
-    logits = info("logits", floats, ["batch", 1, VOCABULARY])
+    steps = "length" if speech else 1
+    logits = info("logits", floats, ["batch", steps, VOCABULARY])
     hidden = info("encoder_hidden_states", floats, ["batch", "read", HEADS * SIZE])
-    start = info("decoder_input_ids", ints, ["batch", 1])
+    start = info("decoder_input_ids", ints, ["batch", steps])
+    ids = info("encoder_input_ids", ints, ["batch", "read"])
+    if speech:
+        ids = info("encoder_input_ids", floats, ["batch", "read", HEADS * SIZE])
+
+    def mask():
+        return [info("encoder_attention_mask", ints, ["batch", "read"])]
+
     encoder = helper.make_graph(
         [*read, *crossed, *(decode(False) if started else [])],
         "encoder",
         [
-            info("encoder_input_ids", ints, ["batch", "read"]),
-            info("encoder_attention_mask", ints, ["batch", "read"]),
+            ids,
+            *([] if speech else mask()),
             *([start] if started else []),
         ],
         [
             *([logits, hidden] if started else []),
-            *(caches("present", kinds, 1) if started else []),
+            *(caches("present", kinds, steps) if started else []),
             *caches("present", others, "read"),
         ],
         initializers(*tensors),
@@ -443,7 +460,7 @@ def pair(seed=0, started=False, layers=1):
         "decoder",
         [
             info("input_ids", ints, ["batch", 1]),
-            info("encoder_attention_mask", ints, ["batch", "read"]),
+            *([] if speech else mask()),
             *caches("past", kinds, "past"),
             *caches("past", others, "read"),
         ],
@@ -466,6 +483,27 @@ def test_beams_encoded(started, layers, number):
         if seed:
             inputs["attention_mask"] = RULES["attention_mask"]
         check("BeamSearch", inputs, attrs, ALL[:2], x64=(False,))
+
+
+# ---- WhisperBeamSearch ---------------------------------------------------------------
+
+
+def heard(seed=0):
+    return np.random.default_rng(seed).standard_normal((3, 5, 8)).astype(np.float32)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+@pytest.mark.parametrize("start", [None, [[1, 2, 3], [4, 4, 0], [6, 5, 4]]])
+def test_beams_of_speech(number, start):
+    for seed in range(2):
+        encoder, decoder = pair(seed, layers=1 + seed, speech=True)
+        attrs = {"encoder": encoder, "decoder": decoder, "decoder_start_token_id": 5}
+        attrs |= {"model_type": 2, "early_stopping": seed}
+        inputs = beams(number, number, max_length=int32(7))
+        inputs["input_ids"] = heard(seed)
+        if start:
+            inputs["decoder_input_ids"] = int32(*start)
+        check("WhisperBeamSearch", inputs, attrs, ALL[:2], x64=(False,))
 
 
 # ---- what is refused -----------------------------------------------------------------
@@ -506,6 +544,18 @@ REFUSED = [
     ("BeamSearch", beams(2, max_length=int32(-1)), {}, "max_length is -1"),
     ("BeamSearch", SIZES, {"model_type": 1}, "keys and values of fixed sizes"),
     ("BeamSearch", SIZES, {"model_type": 2}, "only decoders like that of GPT-2"),
+    (
+        "WhisperBeamSearch",
+        {**SIZES, "input_ids": heard(), "temperature": float32(0.5)},
+        {"model_type": 2},
+        "temperature is not supported",
+    ),
+    (
+        "WhisperBeamSearch",
+        {**SIZES, "input_ids": heard()},
+        {"model_type": 2},
+        "keys and values of fixed sizes",
+    ),
     ("Sampling", LENGTH, {}, "top_p and temperature must be more than 0"),
     (
         "Sampling",

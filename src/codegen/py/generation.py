@@ -305,3 +305,29 @@ def beam_search_encoded(
         return scores[:, -1], past
 
     return search_beams(decode, past, tokens, max_length, eos, pad, beams, **options)
+
+
+def beam_search_speech(
+    encoder, decoder, features, max_length, start, eos, pad, beams, **options
+):
+    """search_beams with a decoder that reads what an encoder has made of features; the
+    sequences begin with start (batch, length).
+
+    encoder(features, start) gives logits, hidden states, past, and read.  decoder(
+    tokens, *past, *read) gives logits and the new past.
+    """
+    logits, _, *states = encoder(features, start)
+    states = [jnp.repeat(x, beams, axis=0) for x in states]
+    past, read = states[: len(states) // 2], states[len(states) // 2 :]
+    logits = jnp.repeat(logits[:, -1], beams, axis=0)
+    start = jnp.repeat(start, beams, axis=0)
+
+    def decode(step, tokens, past, rows):
+        if step == 0:
+            return logits, past
+        if rows is not None:
+            past = [x[rows] for x in past]
+        scores, *past = decoder(tokens, *past, *read)
+        return scores[:, -1], past
+
+    return search_beams(decode, past, start, max_length, eos, pad, beams, **options)
