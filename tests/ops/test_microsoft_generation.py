@@ -204,6 +204,61 @@ def test_greedy_init_decoder():
     check("GreedySearch", {}, {"init_decoder": decoder(4), "decoder": decoder(5)})
 
 
+def attentive(rng):
+    """A decoder with the Attention of onnxruntime's optimizer, and its weights,
+    which convert_generation.py moves to the outer graph."""
+    width = HEADS * SIZE
+
+    def weight(*shape):
+        return rng.standard_normal(shape).astype(np.float32)
+
+    weights = {
+        "embedding": weight(PAD + 1, width),
+        "places": weight(32, width),
+        "qkv": weight(width, 3 * width),
+        "qkv_bias": weight(3 * width),
+        "head": weight(width, VOCABULARY),
+    }
+    attention = helper.make_node(
+        "Attention",
+        ["x", "qkv", "qkv_bias", "attention_mask", "past_0"],
+        ["y", "present_0"],
+        domain="com.microsoft",
+        num_heads=HEADS,
+        unidirectional=1,
+    )
+    graph = decoder()
+    del graph.node[:], graph.initializer[:]
+    node = helper.make_node
+    graph.node.extend(
+        [
+            node("Gather", ["embedding", "input_ids"], ["words"]),
+            node("Gather", ["places", "position_ids"], ["where"]),
+            node("Add", ["words", "where"], ["x"]),
+            attention,
+            node("MatMul", ["y", "head"], ["logits"]),
+        ]
+    )
+    return graph, [numpy_helper.from_array(v, k) for k, v in weights.items()]
+
+
+@pytest.mark.parametrize("op", ["GreedySearch", "BeamSearch"])
+@pytest.mark.parametrize("init", [False, True])
+def test_outer_weights(op, init):
+    for seed in range(3):
+        graph, weights = attentive(np.random.default_rng(seed))
+        attrs = {"decoder": graph, **({"init_decoder": graph} if init else {})}
+        inputs = {"input_ids": IDS, "max_length": int32(8)}
+        inputs |= beams(3, 2, **inputs) if op == "BeamSearch" else {}
+        model = make(op, inputs, attrs)
+        model.graph.initializer.extend(weights)
+        given = {k: v for k, v in inputs.items() if k not in FIXED}
+        expected = ort.run(model, given)
+        if op == "GreedySearch":
+            forget_rest(expected[0], PAD)
+        harness.check_model(model, list(given.values()), expected, names={"N": 3})
+
+
 # ---- Sampling ------------------------------------------------------------------------
 
 
