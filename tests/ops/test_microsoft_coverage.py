@@ -75,17 +75,8 @@ def test_attributes(name):
 TOOLS = Path(onnxruntime.__file__).parent
 # They name operators to infer shapes or to build a smaller runtime, and write none.
 READERS = {"symbolic_shape_infer.py", "operator_type_usage_processors.py"}
-LOOP = (
-    "a loop of whole models, with the search that chooses tokens: compile its decoder"
-)
-NO_TEXT = "the text leaves open what its CUDA kernel does"
 NOT_COMPILED = {
-    "BeamSearch": LOOP,
-    "GreedySearch": LOOP,
-    "Sampling": LOOP,
-    "WhisperBeamSearch": LOOP,
     "EPContext": "a binary of one processor, without the model that it was made from",
-    "QOrderedAttention": NO_TEXT,
     "PagedAttention": "the tools write it in the domain vllm.ort.ext",
 }
 
