@@ -378,6 +378,15 @@ def test_beam_scores():
     check("BeamSearch", inputs, attrs, ALL, x64=(False,))
 
 
+def test_beam_scores_of_the_ended():
+    """One batch ends in step 3, another goes on: its scores do, too, with padding."""
+    attrs = {"eos_token_id": 1, "early_stopping": 1, "decoder": decoder(1, loud=0.4)}
+    inputs = beams(2, max_length=int32(12))
+    expected, _ = check("BeamSearch", inputs, attrs, ALL, x64=(False,))
+    ends = (expected[0][:, 0] == PAD).sum(axis=1)
+    assert ends.max() > 6 and ends.min() == 0
+
+
 def test_beam_outputs():
     """Outputs that nobody reads have no name."""
     names = ("sequences", "", "scores")
