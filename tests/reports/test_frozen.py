@@ -28,7 +28,7 @@ def tiny_llama():
 IDS = torch.ones(1, 3, dtype=torch.int64)
 
 
-# Users of torch.onnx.export pass a cache and get a file that ignores it.
+# pytorch/pytorch#155862: how to export with a DynamicCache or a StaticCache.
 @pytest.mark.parametrize("kind", ["DynamicCache", "StaticCache"])
 def test_a_cache_is_refused(kind):
     net = tiny_llama()
@@ -66,6 +66,7 @@ class Counter(torch.nn.Module):
         return x + self.total
 
 
+# pytorch/pytorch#135233: a cache that the module updates in place.
 @pytest.mark.parametrize("change", ["in place", "assigned", "plain attribute"])
 def test_state_that_forward_changes_is_refused(change):
     module = Counter(change).eval()
@@ -130,6 +131,7 @@ class ScatterMean(torch.nn.Module):
         )
 
 
+# onnx/onnx#5100: ScatterElements has no mean, which exporters then leave out.
 @pytest.mark.parametrize("include_self", [False, True])
 def test_the_mean_of_scatter_reduce_is_refused(include_self):
     index = torch.tensor([0, 0, 1])

@@ -37,6 +37,7 @@ def default_export(module, path):
         torch.onnx.export(module.eval(), (X,), path, dynamo=True, verbose=False)
 
 
+# pytorch/pytorch#95867: the biases of a fresh ResNet are one tensor in the file.
 @pytest.mark.parametrize("zero", [False, True])
 def test_biases_that_vanish_are_counted(zero, tmp_path):
     default_export(Net(zero), tmp_path / "m.onnx")

@@ -55,7 +55,8 @@ def saved_by_torch(kind):
     return stream.getvalue()
 
 
-# The first question in trackers of converters: the model is there, but not as ONNX.
+# RangiLyu/nanodet#34: a checkpoint given to a tool that reads ONNX, "Field number 0 is
+# illegal".
 @pytest.mark.parametrize(
     ("content", "hint"),
     [
