@@ -103,7 +103,8 @@ static void eval_reals(Model *m, Node *n, DType to) {
 
 static void eval_cast(Model *m, Node *n) {
     DType to = cast_target(n);
-    if (n->in[0]->reals)
+    const Value *x = node_in(n, 0);
+    if (x && x->reals)
         eval_reals(m, n, to);
     const Known *from = in_known(n, 0);
     Known *k = from ? known_new(m, to, from->n) : NULL;
