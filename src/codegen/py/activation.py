@@ -1,30 +1,30 @@
-"""Functions of several steps, each of which would round to the type of x: they are
-computed in at least float32 and rounded once, as PyTorch does.
+"""Functions of several steps, each of which would round to bfloat16: that is computed
+in float32 and rounded once, as PyTorch does.
 """
 
 import jax
-import numpy as np
+import jax.numpy as jnp
 
 
 def softmax(x, axis=-1):
-    """jax.nn.softmax, computed in at least float32."""
-    z = x.astype(np.promote_types(x.dtype, np.float32))
+    """jax.nn.softmax, of bfloat16 in float32."""
+    z = x.astype(jnp.float32) if x.dtype == jnp.bfloat16 else x
     return jax.nn.softmax(z, axis).astype(x.dtype)
 
 
 def log_softmax(x, axis=-1):
-    """jax.nn.log_softmax, computed in at least float32."""
-    z = x.astype(np.promote_types(x.dtype, np.float32))
+    """jax.nn.log_softmax, of bfloat16 in float32."""
+    z = x.astype(jnp.float32) if x.dtype == jnp.bfloat16 else x
     return jax.nn.log_softmax(z, axis).astype(x.dtype)
 
 
 def softplus(x):
-    """jax.nn.softplus, computed in at least float32."""
-    z = x.astype(np.promote_types(x.dtype, np.float32))
+    """jax.nn.softplus, of bfloat16 in float32."""
+    z = x.astype(jnp.float32) if x.dtype == jnp.bfloat16 else x
     return jax.nn.softplus(z).astype(x.dtype)
 
 
 def sigmoid(x):
-    """jax.nn.sigmoid, computed in at least float32."""
-    z = x.astype(np.promote_types(x.dtype, np.float32))
+    """jax.nn.sigmoid, of bfloat16 in float32."""
+    z = x.astype(jnp.float32) if x.dtype == jnp.bfloat16 else x
     return jax.nn.sigmoid(z).astype(x.dtype)
