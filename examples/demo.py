@@ -11,6 +11,7 @@ import os
 import shlex
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -77,7 +78,7 @@ def compile_model(screen):
     screen.line(f"{screen.dim('$')} {shlex.join(command)}")
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
     for line in done.stderr.splitlines():
-        screen.line(line)
+        screen.line(textwrap.fill(line, 88, subsequent_indent="  "))
     if done.returncode != 0:
         sys.exit(done.returncode)
 
