@@ -76,6 +76,7 @@ def compile_model(screen):
     """Runs the compiler as a user would; ends the demo when it fails."""
     command = [str(PROGRAM), "compile", str(MODEL), "--output", str(OUTPUT)]
     screen.line(f"{screen.dim('$')} {shlex.join(command)}")
+    OUTPUT.unlink(missing_ok=True)  # of an earlier run, perhaps of another version
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
     for line in done.stderr.splitlines():
         screen.line(textwrap.fill(line, 88, subsequent_indent="  "))
