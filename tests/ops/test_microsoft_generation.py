@@ -10,6 +10,8 @@ import ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from generation import beam_search_encoded, beam_search_speech
+
 VOCABULARY, SIZE, HEADS = 7, 4, 2
 PAD = 8  # no decoder gives it
 IDS = np.array([[1, 2, 3], [PAD, 4, 5], [6, 6, 2]], np.int32)
@@ -644,4 +646,15 @@ def test_sizes_are_needed(name, monkeypatch):
     with tempfile.TemporaryDirectory() as folder:
         harness.compile_model(
             model, folder, "--input-value", f"{name}={SIZES[name][0]}"
+        )
+
+
+def test_an_encoder_of_the_first_step_leaves_one_for_the_decoder():
+    """onnxruntime gives something else there than its other form of the model."""
+    features, start = np.zeros((1, 4), np.float32), np.zeros((1, 1), np.int32)
+    with pytest.raises(ValueError, match="max_length, 2, must be 3 or more"):
+        beam_search_speech(None, None, features, 2, start, eos=1, pad=0, beams=2)
+    with pytest.raises(ValueError, match="max_length, 2, must be 3 or more"):
+        beam_search_encoded(
+            None, None, np.ones((1, 3), np.int32), 2, 0, eos=1, pad=0, beams=2
         )

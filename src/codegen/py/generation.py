@@ -61,6 +61,13 @@ def one_more(mask):
     return jnp.pad(mask, ((0, 0), (0, 1)), constant_values=1)
 
 
+def check_room(max_length, length):
+    """An encoder that gives the first logits leaves a step or more for the decoder:
+    without one onnxruntime gives what the search does not say."""
+    if max_length < length + 2:
+        raise ValueError(f"max_length, {max_length}, must be {length + 2} or more here")
+
+
 def steps_to(max_length, length):
     """The steps that take sequences of a length to max_length."""
     if length >= max_length:
@@ -288,6 +295,7 @@ def beam_search_encoded(
     tokens = jnp.full((len(ids), 1), start, ids.dtype)
     logits = None
     if past is None:
+        check_room(max_length, 1)
         logits, _, *states = encoder(ids, mask, tokens)
         past, read = states[: len(states) // 2], states[len(states) // 2 :]
         logits = jnp.repeat(logits[:, -1], beams, axis=0)
@@ -316,6 +324,7 @@ def beam_search_speech(
     encoder(features, start) gives logits, hidden states, past, and read.  decoder(
     tokens, *past, *read) gives logits and the new past.
     """
+    check_room(max_length, start.shape[1])
     logits, _, *states = encoder(features, start)
     states = [jnp.repeat(x, beams, axis=0) for x in states]
     past, read = states[: len(states) // 2], states[len(states) // 2 :]
