@@ -1,0 +1,26 @@
+# The core as a WebAssembly module: build/wasm/oxide_xla.wasm.  cmake/wasm.cmake has the
+# tools; src/wasm/exports.c says what the module exports and imports.
+target_compile_definitions(oxide_objects PRIVATE OX_NO_FILES OX_NO_PAGE)
+target_compile_options(oxide_objects PRIVATE -ffunction-sections -fdata-sections)
+set_target_properties(oxide_objects PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+
+add_executable(oxide_linked ${PROJECT_SOURCE_DIR}/src/wasm/exports.c
+               ${PROJECT_SOURCE_DIR}/src/wasm/stdio.c)
+set_target_properties(oxide_linked PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+target_link_libraries(oxide_linked PRIVATE oxide_objects oxide_flags m)
+# The stack lies first: where it ends memory ends, and nothing is overwritten.  Data then
+# ends below 1 MiB, so that addresses in the code take three bytes, not four.
+target_link_options(oxide_linked PRIVATE
+  -Wl,--gc-sections -Wl,--strip-all -Wl,-O2 -Wl,--stack-first -Wl,-z,stack-size=524288)
+
+# The module is what is left when binaryen's optimizer has seen it, too.
+find_program(WASM_OPT wasm-opt REQUIRED)
+add_custom_command(
+  OUTPUT oxide_xla.wasm
+  COMMAND ${WASM_OPT} -Oz --enable-bulk-memory --enable-sign-ext
+          --enable-mutable-globals --enable-nontrapping-float-to-int
+          $<TARGET_FILE:oxide_linked> -o oxide_xla.wasm
+  DEPENDS oxide_linked
+  COMMENT "Optimizing oxide_xla.wasm"
+  VERBATIM)
+add_custom_target(oxide_wasm ALL DEPENDS oxide_xla.wasm)

@@ -1,0 +1,162 @@
+/**
+ * What the WebAssembly build makes of fixtures, golden models and ONNX's suite is, byte for
+ * byte, what the native build makes of them: tests/cases.py has written both down.
+ */
+import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { test } from "node:test";
+
+import { CompileError, compiler, fileBytes, memoryBytes } from "../dist/node.js";
+import { PROGRAM, root } from "./where.js";
+
+/**
+ * @typedef {object} Case
+ * @property {string} model
+ * @property {import("../dist/node.js").Options} options
+ * @property {number} status
+ * @property {string} source
+ * @property {string} summary
+ * @property {import("../dist/node.js").Param[]} params
+ * @property {string} messages
+ * @property {string} weights SHA-256
+ * @property {string} [inspect]
+ */
+
+const FOLDER = root("build/wasm/cases");
+const STATUS = ["ok", "model", "unsupported", "usage", "io", "memory"];
+
+/** @type {Case[]} */
+const cases = JSON.parse(readFileSync(join(FOLDER, "native.json"), "utf8"));
+const tool = await compiler();
+
+/**
+ * @param {import("../dist/node.js").Model} model
+ * @param {Case} wanted
+ */
+function weightsHash(model, { options, weights }) {
+    if (!weights) return "";
+    const hash = createHash("sha256");
+    const format = options.weights === "npz" ? "npz" : "safetensors";
+    for (const bytes of model.weightsBytes(format)) hash.update(bytes);
+    return hash.digest("hex");
+}
+
+/**
+ * @param {Case} wanted
+ * @returns {Case}
+ */
+function made(wanted) {
+    const { model: name, options } = wanted;
+    const file = fileBytes(join(FOLDER, name));
+    const empty = { source: "", summary: "", messages: "", weights: "", params: [] };
+    const found = { ...wanted, ...empty, status: 0 };
+    try {
+        const model = tool.open(file, name);
+        if (wanted.inspect) found.inspect = model.inspect({ format: "json" });
+        try {
+            const { source, summary, messages, params } = model.compile(options);
+            const weights = weightsHash(model, wanted);
+            return { ...found, source, summary, messages, params, weights };
+        } finally {
+            model.free();
+        }
+    } catch (error) {
+        if (!(error instanceof CompileError)) throw error;
+        const status = STATUS.indexOf(error.status);
+        return { ...found, status, messages: error.messages };
+    } finally {
+        file.close();
+    }
+}
+
+test("every case gives the bytes of the native library", () => {
+    assert.ok(cases.length > 1400, `there are ${cases.length} cases only`);
+    const different = [];
+    for (const wanted of cases) {
+        try {
+            assert.deepStrictEqual(made(wanted), wanted);
+        } catch (error) {
+            different.push(error);
+        }
+    }
+    if (different.length > 0) throw different[0];
+});
+
+test("the cases have what there is to compare", () => {
+    /** @param {(c: Case) => unknown} has */
+    const count = (has) => cases.filter(has).length;
+    assert.ok(count((c) => c.status !== 0) >= 10, "refusals");
+    assert.ok(count((c) => c.status === 0 && c.messages) >= 10, "warnings");
+    assert.ok(count((c) => c.source.includes("lax.scan")) >= 5, "scans");
+    assert.ok(count((c) => c.inspect) >= 1400, "reports");
+});
+
+test("fixtures give the golden files", () => {
+    const golden = readdirSync(root("tests/golden")).filter((f) => f.endsWith(".py"));
+    assert.ok(golden.length >= 14);
+    for (const name of golden) {
+        const model = `${basename(name, ".py")}.onnx`;
+        const found = made(/** @type {Case} */ ({ model, options: {}, weights: "" }));
+        assert.equal(found.source, readFileSync(root(`tests/golden/${name}`), "utf8"));
+    }
+});
+
+/** @param {string[]} args */
+const printed = (...args) =>
+    execFileSync(PROGRAM, args, { cwd: FOLDER, encoding: "utf8", stdio: "pipe" });
+
+test("descriptions are those of the program", () => {
+    const name = "repeated_layers.onnx";
+    const model = tool.open(memoryBytes(readFileSync(join(FOLDER, name))), name);
+    for (const format of /** @type {const} */ (["ascii", "json", "dot", "mermaid"]))
+        assert.equal(model.inspect({ format }), printed("inspect", name, "-f", format));
+    assert.equal(model.inspect({ layers: true }), printed("inspect", name, "--layers"));
+    assert.notEqual(model.inspect({ width: 40 }), model.inspect());
+    const [input] = JSON.parse(model.inspect({ format: "json" })).inputs;
+    const shape = `${input.name}=${[7, ...input.shape.slice(1)]}`;
+    const shapes = [shape];
+    assert.equal(model.inspect({ shapes }), printed("inspect", name, "--shape", shape));
+    assert.notEqual(model.inspect({ shapes }), model.inspect());
+    model.free();
+});
+
+test("lists of options arrive", () => {
+    const name = "multi_output.onnx";
+    const model = tool.open(memoryBytes(readFileSync(join(FOLDER, name))), name);
+    const report = JSON.parse(model.inspect({ format: "json" }));
+    const outputs = report.outputs.map((/** @type {{ name: string }} */ o) => o.name);
+    assert.ok(outputs.length > 1);
+    outputs.reverse();
+    const args = ["compile", name, "-o", "-", "--outputs", outputs.join()];
+    assert.equal(model.compile({ outputs }).source, printed(...args));
+    const given = report.inputs[0].name;
+    for (const [option, flag, value] of [
+        ["bounds", "--bound", "nothing=3"],
+        ["inputValues", "--input-value", `${given}=text`],
+        ["shapes", "--shape", `${given}=2,2,2,2,2`],
+    ]) {
+        const native = spawnSync(
+            PROGRAM,
+            ["compile", name, "-o", "-", `${flag}`, `${value}`],
+            {
+                cwd: FOLDER,
+                encoding: "utf8",
+            },
+        );
+        assert.notEqual(native.status, 0);
+        assert.throws(() => model.compile({ [`${option}`]: [`${value}`] }), {
+            name: "CompileError",
+            messages: native.stderr,
+        });
+    }
+    model.free();
+});
+
+test("documents are those of the program", () => {
+    assert.equal(tool.errorsDoc(), readFileSync(root("docs/errors.md"), "utf8"));
+    const listed = /** @type {{ name: string }[]} */ (tool.ops());
+    assert.ok(listed.some(({ name }) => name === "Conv"));
+});

@@ -1,0 +1,78 @@
+/** The page's end of the compiler's worker. */
+import wasmUrl from "@oxide-xla/compiler/oxide_xla.wasm?url";
+import workerUrl from "./worker?worker&url";
+import { startWorker } from "../start_worker";
+import type { Answer, Envelope, RequestName, Requests } from "./protocol";
+
+/** A request that failed, with the messages of the command line. */
+export class Failure extends Error {
+    constructor(readonly messages: string) {
+        super(messages);
+    }
+}
+
+let wasm: Promise<WebAssembly.Module> | null = null;
+
+/** The compiler's code, fetched from beside the page, once. */
+export function compilerCode(): Promise<WebAssembly.Module> {
+    wasm ??= fetch(wasmUrl)
+        .then((response) => {
+            if (!response.ok) throw new Error(`${response.status} ${wasmUrl}`);
+            return response.arrayBuffer();
+        })
+        .then((bytes) => WebAssembly.compile(bytes))
+        .catch((error: unknown) => {
+            wasm = null;
+            throw new Failure(
+                `error: the compiler cannot be loaded: ${String(error)}\n`,
+            );
+        });
+    return wasm;
+}
+
+interface Waiting {
+    resolve(give: unknown): void;
+    reject(failure: Failure): void;
+}
+
+/** One worker and the requests on their way to it. */
+export class Engine {
+    private readonly worker = startWorker(workerUrl);
+    private readonly waiting = new Map<number, Waiting>();
+    private next = 0;
+
+    constructor() {
+        this.worker.onmessage = (event: MessageEvent<Answer>) => {
+            const answer = event.data;
+            const waiting = this.waiting.get(answer.id);
+            this.waiting.delete(answer.id);
+            if (answer.ok) waiting?.resolve(answer.give);
+            else waiting?.reject(new Failure(answer.messages));
+        };
+        this.worker.onerror = (event) => {
+            const failure = new Failure(
+                `error: the compiler stopped: ${event.message ?? "its worker cannot be started"}\n`,
+            );
+            for (const waiting of this.waiting.values()) waiting.reject(failure);
+            this.waiting.clear();
+        };
+    }
+
+    /** Asks the worker; requests are answered in order. Rejects with a Failure. */
+    ask<K extends RequestName>(
+        name: K,
+        take: Requests[K]["take"],
+    ): Promise<Requests[K]["give"]> {
+        const id = this.next++;
+        return new Promise((resolve, reject) => {
+            this.waiting.set(id, { resolve: resolve as Waiting["resolve"], reject });
+            this.worker.postMessage({ id, name, take } satisfies Envelope<K>);
+        });
+    }
+
+    /** Ends the worker. Requests on their way are never answered. */
+    close(): void {
+        this.worker.terminate();
+        this.waiting.clear();
+    }
+}
