@@ -8,10 +8,11 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from oxide_xla import _verify_command
+from oxide_xla import _stablehlo_command, _verify_command
 
 NAME = "oxide_xla.exe" if sys.platform == "win32" else "oxide_xla"
-COMMANDS = {"verify": _verify_command.main}  # those that are Python
+# Those that are Python.
+COMMANDS = {"stablehlo": _stablehlo_command.main, "verify": _verify_command.main}
 
 
 def candidates() -> list[Path]:

@@ -6,8 +6,19 @@ import ctypes
 import functools
 import os
 import sys
-from ctypes import POINTER, c_bool, c_char_p, c_int, c_int64, c_size_t, c_void_p
+from ctypes import (
+    CFUNCTYPE,
+    POINTER,
+    c_bool,
+    c_char_p,
+    c_int,
+    c_int64,
+    c_size_t,
+    c_uint64,
+    c_void_p,
+)
 from pathlib import Path
+from typing import Any
 
 OK, MODEL, UNSUPPORTED, USAGE, IO, MEMORY = range(6)  # OxStatus
 PARAMS = {"flat": 0, "nested": 1}  # OxParamStyle
@@ -29,9 +40,10 @@ class Text(ctypes.Structure):
 
 
 class Options(ctypes.Structure):
-    """OxOptions; zeroed fields are the defaults."""
+    """OxOptions; fields that are not given have their defaults."""
 
     _fields_ = [
+        ("size", c_size_t),
         ("params", c_int),
         ("shapes", POINTER(c_char_p)),
         ("shape_count", c_size_t),
@@ -47,6 +59,26 @@ class Options(ctypes.Structure):
         ("layers", c_int),
     ]
 
+    def __init__(self, **fields: Any):
+        super().__init__(size=ctypes.sizeof(type(self)), **fields)
+
+
+class InspectOptions(ctypes.Structure):
+    """OxInspectOptions; fields that are not given have their defaults."""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("format", c_int),
+        ("layers", c_bool),
+        ("color", c_bool),
+        ("width", c_int),
+        ("shapes", POINTER(c_char_p)),
+        ("shape_count", c_size_t),
+    ]
+
+    def __init__(self, **fields: Any):
+        super().__init__(size=ctypes.sizeof(type(self)), **fields)
+
 
 class Param(ctypes.Structure):
     """OxParam: one parameter; its data lies in the model's own bytes."""
@@ -57,8 +89,28 @@ class Param(ctypes.Structure):
         ("shape", POINTER(c_int64)),
         ("rank", c_int),
         ("data", c_void_p),
-        ("nbytes", c_size_t),
+        ("nbytes", c_uint64),
     ]
+
+
+class Reader(ctypes.Structure):
+    """OxReader: a file that is read by a function of ours."""
+
+    READ = CFUNCTYPE(c_size_t, c_void_p, c_uint64, c_void_p, c_size_t)
+    CLOSE = CFUNCTYPE(None, c_void_p)
+    _fields_ = [
+        ("size", c_uint64),
+        ("read", READ),
+        ("user", c_void_p),
+        ("close", CLOSE),
+    ]
+
+
+class Folder(ctypes.Structure):
+    """OxFolder: the files beside a model."""
+
+    OPEN = CFUNCTYPE(c_bool, c_void_p, c_char_p, POINTER(Reader))
+    _fields_ = [("open", OPEN), ("user", c_void_p)]
 
 
 FUNCTIONS = {
@@ -66,13 +118,17 @@ FUNCTIONS = {
     "ox_free": (None, [c_void_p]),
     "ox_load_memory": (c_int, [c_void_p, c_char_p, c_size_t, c_char_p]),
     "ox_load_file": (c_int, [c_void_p, c_char_p]),
+    "ox_load_reader": (
+        c_int,
+        [c_void_p, POINTER(Reader), POINTER(Folder), c_char_p],
+    ),
     "ox_compile": (c_int, [c_void_p, POINTER(Options)]),
     "ox_source": (Text, [c_void_p]),
     "ox_param_count": (c_size_t, [c_void_p]),
     "ox_param": (Param, [c_void_p, c_size_t]),
     "ox_write_module": (c_int, [c_void_p, c_char_p, c_char_p, c_int, c_bool]),
     "ox_summary": (Text, [c_void_p]),
-    "ox_inspect": (c_int, [c_void_p, c_int, POINTER(Text)]),
+    "ox_inspect": (c_int, [c_void_p, POINTER(InspectOptions), POINTER(Text)]),
     "ox_messages": (Text, [c_void_p, c_bool]),
     "ox_version": (c_char_p, []),
 }
@@ -96,6 +152,12 @@ def library() -> ctypes.CDLL:
             f"the library is not at {' or '.join(map(str, places))}: run `make`, or "
             "set OXIDE_XLA_LIBRARY to its path"
         )
+    return load(path)
+
+
+def load(path: Path) -> ctypes.CDLL:
+    """The library at this path, with the types of its functions; OSError where it is
+    none, AttributeError where it lacks one of them."""
     lib = ctypes.CDLL(str(path))
     for name, (result, arguments) in FUNCTIONS.items():
         function = getattr(lib, name)
@@ -106,9 +168,10 @@ def library() -> ctypes.CDLL:
 
 def version() -> str:
     """The version of the library, which is that of the package."""
-    return library().ox_version().decode()
+    text: bytes = library().ox_version()
+    return text.decode()
 
 
-def strings(items: list[str]) -> ctypes.Array:
+def strings(items: list[str]) -> ctypes.Array[c_char_p]:
     """A C array of C strings."""
     return (c_char_p * len(items))(*(item.encode() for item in items))

@@ -2,11 +2,7 @@
 
 import sys
 
-
-def hint(package: str | None) -> str:
-    """The command that installs this package with all others that verify needs."""
-    extra = "torch" if package in ("torch", "onnxscript") else "verify"
-    return f"pip install 'oxide_xla[{extra}]'"
+from oxide_xla._extras import hint
 
 
 def main() -> int:

@@ -22,7 +22,7 @@ import tempfile
 import types
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +31,11 @@ import onnx
 from onnx import helper
 from onnx.backend.base import Backend, BackendRep
 
-from oxide_xla.compiler import OxideError, compile
+from oxide_xla._errors import OxideError
+from oxide_xla.compiler import CompiledModel, Model, compile
+
+#: Types and shapes of outputs, as onnx.backend.base has them.
+OutputsInfo: TypeAlias = Sequence[tuple[Any, tuple[int, ...]]]
 
 _serial = itertools.count()
 
@@ -39,7 +43,7 @@ _serial = itertools.count()
 class Rep(BackendRep):
     """A compiled model on a device. The generated file lives as long as this does."""
 
-    def __init__(self, compiled: Any, device: jax.Device):
+    def __init__(self, compiled: CompiledModel, device: jax.Device):
         self._device = device
         self._folder = tempfile.TemporaryDirectory(prefix="oxide_xla_")
         path = compiled.save(Path(self._folder.name) / "model_jax.py")
@@ -47,6 +51,7 @@ class Rep(BackendRep):
         self.source = compiled.source
         #: The generated module, imported.
         self.module = _import(path)
+        #: What `load_params` gives, on the device.
         with jax.default_device(device):
             self.params = jax.tree.map(jnp.asarray, self.module.load_params())
 
@@ -56,12 +61,15 @@ class Rep(BackendRep):
         key = inspect.signature(self.module.forward).parameters.get("key")
         return key is not None and key.kind is key.KEYWORD_ONLY
 
-    def run(self, inputs: Sequence[Any], *, key: Any = None) -> tuple[Any, ...]:
+    def run(  # type: ignore[override]  # there is no option but `key`
+        self, inputs: Sequence[Any], *, key: Any = None
+    ) -> tuple[Any, ...]:
         """The outputs, in the order of the graph, for inputs in the order of the graph.
 
         Tensors are numpy arrays, sequences lists of them, an optional without a value
-        is None. `key` is what a random model draws from, by default
-        `jax.random.key(0)`.
+        is None. Shapes are those of the model, dtypes as JAX's mode has them. `key` is
+        what a random model draws from, by default `jax.random.key(0)`. Errors are those
+        of the generated code: JAX's own.
         """
         with jax.default_device(self._device):
             options = {}
@@ -77,8 +85,9 @@ class OxideBackend(Backend):
     """The methods of onnx.backend.base; the functions of this module are its own."""
 
     @classmethod
-    def is_compatible(cls, model, device: str = "CPU", **options: Any) -> bool:
-        """Whether the model compiles and the device is there."""
+    def is_compatible(cls, model: Model, device: str = "CPU", **options: Any) -> bool:
+        """Whether the model compiles and the device is there; `options` are those of
+        `oxide_xla.compile`."""
         try:
             compile(model, **options)
         except OxideError:
@@ -86,7 +95,7 @@ class OxideBackend(Backend):
         return cls.supports_device(device)
 
     @classmethod
-    def prepare(cls, model, device: str = "CPU", **options: Any) -> Rep:
+    def prepare(cls, model: Model, device: str = "CPU", **options: Any) -> Rep:
         """Compile a model; `options` are those of `oxide_xla.compile`,
         where `weights` is a format that `load_params` reads.
 
@@ -97,18 +106,18 @@ class OxideBackend(Backend):
 
     @classmethod
     def run_model(
-        cls, model, inputs: Sequence[Any], device: str = "CPU", **options: Any
+        cls, model: Model, inputs: Sequence[Any], device: str = "CPU", **options: Any
     ) -> tuple[Any, ...]:
-        """`prepare` and `run` in one step."""
+        """`prepare` and `run` in one step; raises what they raise."""
         return cls.prepare(model, device, **options).run(inputs)
 
     @classmethod
-    def run_node(
+    def run_node(  # type: ignore[override]  # onnx has every option as a dict
         cls,
         node: onnx.NodeProto,
         inputs: Sequence[Any],
         device: str = "CPU",
-        outputs_info: Sequence[tuple[Any, tuple[int, ...]]] | None = None,
+        outputs_info: OutputsInfo | None = None,
         opset_version: int | None = None,
         **options: Any,
     ) -> tuple[Any, ...]:
@@ -116,6 +125,8 @@ class OxideBackend(Backend):
 
         `outputs_info` gives types of outputs that cannot be inferred; `opset_version`
         is of the node's domain, by default the newest. The rest goes to `compile`.
+        Raises ValueError where there are more or fewer arrays than inputs, and what
+        `run_model` raises.
         """
         model = _node_model(node, inputs, outputs_info, opset_version)
         return cls.run_model(model, inputs, device, **options)
@@ -141,6 +152,7 @@ def _import(path: Path) -> types.ModuleType:
     """The generated file as a module that no other import sees."""
     name = f"oxide_xla_backend_{next(_serial)}"
     spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None  # for the ending is .py
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -155,7 +167,12 @@ def _find(device: str) -> jax.Device:
         raise ValueError(f"JAX has no device {device!r}") from error
 
 
-def _node_model(node, inputs, outputs_info, opset_version) -> onnx.ModelProto:
+def _node_model(
+    node: onnx.NodeProto,
+    inputs: Sequence[Any],
+    outputs_info: OutputsInfo | None,
+    opset_version: int | None,
+) -> onnx.ModelProto:
     """A model of one node, whose inputs have the types of the arrays."""
     names = [name for name in node.input if name]
     if len(set(names)) != len(names) or len(inputs) != len(names):

@@ -6,9 +6,10 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from oxide_xla import OxideError
-from oxide_xla._verify_command import hint
+from oxide_xla._extras import hint
 from oxide_xla.verify.check import Report, verify
 from oxide_xla.verify.network import VerifyError
 
@@ -22,7 +23,7 @@ one node to MODEL_repro. Exit codes: 0 equal, 1 not, 2 wrong use, 3 a file canno
 read or written."""
 
 # Each option once, with what argparse wants to know.
-OPTIONS: dict[str, dict] = {
+OPTIONS: dict[str, dict[str, Any]] = {
     "model": {"metavar": "MODEL", "help": "an ONNX file, or - for standard input"},
     "--against": {"choices": REFERENCES, "help": "default: onnxruntime if installed"},
     "--model": {
@@ -50,6 +51,7 @@ OPTIONS: dict[str, dict] = {
 
 
 def make_parser() -> argparse.ArgumentParser:
+    """The parser of OPTIONS."""
     parser = argparse.ArgumentParser(
         prog="oxide_xla verify",
         description="Compare the generated JAX code with a reference.",
@@ -61,6 +63,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace) -> Report:
+    """Verify and print; raises what `verify` raises, ImportError without rich."""
     from rich.console import Console
 
     from oxide_xla.verify.report import print_report, tracker

@@ -9,15 +9,22 @@ loss leave open.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from oxide_xla.verify import metrics
+from oxide_xla.verify.candidate import Candidate
+from oxide_xla.verify.comparing import Track, noisy_runs
 from oxide_xla.verify.metrics import Row
-from oxide_xla.verify.network import VerifyError, is_float
+from oxide_xla.verify.network import Arrays, VerifyError, is_float
+from oxide_xla.verify.references import Reference, Torch
+
+#: Of inputs, and of weights where they are others than the model's.
+Loss: TypeAlias = Callable[[Arrays, Arrays | None], float]
 
 # Central differences err by a term of second order, by kinks such as relu's in
 # proportion to the step, and by noise against the step. The first step balances the
@@ -28,14 +35,16 @@ STEPS = 5
 TRUNCATION = 4  # times the difference to the neighbouring steps
 
 
-def compare(candidate, reference, given, track) -> list[Row]:
+def compare(
+    candidate: Candidate, reference: Reference, given: Arrays, track: Track
+) -> list[Row]:
     """A row for every float parameter and input."""
     outputs = reference.run(given)
     seeds = random_seeds(outputs)
     if not any(seed.size for seed in seeds):
         raise VerifyError("--grad: no output is a float")
     ours = jax_gradients(candidate, given, seeds)
-    if reference.name == "torch":
+    if isinstance(reference, Torch):
         return against_autograd(ours, candidate, reference, given, seeds, track)
     return against_differences(ours, candidate, reference, given, seeds, track)
 
@@ -49,7 +58,9 @@ def random_seeds(outputs: Sequence[np.ndarray]) -> list[np.ndarray]:
     ]
 
 
-def jax_gradients(candidate, given, seeds) -> dict[str, np.ndarray]:
+def jax_gradients(
+    candidate: Candidate, given: Arrays, seeds: Sequence[np.ndarray]
+) -> dict[str, np.ndarray]:
     """By the names of weights and inputs."""
     model = candidate.compile(candidate.network.source)
     with candidate.mode():
@@ -59,7 +70,7 @@ def jax_gradients(candidate, given, seeds) -> dict[str, np.ndarray]:
         }
         floats = {k: jnp.asarray(x) for k, x in given.items() if is_float(x.dtype)}
 
-        def loss(weights, floats):
+        def loss(weights: Mapping[str, Any], floats: Mapping[str, Any]) -> Any:
             inputs = {**given, **floats}
             result = candidate.call(model, inputs, {**flat, **weights})
             outputs = result if isinstance(result, tuple) else (result,)
@@ -70,10 +81,17 @@ def jax_gradients(candidate, given, seeds) -> dict[str, np.ndarray]:
     return {k: np.asarray(g) for part in found for k, g in part.items()}
 
 
-def against_autograd(ours, candidate, reference, given, seeds, track) -> list[Row]:
-    from oxide_xla.verify.check import noisy_runs
+def against_autograd(
+    ours: Arrays,
+    candidate: Candidate,
+    reference: Torch,
+    given: Arrays,
+    seeds: Sequence[np.ndarray],
+    track: Track,
+) -> list[Row]:
+    """A row for every gradient that autograd has, too."""
 
-    def run(inputs, weights=None):
+    def run(inputs: Arrays, weights: Arrays | None = None) -> dict[str, np.ndarray]:
         return reference.gradients(inputs, seeds, weights)
 
     expected = run(given)
@@ -85,10 +103,17 @@ def against_autograd(ours, candidate, reference, given, seeds, track) -> list[Ro
     ]
 
 
-def against_differences(ours, candidate, reference, given, seeds, track) -> list[Row]:
-    from oxide_xla.verify.check import noisy_runs
+def against_differences(
+    ours: Arrays,
+    candidate: Candidate,
+    reference: Reference,
+    given: Arrays,
+    seeds: Sequence[np.ndarray],
+    track: Track,
+) -> list[Row]:
+    """A row for every gradient, by differences of the reference's loss."""
 
-    def loss(inputs, weights=None):
+    def loss(inputs: Arrays, weights: Arrays | None = None) -> float:
         return weighted(reference.run(inputs, weights), seeds)
 
     samples = noisy_runs(loss, candidate.network, given, track)
@@ -102,14 +127,22 @@ def against_differences(ours, candidate, reference, given, seeds, track) -> list
     return rows
 
 
-def weighted(outputs, seeds) -> float:
+def weighted(outputs: Sequence[np.ndarray], seeds: Sequence[np.ndarray]) -> float:
     """sum(seed * output), in double precision."""
     pairs = zip(outputs, seeds, strict=True)
     wide = ((y.astype(np.float64), s.astype(np.float64)) for y, s in pairs if s.size)
     return float(sum(np.sum(y * seed) for y, seed in wide))
 
 
-def one_difference(name, gradient, loss, candidate, given, noise, rng) -> Row:
+def one_difference(
+    name: str,
+    gradient: np.ndarray,
+    loss: Loss,
+    candidate: Candidate,
+    given: Arrays,
+    noise: float,
+    rng: np.random.Generator,
+) -> Row:
     """The slope along the gradient and something random, which no wrong gradient has
     by accident."""
     at = given.get(name)
@@ -144,7 +177,14 @@ def one_difference(name, gradient, loss, candidate, given, noise, rng) -> Row:
     )
 
 
-def rate(name, at, move, slope, loss, given) -> tuple[float, float]:
+def rate(
+    name: str,
+    at: np.ndarray,
+    move: np.ndarray,
+    slope: np.ndarray,
+    loss: Loss,
+    given: Arrays,
+) -> tuple[float, float]:
     """The change of the loss between at - move and at + move: expected, and found."""
     ends = [np.asarray(at + m).astype(at.dtype) for m in (move, -move)]
     values = [at_point(loss, name, end, given) for end in ends]
@@ -152,12 +192,14 @@ def rate(name, at, move, slope, loss, given) -> tuple[float, float]:
     return float(np.sum(slope * moved)), values[0] - values[1]
 
 
-def at_point(loss, name: str, value: np.ndarray, given) -> float:
+def at_point(loss: Loss, name: str, value: np.ndarray, given: Arrays) -> float:
+    """The loss with another value of one input or weight."""
     if name in given:
-        return loss({**given, name: value})
+        return loss({**given, name: value}, None)
     return loss(given, {name: value})
 
 
 def unit(x: np.ndarray) -> np.ndarray:
+    """The array at norm 1; zeros stay."""
     norm = np.linalg.norm(x)
     return x / norm if norm else x

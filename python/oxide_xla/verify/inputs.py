@@ -8,7 +8,8 @@ import ast
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 import ml_dtypes
 import numpy as np
@@ -16,6 +17,9 @@ import onnx
 from onnx import TensorProto, helper
 
 from oxide_xla.verify.network import Network, VerifyError, is_float, is_integer
+
+#: {value: [(node, position)]}: who reads it.
+Users: TypeAlias = dict[str, list[tuple[onnx.NodeProto, int]]]
 
 # Operators whose output holds the elements of their first input.
 MOVES = set(
@@ -34,7 +38,11 @@ FIRST_SIZE = 5  # of the other named dimensions: 5, 6, 7, so that a mix-up is se
 def random_inputs(
     network: Network, shapes: Sequence[str] = (), seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """One array for each input. `shapes` are "x=2,3,h,w" as for `compile`."""
+    """One array for each input, of its dtype and rank, the same for the same `seed`.
+
+    `shapes` are "x=2,3,h,w" as for `compile`; open dimensions that they leave out get
+    small sizes. VerifyError for an input that is no tensor or has no known rank.
+    """
     rng = np.random.default_rng(seed)
     dims = Dimensions(parse_shapes(network, shapes))
     users = index_users(network.graph)
@@ -51,7 +59,7 @@ def random_inputs(
 
 
 def load_inputs(network: Network, path: str) -> dict[str, np.ndarray]:
-    """The arrays of an npz file, which must name every input."""
+    """The arrays of an npz file, which must name every input, else VerifyError."""
     try:
         with np.load(path) as file:
             given = dict(file)
@@ -90,7 +98,10 @@ class Dimensions:
             for axis, (dim, text) in enumerate(zip(dims, given, strict=True))
         )
 
-    def size(self, dim, text: str, axis: int, image: bool) -> int:
+    def size(
+        self, dim: onnx.TensorShapeProto.Dimension, text: str, axis: int, image: bool
+    ) -> int:
+        """The size of one axis; `text` is what --shape has for it, "" for nothing."""
         if text.isdigit():
             if dim.dim_param:
                 self.sizes[dim.dim_param] = int(text)
@@ -114,6 +125,7 @@ class Dimensions:
         return self.sizes[name]
 
     def evaluate(self, text: str) -> int | None:
+        """The size that an expression says; None where it is none."""
         try:
             tree = ast.parse(text, mode="eval").body
         except (SyntaxError, ValueError):
@@ -121,15 +133,20 @@ class Dimensions:
         return self.value_of(tree)
 
     def value_of(self, tree: ast.expr) -> int | None:
-        operations = {ast.Add: int.__add__, ast.Sub: int.__sub__, ast.Mult: int.__mul__}
+        """The value of sums, differences and products of names and integers."""
+        operations: dict[type[ast.operator], Callable[[int, int], int]] = {
+            ast.Add: int.__add__,
+            ast.Sub: int.__sub__,
+            ast.Mult: int.__mul__,
+        }
         if isinstance(tree, ast.Name):
             return self.named(tree.id, 2, False)
         if isinstance(tree, ast.Constant) and isinstance(tree.value, int):
             return tree.value
         if isinstance(tree, ast.BinOp) and type(tree.op) in operations:
-            sides = self.value_of(tree.left), self.value_of(tree.right)
-            if None not in sides:
-                return operations[type(tree.op)](*sides)
+            left, right = self.value_of(tree.left), self.value_of(tree.right)
+            if left is not None and right is not None:
+                return operations[type(tree.op)](left, right)
         return None
 
 
@@ -146,6 +163,7 @@ def parse_shapes(network: Network, shapes: Sequence[str]) -> dict[str, list[str]
 
 
 def dtype_of(name: str, kind: int) -> np.dtype:
+    """The dtype of an input by ONNX's number; VerifyError for text."""
     if kind == TensorProto.STRING:
         raise VerifyError(f"input {name} holds text, which JAX does not have")
     return np.dtype(helper.tensor_dtype_to_np_dtype(kind))
@@ -154,9 +172,9 @@ def dtype_of(name: str, kind: int) -> np.dtype:
 # ---- meaning -------------------------------------------------------------------------
 
 
-def index_users(graph: onnx.GraphProto) -> dict[str, list[tuple[onnx.NodeProto, int]]]:
-    """{value: [(node, position)]}, subgraphs included."""
-    users = defaultdict(list)
+def index_users(graph: onnx.GraphProto) -> Users:
+    """The readers of every value, subgraphs included."""
+    users: Users = defaultdict(list)
     for node in every_node(graph):
         for position, name in enumerate(node.input):
             users[name].append((node, position))
@@ -164,6 +182,7 @@ def index_users(graph: onnx.GraphProto) -> dict[str, list[tuple[onnx.NodeProto, 
 
 
 def every_node(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """The nodes of a graph and of those inside them, in order."""
     for node in graph.node:
         yield node
         for attribute in node.attribute:
@@ -174,7 +193,7 @@ def every_node(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
 class Meaning:
     """What an input is for: an index into a table, a mask, or a plain number."""
 
-    def __init__(self, network: Network, users, name: str):
+    def __init__(self, network: Network, users: Users, name: str):
         self.network = network
         self.name = name
         self.bound = math.inf  # indices lie below
@@ -209,6 +228,7 @@ class Meaning:
             )
 
     def is_integer(self) -> bool:
+        """Whether the input is of a type that indices have."""
         kind = self.network.types[self.name].tensor_type.elem_type
         return kind in (TensorProto.INT32, TensorProto.INT64)
 
@@ -229,7 +249,9 @@ class Meaning:
         size = min(shape) if node.op_type == "GatherND" else shape[axis]
         return size or math.inf
 
-    def sample(self, rng, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+    def sample(
+        self, rng: np.random.Generator, dtype: np.dtype, shape: tuple[int, ...]
+    ) -> np.ndarray:
         """Random elements of this meaning."""
         if dtype.kind == "b" or (self.is_mask and self.bound == math.inf):
             return mask(rng, shape).astype(dtype)
@@ -237,9 +259,9 @@ class Meaning:
             return np.asarray(rng.standard_normal(shape)).astype(dtype)
         if dtype.kind == "c":
             parts = rng.standard_normal((2, *shape))
-            return (parts[0] + 1j * parts[1]).astype(dtype)
+            return np.asarray(parts[0] + 1j * parts[1]).astype(dtype)
         if self.bound < math.inf:
-            return rng.integers(0, self.bound, shape).astype(dtype)
+            return rng.integers(0, int(self.bound), shape).astype(dtype)
         if is_integer(dtype) and dtype.itemsize > 2:
             return rng.integers(0, PLAIN_INTEGERS, shape).astype(dtype)
         info = ml_dtypes.iinfo(dtype)  # quantized: the whole range

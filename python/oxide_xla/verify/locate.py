@@ -10,10 +10,14 @@ import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import onnx
 
 from oxide_xla.verify import metrics
+from oxide_xla.verify.candidate import Candidate
+from oxide_xla.verify.comparing import Track, noisy_runs, untracked
 from oxide_xla.verify.metrics import Row
-from oxide_xla.verify.network import Network
+from oxide_xla.verify.network import Arrays, Network
+from oxide_xla.verify.references import OnnxReference
 
 CHUNK_BYTES = 256 * 2**20  # of values that are held at once, on each side
 CHUNK_VALUES = 400
@@ -23,12 +27,18 @@ UNKNOWN = 4096  # elements of a value whose shape is not known
 class Search:
     """Compares the values inside a model."""
 
-    def __init__(self, candidate, reference, given, track):
+    def __init__(
+        self,
+        candidate: Candidate,
+        reference: OnnxReference,
+        given: Arrays,
+        track: Track,
+    ):
         self.candidate = candidate
         self.reference = reference
         self.given = given
         self.track = track
-        self.network: Network = candidate.network
+        self.network = candidate.network
         self.makers = {
             name: node for node in self.network.graph.node for name in node.output
         }
@@ -44,9 +54,9 @@ class Search:
         return found
 
     def compare(self, names: Sequence[str]) -> list[Row]:
-        from oxide_xla.verify.check import noisy_runs
+        """The rows of these values, which both sides return at once."""
 
-        def run(given, weights=None):
+        def run(given: Arrays, weights: Arrays | None = None) -> list[np.ndarray]:
             return self.reference.run(given, weights, names)
 
         expected = run(self.given)
@@ -71,10 +81,6 @@ class Search:
         return {name: known[name] for name in names}
 
 
-def untracked(items, what, total):
-    return items
-
-
 def chunks(network: Network) -> Iterator[list[str]]:
     """The inner values in order, so many at a time that they fit in memory."""
     part: list[str] = []
@@ -95,9 +101,10 @@ def nbytes(network: Network, name: str) -> int:
     kind = network.types.get(name)
     if kind is None or not kind.tensor_type.HasField("shape"):
         return 4 * UNKNOWN
-    return 4 * math.prod(max(d.dim_value, 1) for d in kind.tensor_type.shape.dim)
+    dims: Sequence[int] = [max(d.dim_value, 1) for d in kind.tensor_type.shape.dim]
+    return 4 * math.prod(dims)
 
 
-def label(node) -> str:
+def label(node: onnx.NodeProto) -> str:
     """The node as messages name it."""
     return f"{node.op_type} {node.name}".strip()

@@ -18,7 +18,12 @@ LAST_PLACES = 4  # what functions such as tanh may differ by where nothing ampli
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. NaN where a column makes no sense."""
+    """One line of the table: one value, and how far it is from the reference's.
+
+    `shape` is that of the generated code's array. Differences are in the value's own
+    unit; `relative`, `cosine` and `argmax` are pure numbers. NaN where a column makes
+    no sense, as units in the last place of integers do not.
+    """
 
     name: str
     shape: tuple[int, ...] = ()
@@ -33,6 +38,7 @@ class Row:
 
     @property
     def passed(self) -> bool:
+        """Whether the difference is within the tolerance."""
         return not self.reason
 
 
@@ -90,6 +96,7 @@ def compare(
     got, finite = widened(actual)
     want, finite_too = widened(expected)
     both = finite & finite_too
+    apart = distances(got[both], want[both])
     row = Row(
         name,
         shape,
@@ -97,7 +104,9 @@ def compare(
         node=node,
         argmax=argmax_agreement(actual, expected),
         ulp_p99=ulp_p99(got[both], want[both], expected.dtype),
-        **distances(got[both], want[both]),
+        max_abs=apart["max_abs"],
+        relative=apart["relative"],
+        cosine=apart["cosine"],
     )
     reason = why_not(row, got[~both], want[~both])
     return Row(**{**vars(row), "reason": reason})

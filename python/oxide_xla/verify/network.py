@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-import jax
+import jax.numpy as jnp
 import numpy as np
 import onnx
 import onnx.inliner
@@ -18,23 +18,35 @@ from onnx import TensorProto, helper, numpy_helper
 PROTO_LIMIT = 2**31 - 1  # bytes that one protobuf message can hold
 CONTROL = {"If", "Loop", "Scan", "SequenceMap"}
 
+#: What `verify` takes: a path, the bytes of a file, or the message itself.
+Model: TypeAlias = str | os.PathLike[str] | bytes | onnx.ModelProto
+#: Inputs or weights by name.
+Arrays: TypeAlias = Mapping[str, np.ndarray]
+
 
 class VerifyError(Exception):
-    """Something that makes the comparison impossible; not a mismatch."""
+    """Something that makes the comparison impossible; not a mismatch.
+
+    `exit_code` is what the command returns: 2 for wrong use, 1 where the model is at
+    fault.
+    """
 
     def __init__(self, text: str, exit_code: int = 2):
         super().__init__(text)
-        self.exit_code = exit_code  # 2: wrong use; 1: the model is at fault
+        self.exit_code = exit_code
 
 
 class Network:
     """A model with its local functions inlined, so that every value has one name."""
 
-    def __init__(self, model: Any):
+    def __init__(self, model: Model):
         #: What the compiler is given: the path where there is one.
         self.source = model
         proto = load(model)
-        self.name = Path(model).stem if is_path(model) else proto.graph.name or "model"
+        if isinstance(model, (str, os.PathLike)):
+            self.name = Path(model).stem
+        else:
+            self.name = proto.graph.name or "model"
         if proto.functions:
             proto = onnx.inliner.inline_local_functions(proto)
         self.proto = proto
@@ -58,6 +70,7 @@ class Network:
 
     @property
     def outputs(self) -> list[str]:
+        """The names of what `forward` returns, in order."""
         return [value.name for value in self.graph.output]
 
     @functools.cached_property
@@ -88,6 +101,7 @@ class Network:
         ]
 
     def is_tensor(self, name: str) -> bool:
+        """Whether a value is a tensor, as one of unknown type is taken to be."""
         kind = self.types.get(name)
         return kind is None or kind.WhichOneof("value") in ("tensor_type", None)
 
@@ -121,14 +135,10 @@ class Network:
         return value
 
 
-def is_path(model: Any) -> bool:
-    return isinstance(model, (str, os.PathLike))
-
-
-def load(model: Any) -> onnx.ModelProto:
-    """The message of a path, of bytes, or itself."""
+def load(model: Model) -> onnx.ModelProto:
+    """The message of a path, of bytes, or itself; VerifyError where it is none."""
     try:
-        if is_path(model):
+        if isinstance(model, (str, os.PathLike)):
             return onnx.load(model)
         if isinstance(model, bytes):
             return onnx.load_from_string(model)
@@ -141,14 +151,17 @@ def load(model: Any) -> onnx.ModelProto:
 
 def is_float(dtype: Any) -> bool:
     """Floating point, the types of ml_dtypes included."""
-    return jax.dtypes.issubdtype(dtype, np.floating)
+    return jnp.issubdtype(dtype, np.floating)
 
 
 def is_integer(dtype: Any) -> bool:
-    return jax.dtypes.issubdtype(dtype, np.integer)
+    """Integers of any size, the types of ml_dtypes included."""
+    return jnp.issubdtype(dtype, np.integer)
 
 
 def serialized(proto: onnx.ModelProto) -> bytes:
+    """The bytes of a model; VerifyError where one message cannot hold it."""
     if proto.ByteSize() > PROTO_LIMIT:
         raise VerifyError("models of more than 2 GiB cannot be compared yet")
-    return proto.SerializeToString()
+    data: bytes = proto.SerializeToString()
+    return data

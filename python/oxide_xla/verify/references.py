@@ -4,15 +4,17 @@ module that the model came from."""
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias, cast
 
 import numpy as np
+import onnx
 from onnx import TensorProto, helper
 
-from oxide_xla.verify.network import Network, VerifyError, serialized
+from oxide_xla.verify.network import Arrays, Network, VerifyError, serialized
 
-Arrays = Mapping[str, np.ndarray]
+#: A prepared model: from feeds to outputs, which may be sequences.
+Runner: TypeAlias = Callable[[dict[str, np.ndarray]], Sequence[Any]]
 RUNNERS = 4  # prepared models that a reference keeps
 
 
@@ -23,7 +25,8 @@ class OnnxReference:
 
     def __init__(self, network: Network):
         self.network = network
-        self.runners: dict[tuple, Callable] = {}  # by outputs and open weights
+        #: By outputs and open weights.
+        self.runners: dict[tuple[tuple[str, ...], bool], Runner] = {}
 
     def run(
         self,
@@ -48,7 +51,7 @@ class OnnxReference:
         dtype = helper.tensor_dtype_to_np_dtype(kind.tensor_type.elem_type)
         return array.view(dtype) if array.dtype.itemsize == dtype.itemsize else array
 
-    def runner(self, names: tuple[str, ...], open_weights: bool) -> Callable:
+    def runner(self, names: tuple[str, ...], open_weights: bool) -> Runner:
         """Prepared once; the latest few are kept, as each holds the weights."""
         key = names, open_weights
         if key not in self.runners:
@@ -58,7 +61,7 @@ class OnnxReference:
             self.runners[key] = self.prepare(model)
         return self.runners[key]
 
-    def prepare(self, model):
+    def prepare(self, model: onnx.ModelProto) -> Runner:
         """A function from feeds to outputs."""
         raise NotImplementedError
 
@@ -68,30 +71,42 @@ class OnnxRuntime(OnnxReference):
 
     name = "onnxruntime"
 
-    def prepare(self, model):
+    def prepare(self, model: onnx.ModelProto) -> Runner:
         try:
             import onnxruntime
         except ImportError as error:
             raise VerifyError("--against onnxruntime needs onnxruntime") from error
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
         try:
-            session = onnxruntime.InferenceSession(
-                serialized(model), options, providers=["CPUExecutionProvider"]
-            )
+            try:
+                session = self.session(model, exact=True)
+            except onnxruntime.capi.onnxruntime_pybind11_state.NotImplemented:
+                session = self.session(model, exact=False)
         except Exception as error:
             raise refusal("onnxruntime refuses the model", error) from error
         taken = {value.name for value in session.get_inputs()}
         taken |= {value.name for value in session.get_overridable_initializers()}
 
-        def run(feeds):
+        def run(feeds: dict[str, np.ndarray]) -> Sequence[Any]:
             try:
                 given = {k: v for k, v in feeds.items() if k in taken}
-                return session.run(None, given)
+                found: Sequence[Any] = session.run(None, given)
+                return found
             except Exception as error:
                 raise refusal("onnxruntime fails", error) from error
 
         return run
+
+    def session(self, model: onnx.ModelProto, exact: bool) -> Any:
+        """A session, `exact`: products of 8-bit integers do not saturate on an x86 CPU
+        without VNNI; there onnxruntime has no kernel for some models."""
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        options.add_session_config_entry("session.x64quantprecision", str(int(exact)))
+        return onnxruntime.InferenceSession(
+            serialized(model), options, providers=["CPUExecutionProvider"]
+        )
 
 
 def refusal(what: str, error: Exception) -> VerifyError:
@@ -105,16 +120,16 @@ class OnnxPython(OnnxReference):
 
     name = "reference"
 
-    def prepare(self, model):
+    def prepare(self, model: onnx.ModelProto) -> Runner:
         from onnx.reference import ReferenceEvaluator
 
         evaluator = ReferenceEvaluator(model)
 
-        def run(feeds):
+        def run(feeds: dict[str, np.ndarray]) -> Sequence[Any]:
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    return evaluator.run(None, feeds)
+                    return cast(list[Any], evaluator.run(None, feeds))
             except Exception as error:
                 raise VerifyError(f"onnx.reference fails: {error}") from error
 
@@ -203,8 +218,6 @@ class Torch:
 
 def torch_module(path: str) -> Any:
     """The module that a dotted path names, as `fx_export.py --model` builds it."""
-    import oxide_xla._bridge  # noqa: F401 (makes oxide_xla.bridge importable)
-
     try:
         from oxide_xla.bridge import fx_errors, fx_model
     except ImportError as error:
@@ -224,14 +237,23 @@ def best_onnx_reference() -> str:
     return OnnxRuntime.name
 
 
-def make(kind: str, network: Network, module: Any = None):
-    """The reference of this name."""
+#: What `make` gives.
+Reference: TypeAlias = OnnxReference | Torch
+
+
+def make(kind: str, network: Network, module: Any = None) -> Reference:
+    """The reference of this name; VerifyError where it cannot be had."""
     if kind == Torch.name:
         if module is None:
             raise VerifyError("--against torch needs --model, a module's dotted path")
         return Torch(
             network, torch_module(module) if isinstance(module, str) else module
         )
+    return make_onnx(kind, network)
+
+
+def make_onnx(kind: str, network: Network) -> OnnxReference:
+    """The reference of this name that reads the ONNX file."""
     for reference in (OnnxRuntime, OnnxPython):
         if reference.name == kind:
             return reference(network)

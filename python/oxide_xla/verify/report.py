@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,16 +14,18 @@ from rich.table import Table
 from rich.text import Text
 
 from oxide_xla.verify.check import Report
+from oxide_xla.verify.comparing import Track
 from oxide_xla.verify.metrics import Row
 
+T = TypeVar("T")
 PATIENCE = 1.0  # seconds before a progress bar appears
 
 
-def tracker(console: Console, patience: float = PATIENCE):
+def tracker(console: Console, patience: float = PATIENCE) -> Track:
     """`track` of verify: a bar on terminals, once the work takes longer."""
     start = time.monotonic()
 
-    def track(items: Iterable, what: str, total: int | None) -> Iterator:
+    def track(items: Iterable[T], what: str, total: int | None, /) -> Iterator[T]:
         if not console.is_terminal:
             yield from items
             return
@@ -44,18 +47,23 @@ def print_report(report: Report, console: Console) -> None:
         print_rows(console, "gradients", report.gradients)
     if report.layers and (report.passed or report.first is None):
         print_rows(console, "values", report.layers)
-    elif report.layers:
-        print_rows(console, "values, to the first that differs", until(report))
+    elif report.layers and report.first is not None:
+        print_rows(
+            console,
+            "values, to the first that differs",
+            until(report.layers, report.first),
+        )
     print_first(report, console)
 
 
-def until(report: Report) -> list[Row]:
+def until(rows: list[Row], first: Row) -> list[Row]:
     """Some rows before the first failure, and it."""
-    at = report.layers.index(report.first)
-    return report.layers[max(0, at - 3) : at + 1]
+    at = rows.index(first)
+    return rows[max(0, at - 3) : at + 1]
 
 
 def print_first(report: Report, console: Console) -> None:
+    """The first node that differs, if there is one, and where it is reproduced."""
     row, found = report.first, report.reproduction
     if row is not None:
         text = f"first node that differs: {row.node} (makes {row.name}): {row.reason}"
@@ -77,10 +85,12 @@ def print_first(report: Report, console: Console) -> None:
 
 
 def say(console: Console, text: str) -> None:
+    """A line of plain text, however long."""
     console.print(Text(text), soft_wrap=True)
 
 
 def print_rows(console: Console, title: str, rows: list[Row]) -> None:
+    """Rows as a table, with the nodes where they are known."""
     table = Table(title=escape(title), title_justify="left", expand=False)
     if named := any(row.node for row in rows):
         table.add_column("node", overflow="fold")
@@ -95,6 +105,7 @@ def print_rows(console: Console, title: str, rows: list[Row]) -> None:
 
 
 def cells(row: Row) -> list[Text]:
+    """The columns of a row from the value's name on."""
     verdict = Text("ok", "green") if row.passed else Text(f"FAIL {row.reason}", "red")
     texts = [
         row.name,
@@ -110,4 +121,5 @@ def cells(row: Row) -> list[Text]:
 
 
 def number(value: float, form: str) -> str:
+    """A number in a format, - for what makes no sense."""
     return "-" if math.isnan(value) else format(value, form)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import helper
 
+from oxide_xla.verify import references
+from oxide_xla.verify.candidate import Candidate, Compile
+from oxide_xla.verify.comparing import compare, untracked
+from oxide_xla.verify.locate import Search
 from oxide_xla.verify.metrics import Row
-from oxide_xla.verify.network import CONTROL
+from oxide_xla.verify.network import CONTROL, Arrays, Network
 
 SCRIPT = '''\
 """{what}"""
@@ -50,7 +54,9 @@ class Reproduction:
         return not self.row.passed
 
 
-def reproduce(search, first: Row, parent: Path, compile: Callable):
+def reproduce(
+    search: Search, first: Row, parent: Path, compile: Compile
+) -> Reproduction | None:
     """Write the folder NAME_repro; None where a node cannot stand alone."""
     node = search.makers[first.name]
     if node.op_type in CONTROL:  # reads values that are not among its inputs
@@ -58,16 +64,19 @@ def reproduce(search, first: Row, parent: Path, compile: Callable):
     names = [name for name in dict.fromkeys(node.input) if name]
     given = search.values(names)
     model = one_node(search.network, node, first.name, given)
-    row = check_alone(search, model, first, given, compile)
+    row = check_alone(search, model, given, compile)
     folder = parent / f"{search.network.name}_repro"
     folder.mkdir(parents=True, exist_ok=True)
     write(folder, model, given, first, search.reference.name)
     return Reproduction(folder, row, first.node)
 
 
-def one_node(network, node, output: str, given) -> onnx.ModelProto:
+def one_node(
+    network: Network, node: onnx.NodeProto, output: str, given: dict[str, np.ndarray]
+) -> onnx.ModelProto:
     """A model of this node with every input given at run time, except what must be
-    known at compile time: integers that came from initializers and constants."""
+    known at compile time: integers that came from initializers and constants. Those
+    are taken out of `given`."""
     fixed = constants(network, node)
     graph = helper.make_graph(
         [node],
@@ -98,7 +107,7 @@ def one_node(network, node, output: str, given) -> onnx.ModelProto:
     return model
 
 
-def constants(network, node) -> list[str]:
+def constants(network: Network, node: onnx.NodeProto) -> list[str]:
     """The inputs of the node that the file itself gives."""
     made = {
         out for n in network.graph.node if n.op_type == "Constant" for out in n.output
@@ -107,23 +116,28 @@ def constants(network, node) -> list[str]:
     return [name for name in names if name in made or name in network.weights]
 
 
-def check_alone(search, model, first: Row, given, compile) -> Row:
+def check_alone(
+    search: Search,
+    model: onnx.ModelProto,
+    given: Arrays,
+    compile: Compile,
+) -> Row:
     """Compare the node alone, as the whole model was compared."""
-    from oxide_xla.verify import check, references
-    from oxide_xla.verify.network import Network
-
     network = Network(model)
     reference = references.make(search.reference.name, network)
-    candidate = check.Candidate(network, compile, search.candidate.mode)
-    rows = check.compare(candidate, reference, given, lambda items, what, total: items)
+    candidate = Candidate(network, compile, search.candidate.mode)
+    rows = compare(candidate, reference, given, untracked)
     return rows[0]
 
 
-def write(folder: Path, model, given, first: Row, against: str) -> None:
+def write(
+    folder: Path, model: onnx.ModelProto, given: Arrays, first: Row, against: str
+) -> None:
     """The three files."""
     stem = "node"
     onnx.save(model, folder / f"{stem}.onnx")
-    np.savez(folder / f"{stem}.npz", **given)
+    arrays: dict[str, Any] = dict(given)
+    np.savez(folder / f"{stem}.npz", **arrays)
     imports, expected = PYTHON if against == "reference" else RUNTIME
     what = f"{model.graph.node[0].op_type} alone: {first.reason}"
     text = SCRIPT.format(
