@@ -2,12 +2,17 @@
 # what they need: Debian packages when run as root (else they say which are missing),
 # Python packages in .venv.
 .NOTPARALLEL:
-.PHONY: all build setup demo test test-unit test-asan test-fuzz test-python \
-        test-models asan fuzz bench bench-depth verify conformance docs models-doc format lint \
-        clean help
+.PHONY: all build setup demo test test-unit test-asan test-fuzz test-python test-wasm \
+        test-web test-models test-stablehlo wasm web asan fuzz bench bench-depth \
+        bench-run verify conformance docs models-doc wheel test-wheel pictures format \
+        lint clean help
+
+# Python keeps what it has compiled: a process that imports JAX or PyTorch takes a third
+# of the time, and the tests start some hundred.
+unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
-FUZZ_SECONDS ?= 60
+FUZZ_SECONDS ?= 20
 VENV := .venv
 RUN := $(VENV)/bin/python
 STAMPS := build/stamps
@@ -22,7 +27,7 @@ setup: $(STAMPS)/test-tools $(VENV)/test.stamp ## install what the tests need
 demo: build $(VENV)/demo.stamp ## compile a small model and run it in JAX
 	@$(RUN) examples/demo.py
 
-test: test-unit test-asan test-fuzz test-python ## run every test
+test: test-unit test-asan test-fuzz test-python test-wasm test-web ## run every test
 
 test-unit: debug ## C unit tests
 	@ctest --preset debug --parallel 2
@@ -30,23 +35,78 @@ test-unit: debug ## C unit tests
 test-asan: asan ## C unit tests under AddressSanitizer and UBSan
 	@ctest --preset asan --parallel 2
 
-test-fuzz: fuzz ## libFuzzer targets for FUZZ_SECONDS (60)
+test-fuzz: fuzz ## libFuzzer targets for FUZZ_SECONDS (20)
 	@tools/run_fuzz.sh $(FUZZ_SECONDS)
 
-test-python: build debug $(VENV)/test.stamp ## Python tests
-	@$(RUN) -m pytest -n 2
+# Tests of single operators and ONNX's own cases, of which only the values matter, let XLA
+# do less, and those of operators ask the debug build, which looks for slips in their code.
+# What else reads ONNX's cases runs beside: to make them takes a worker ten seconds.  A
+# sample of them, the zoo and the rest run with XLA and the program as users have them, and
+# so does `make conformance` with all cases.
+VALUES := tests/ops $(wildcard tests/test_helpers_*.py) tests/test_spliced_inputs.py \
+          $(addprefix tests/conformance/test_,conformance.py inference.py)
+PYTEST := $(RUN) -m pytest -n 2 --dist worksteal
+
+test-python: build debug clang $(VENV)/test.stamp ## Python tests
+	@OXIDE_XLA=$(CURDIR)/build/debug/oxide_xla $(PYTEST) --quick-xla $(VALUES)
+	@$(PYTEST) $(VALUES:%=--ignore=%)
 
 test-models: build $(VENV)/test.stamp ## the whole model zoo: outputs, gradients, bfloat16
 	@$(RUN) -m pytest -n 2 -m "models or not models" tests/models/test_zoo.py \
 		tests/models/test_gradients.py tests/models/test_transforms.py \
-		tests/models/test_bfloat16.py
+		tests/models/test_bfloat16.py tests/models/test_work.py
 
-.PHONY: debug
-debug asan fuzz: %: build/%/build.ninja
+test-stablehlo: build $(VENV)/test.stamp ## StableHLO of ONNX's suite, the zoo, in IREE
+	@PYTHONPATH=tests:python $(RUN) -m hlo
+	@$(RUN) -m pytest -n 2 -m "stablehlo or not stablehlo" \
+		$(wildcard tests/test_stablehlo*.py)
+
+.PHONY: debug clang
+debug asan clang fuzz: %: build/%/build.ninja
 	@cmake --build --preset $@
 
 asan: ## build with AddressSanitizer and UBSan in build/asan
+clang: ## build the library with clang, to compare, in build/clang
 fuzz: ## build the libFuzzer targets in build/fuzz
+
+# The npm package of the WebAssembly build.
+PACKAGE := web/compiler
+WASM_SOURCES := $(wildcard $(PACKAGE)/src/*.ts) $(PACKAGE)/tsconfig.json
+
+wasm: build build/wasm/build.ninja $(PACKAGE)/dist/node.js ## the compiler for browsers
+	@cmake --build --preset wasm
+	@cmake -E copy_if_different build/wasm/oxide_xla.wasm $(PACKAGE)/dist
+	@cmake -E copy_if_different LICENSE $(PACKAGE)
+	@node $(PACKAGE)/tools/size.js
+
+test-wasm: wasm $(STAMPS)/web-tools $(VENV)/test.stamp ## tests of the WebAssembly build
+	@$(RUN) $(PACKAGE)/tests/cases.py build/wasm/cases
+	@cd $(PACKAGE) && npm run --silent check && npm test --silent
+
+$(PACKAGE)/node_modules/.stamp: $(PACKAGE)/package-lock.json | $(STAMPS)/wasm-tools
+	@cd $(PACKAGE) && npm ci --silent --no-workspaces
+	@touch $@
+
+$(PACKAGE)/dist/node.js: $(PACKAGE)/node_modules/.stamp $(WASM_SOURCES)
+	@cd $(PACKAGE) && npm run --silent build
+	@touch $@
+
+# The playground. The examples are exported once; nothing of them is in the repository.
+EXAMPLES := build/web-examples/examples.json
+
+web: wasm $(EXAMPLES) web/node_modules/.stamp ## build the playground in web/dist
+	@cd web && npm run --silent build
+	@node web/tools/sizes.mjs
+
+test-web: web $(STAMPS)/web-tools $(VENV)/test.stamp ## tests of the playground in Chromium
+	@cd web && npm run --silent check && npm test --silent
+
+$(EXAMPLES): tools/web_examples.py examples/digits_cnn.onnx $(VENV)/test.stamp
+	@$(RUN) tools/web_examples.py $(@D)
+
+web/node_modules/.stamp: web/package-lock.json | $(STAMPS)/web-tools
+	@cd web && npm ci --silent --no-audit --no-fund
+	@touch $@
 
 bench: build $(VENV)/test.stamp ## measure compile time, memory and weights
 	@$(RUN) bench/bench.py
@@ -54,11 +114,23 @@ bench: build $(VENV)/test.stamp ## measure compile time, memory and weights
 bench-depth: build $(VENV)/test.stamp ## measure tracing and XLA by number of layers
 	@$(RUN) bench/depth.py
 
+bench-run: build $(VENV)/test.stamp ## measure generated code; OPTIONS='--quick' in 2 minutes
+	@$(RUN) bench/run.py $(OPTIONS)
+
 verify: build $(VENV)/test.stamp ## compare five PyTorch models with their JAX code
 	@PYTHONPATH=tests:python $(RUN) -m models.verify
 
 conformance: build $(VENV)/test.stamp ## run ONNX's backend suite, write docs/conformance.md
 	@PYTHONPATH=tests:python $(RUN) -m conformance
+
+wheel: $(STAMPS)/build-tools ## build the wheel for Linux and the source distribution in dist/
+	@tools/wheel.sh
+
+test-wheel: wheel $(VENV)/test.stamp ## install the wheel into an empty environment, try it
+	@$(RUN) -m pytest tests/release
+
+pictures: build $(VENV)/test.stamp ## draw the terminal of README again
+	@$(RUN) tools/draw_terminal.py
 
 docs: build ## print docs/operators.md and docs/errors.md again
 	@build/oxide_xla ops --format md > docs/operators.md
@@ -87,6 +159,8 @@ build/build.ninja: CMakePresets.json | $(STAMPS)/build-tools
 	@cmake --preset release >/dev/null
 	@touch $@
 
+build/wasm/build.ninja: | $(STAMPS)/wasm-tools
+
 build/%/build.ninja: CMakePresets.json | $(STAMPS)/test-tools
 	@cmake --preset $* >/dev/null
 	@touch $@
@@ -101,5 +175,6 @@ $(VENV)/demo.stamp: requirements/demo.txt
 	@touch $@
 
 $(VENV)/test.stamp: $(wildcard requirements/*.txt)
-	@tools/venv.sh $(PYTHON) $(VENV) demo.txt test.txt torchvision.txt
+	@tools/venv.sh $(PYTHON) $(VENV) demo.txt test.txt torchvision.txt \
+		stablehlo.txt
 	@touch $(VENV)/demo.stamp $@

@@ -186,6 +186,18 @@ def stage_table(models: dict[str, tuple[Path, int]], runs: int) -> None:
         console.print(f"time per node at 1M nodes: {ratio:.2f}x that at 10k\n")
 
 
+def growth(runs: int) -> None:
+    """How much more a node costs in a graph of ten times as many, runs in turns."""
+    small, large = (WORK / f"synthetic_{nodes}.onnx" for nodes in SIZES[1:3])
+    few, many = alternate(
+        runs,
+        lambda: compile_to(small, "small", "--weights", "none"),
+        lambda: compile_to(large, "large", "--weights", "none"),
+    )
+    ratio = many.cpu / few.cpu * SIZES[1] / SIZES[2]
+    console.print(f"CPU time per node at 100k nodes: {ratio:.2f}x that at 10k\n")
+
+
 def process_table(resnet: Path, runs: int) -> None:
     """ResNet-18 as a whole process: alone, with weights, and cp of the same file."""
     cp, true = shutil.which("cp"), shutil.which("true")
@@ -251,6 +263,8 @@ def main() -> None:
     in_process(100 * options.runs)
     models = {} if options.no_models else exports()
     stage_table(models | synthetic(options.max_nodes), options.runs)
+    if options.max_nodes >= SIZES[2]:
+        growth(options.runs)
     if "ResNet-18" in models:
         process_table(models["ResNet-18"][0], options.runs)
 

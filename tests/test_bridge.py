@@ -19,6 +19,8 @@ from torch import nn
 
 import fx_errors
 import fx_export
+import fx_exporters
+import fx_save
 import fx_state
 import oxide_xla
 
@@ -105,7 +107,7 @@ def main(folder, monkeypatch, capfdbinary):
     return run_main
 
 
-@pytest.mark.parametrize("exporter", fx_export.EXPORTERS)
+@pytest.mark.parametrize("exporter", fx_exporters.NAMES)
 def test_state_dict_survives(exporter):
     """Every name with its value, BatchNorm included, equal parameters apart."""
     module = Net().eval()
@@ -120,7 +122,7 @@ def test_state_dict_survives(exporter):
     assert "BatchNormalization" in {node.op_type for node in graph.node}
 
 
-@pytest.mark.parametrize("exporter", fx_export.EXPORTERS)
+@pytest.mark.parametrize("exporter", fx_exporters.NAMES)
 def test_names_and_dynamic_batch(exporter):
     """Inputs by forward's names, outputs by their keys, one file for every batch."""
     module = Net().eval()
@@ -183,13 +185,13 @@ def test_no_source_positions():
 
 def test_large_model(monkeypatch, tmp_path):
     """Above protobuf's limit there are two files, and no bytes."""
-    monkeypatch.setattr(fx_export, "PROTOBUF_LIMIT", 4000)
+    monkeypatch.setattr(fx_save, "PROTOBUF_LIMIT", 4000)
     module = nn.Linear(64, 64).eval()
     model = fx_export.export_model(module, torch.randn(2, 64))
     with pytest.raises(fx_errors.ModelError, match="--output"):
-        fx_export.serialize(model)
+        fx_save.serialize(model)
     path = tmp_path / "big.onnx"
-    fx_export.save(model, path)
+    fx_save.save(model, path)
     assert sorted(os.listdir(tmp_path)) == ["big.onnx", "big.onnx.data"]
     assert path.stat().st_mode == (tmp_path / "big.onnx.data").stat().st_mode
     onnx.checker.check_model(path)
@@ -265,7 +267,7 @@ def test_fallback_says_why(monkeypatch):
     def fail(*_):
         raise RuntimeError("no such operator")
 
-    monkeypatch.setattr(fx_export, "_export_dynamo", fail)
+    monkeypatch.setattr(fx_exporters, "_export_dynamo", fail)
     fx_export.export(Net().eval(), torch.randn(2, 4), log=messages.append)
     assert "dynamo" in messages[0]
     assert "no such operator" in messages[0]
@@ -291,7 +293,7 @@ def test_the_file_says_what_tensors_are():
         def forward(self, ids):
             return self.head(self.norm(self.table(ids)) * self.scale + self.shift)
 
-    for exporter in fx_export.EXPORTERS:
+    for exporter in fx_exporters.NAMES:
         data = fx_export.export(Tied(), (torch.arange(3),), exporter=exporter)
         model = onnx.load_from_string(data)
         names = {tensor.name for tensor in model.graph.initializer}

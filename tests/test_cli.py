@@ -12,9 +12,20 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+import generated
+
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = os.environ.get("OXIDE_XLA", str(ROOT / "build" / "oxide_xla"))
-COMMANDS = ["compile", "inspect", "ops", "errors", "version"]
+COMMANDS = [
+    "compile",
+    "inspect",
+    "diff",
+    "ops",
+    "errors",
+    "completions",
+    "manual",
+    "version",
+]
 OK, MODEL, USAGE, IO = 0, 1, 2, 3
 
 
@@ -29,6 +40,7 @@ def run(*args, cwd=None, stdin=b"", env=None):
         timeout=120,
     )
     done.stderr = done.stderr.decode()
+    generated.check(done.stdout)
     return done
 
 
@@ -122,13 +134,27 @@ def test_version(args):
         ),
         (
             ["compile", "a", "--weights=zip"],
-            "--weights must be safetensors|npz|reference|none",
+            "--weights must be safetensors|npz|reference|none|inline",
         ),
         (["compile", "a", "--timings=1"], "--timings takes no value"),
-        (["compile", "a", "--target", "stablehlo"], "stablehlo is not available yet"),
+        (["compile", "a", "-t", "stablehlo"], "pip install 'oxide_xla[stablehlo]'"),
+        (["compile", "a", "--x64"], "--x64 is for --target stablehlo"),
+        (["compile", "a", "-w", "inline"], "inline is for --target stablehlo"),
+        (
+            ["compile", "a", "-t", "stablehlo", "-w", "npz"],
+            "--weights npz is not for --target stablehlo",
+        ),
+        (
+            ["compile", "a", "-t", "stablehlo", "--params", "flat"],
+            "--params is not for --target stablehlo",
+        ),
+        (
+            ["compile", "a", "-t", "stablehlo", "--artifact-version", "1.0.0"],
+            "--artifact-version is for --format portable",
+        ),
         (["compile", "a", "--outputs", "a,,b"], "--outputs holds an empty name"),
         (["compile", "a", "--outputs", ""], "--outputs holds an empty name"),
-        (["inspect", "a", "--format", "html"], "--format must be ascii|json"),
+        (["inspect", "a", "--format", "pdf"], "ascii|json|dot|mermaid|html"),
         (["compil"], 'did you mean "compile"?'),
         (["frobnicate"], 'there is no command "frobnicate"'),
         (["../evil"], 'there is no command "../evil"'),
@@ -465,8 +491,7 @@ def test_inspect_lists_unsupported_operators(tmp_path):
     assert found["Frob"]["domain"] == "com.example"
     assert found["Nonesuch"]["first_node"] == "second"
     assert (
-        "Unsupported operators (2)"
-        in run("inspect", tmp_path / "m.onnx").stdout.decode()
+        "Unsupported operators\n" in run("inspect", tmp_path / "m.onnx").stdout.decode()
     )
 
 

@@ -1,4 +1,4 @@
-"""The helpers for loops and sequences, src/codegen/py/control.py and sequence.py."""
+"""The helpers for loops and sequences, src/python/lib/control.py and sequence.py."""
 
 import jax
 import jax.numpy as jnp

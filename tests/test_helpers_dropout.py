@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "src" / "codegen" / "py"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "src" / "python" / "lib"))
 
 from dropout import dropout, dropout_with_mask
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from nest import nest
+from oxide_xla.nest import nest
 
 pytestmark = pytest.mark.filterwarnings("error")
 
-HELPERS = Path(__file__).resolve().parents[1] / "src" / "codegen" / "py"
+HELPERS = Path(__file__).resolve().parents[1] / "src" / "python" / "lib"
 
 
 LOADER = """

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "src" / "codegen" / "py"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "src" / "python" / "lib"))
 
 import ml as M
 import ml_tree as T

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from jax import export
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "src" / "codegen" / "py"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "src" / "python" / "lib"))
 
+import activation
 import attention as A
 import conv as C
 import norm as N
@@ -47,6 +49,67 @@ def same_gradient(ours, theirs, *arrays, rtol=1e-4, atol=1e-4):
         close(g, t.grad, rtol, atol)
 
 
+# ---- activation ----------------------------------------------------------------------
+
+
+def gelu_inputs():
+    """Of all sizes and both signs, dense where the function bends."""
+    sizes = np.logspace(-37, 2, 2000)
+    return np.concatenate([-sizes, np.linspace(-12, 12, 4001), sizes])
+
+
+def test_gelu_is_as_exact_as_that_of_torch():
+    """Within two units in the last place of 1 + erf, as torch's is; which bits differ
+    depends on whether the CPU fuses multiplications and additions."""
+    x = gelu_inputs().astype(np.float32)
+    exact = F.gelu(torch.from_numpy(x).double()).numpy()
+    limit = 2 * np.finfo(np.float32).eps * np.maximum(np.abs(x), 1)
+    for y in (jax.jit(activation.gelu)(x), F.gelu(torch.from_numpy(x)).numpy()):
+        assert (np.abs(y - exact) <= limit).all()
+    same_gradient(activation.gelu, F.gelu, x, rtol=1e-6, atol=1e-6)
+    with jax.enable_x64(True):
+        close(activation.gelu(np.float64(x)), torch.from_numpy(exact), 1e-12, 1e-15)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_gelu_rounds_once(dtype):
+    """torch computes in float32, too: what differs is its last bit, below -3."""
+    x = torch.from_numpy(gelu_inputs()).to(getattr(torch, dtype))
+    with jax.numpy_dtype_promotion("strict"):
+        y = activation.gelu(jnp.asarray(x.float().numpy()).astype(dtype))
+    close(y, F.gelu(x), rtol=0 if dtype == "bfloat16" else 1e-3, atol=2e-5)
+
+
+# ---- pooling -------------------------------------------------------------------------
+
+
+def test_global_mean_under_transforms():
+    """Gradient, vmap, open sizes, strict promotion."""
+    x = rand(2, 3, 5, 4)
+    same_gradient(P.global_mean, lambda x: x.mean((2, 3)), x)
+    batches = jax.vmap(P.global_mean)(jnp.stack([x, 2 * x]))
+    np.testing.assert_allclose(batches[1], 2 * batches[0], rtol=1e-6)
+    kinds = jax.ShapeDtypeStruct(export.symbolic_shape("n, 3, h, w"), jnp.bfloat16)
+    with jax.numpy_dtype_promotion("strict"):
+        exported = export.export(jax.jit(P.global_mean), platforms=("cpu", "tpu"))(
+            kinds
+        )
+    half = jnp.asarray(x, jnp.bfloat16)
+    expected = torch.from_numpy(np.asarray(half, np.float32)).mean((2, 3)).bfloat16()
+    close(exported.call(half), expected, rtol=0, atol=0)
+
+
+def test_only_a_cpu_has_the_product():
+    def program(platform):
+        lowered = jax.jit(P.global_mean).trace(rand(2, 3, 5, 4))
+        return lowered.lower(lowering_platforms=(platform,)).as_text()
+
+    assert "dot_general" in program("cpu")
+    assert "reduce" not in program("cpu")
+    for platform in ("cuda", "tpu"):
+        assert "dot_general" not in program(platform)
+
+
 # ---- convolution ---------------------------------------------------------------------
 
 TORCH_CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
@@ -55,6 +118,11 @@ TORCH_TRANSPOSE = {
     2: F.conv_transpose2d,
     3: F.conv_transpose3d,
 }
+
+
+def conv(x, w, b=None, helper=C.conv, **options):
+    """A helper with weights as torch has them."""
+    return helper(x, C.as_kernel(w), b, **options)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
@@ -75,12 +143,12 @@ def test_conv(n, options):
     b = rand(8, seed=2)
     tensors = [torch.from_numpy(a) for a in (x, w, b)]
     close(
-        jax.jit(C.conv, static_argnames=options)(x, w, b, **options),
+        jax.jit(conv, static_argnames=options)(x, w, b, **options),
         TORCH_CONV[n](*tensors, **options),
     )
-    close(C.conv(x, w, **options), TORCH_CONV[n](*tensors[:2], **options))
+    close(conv(x, w, **options), TORCH_CONV[n](*tensors[:2], **options))
     same_gradient(
-        lambda *a: C.conv(*a, **options),
+        lambda *a: conv(*a, **options),
         lambda *a: TORCH_CONV[n](*a, **options),
         x,
         w,
@@ -90,7 +158,7 @@ def test_conv(n, options):
 
 def test_conv_sizes_for_each_axis():
     x, w = rand(1, 2, 9, 11), rand(3, 2, 3, 2, seed=1)
-    y = C.conv(x, w, stride=(2, 1), padding=((1, 2), (0, 1)), dilation=(1, 2))
+    y = conv(x, w, stride=(2, 1), padding=((1, 2), (0, 1)), dilation=(1, 2))
     padded = F.pad(torch.from_numpy(x), (0, 1, 1, 2))
     close(y, F.conv2d(padded, torch.from_numpy(w), stride=(2, 1), dilation=(1, 2)))
 
@@ -98,8 +166,136 @@ def test_conv_sizes_for_each_axis():
 @pytest.mark.parametrize("padding, pads", [("SAME", (0, 1)), ("SAME_LOWER", (1, 0))])
 def test_conv_same(padding, pads):
     x, w = rand(1, 2, 8), rand(3, 2, 3, seed=1)
-    y = C.conv(x, w, stride=2, padding=padding)
+    y = conv(x, w, stride=2, padding=padding)
     close(y, F.conv1d(F.pad(torch.from_numpy(x), pads), torch.from_numpy(w), stride=2))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"stride": 2, "padding": 1}, {"dilation": 2, "padding": 3}],
+    ids=str,
+)
+def test_depthwise_conv(n, options):
+    def ours(*args):
+        return conv(*args, helper=C.depthwise_conv, **options)
+
+    def theirs(*args):
+        return TORCH_CONV[n](*args, groups=4, **options)
+
+    x, w, b = rand(2, 4, *[9, 8, 7][:n]), rand(4, 1, *[3] * n, seed=1), rand(4, seed=2)
+    close(jax.jit(ours)(x, w, b), theirs(*map(torch.from_numpy, (x, w, b))))
+    same_gradient(ours, theirs, x, w, b)
+
+
+@pytest.mark.parametrize("kernel", [(7, 7), (5, 6), (26,), (3, 3, 3)], ids=str)
+def test_depthwise_in_rows(kernel):
+    """Kernels of more than 25 elements."""
+
+    def ours(*args):
+        return conv(*args, helper=C.depthwise_conv, stride=2, padding=3)
+
+    def theirs(*args):
+        return TORCH_CONV[len(kernel)](*args, stride=2, padding=3, groups=4)
+
+    shape = [40] if len(kernel) == 1 else [9, 8, 7][: len(kernel)]
+    x, w, b = rand(2, 4, *shape), rand(4, 1, *kernel, seed=1), rand(4, seed=2)
+    close(jax.jit(ours)(x, w, b), theirs(*map(torch.from_numpy, (x, w, b))))
+    same_gradient(ours, theirs, x, w, b)
+
+
+def test_depthwise_sizes_for_each_axis():
+    x, w = rand(1, 3, 9, 11), rand(3, 1, 3, 2, seed=1)
+    sizes = {"stride": (2, 3), "dilation": (1, 2)}
+    y = conv(x, w, None, C.depthwise_conv, padding=((1, -1), (0, 2)), **sizes)
+    padded = F.pad(torch.from_numpy(x), (0, 2, 1, -1))
+    close(y, F.conv2d(padded, torch.from_numpy(w), groups=3, **sizes))
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("size", [(7, 7), (15, 17), (300,), (6, 7, 8)], ids=str)
+def test_pointwise_conv(size, stride):
+    def theirs(*args):
+        return TORCH_CONV[len(size)](*args, stride=stride)
+
+    def ours(*args):
+        return C.pointwise_conv(*args, stride=stride)
+
+    x, w = rand(2, 3, *size), rand(5, 3, *[1] * len(size), seed=1)
+    b = rand(5, seed=2)
+    close(jax.jit(ours)(x, w, b), theirs(*map(torch.from_numpy, (x, w, b))))
+    same_gradient(ours, theirs, x, w, b)
+
+
+def test_pointwise_stride_for_each_axis():
+    x, w = rand(1, 3, 9, 11), rand(4, 3, 1, 1, seed=1)
+    y = C.pointwise_conv(x, w, stride=(3, 2))
+    close(y, F.conv2d(*map(torch.from_numpy, (x, w)), stride=(3, 2)))
+
+
+def pointwise(x, kernel, b=None, stride=1):
+    """The helper, which takes weights as torch has them, of a kernel."""
+    return C.pointwise_conv(x, jnp.moveaxis(kernel, (-2, -1), (1, 0)), b, stride)
+
+
+def strided(x, kernel, b=None):
+    """The same in steps of two."""
+    return pointwise(x, kernel, b, 2)
+
+
+# A helper that chooses by platform, an image and weights for it.
+CHOOSING = {
+    "depthwise": (C.depthwise_conv, (3, 8, 16, 16), (8, 1, 3, 3)),
+    "depthwise, 7 x 7": (C.depthwise_conv, (3, 8, 16, 16), (8, 1, 7, 7)),
+    "pointwise": (pointwise, (3, 8, 16, 16), (4, 8, 1, 1)),
+    "strided": (strided, (3, 8, 16, 16), (4, 8, 1, 1)),
+}
+choosing = pytest.mark.parametrize("name", CHOOSING)
+
+
+@choosing
+def test_only_a_cpu_has_another_convolution(name):
+    """Lowered for one platform there is its code alone."""
+    helper, *shapes = CHOOSING[name]
+    arrays = [rand(*shape) for shape in shapes]
+    traced = jax.jit(lambda x, w: conv(x, w, helper=helper)).trace(*arrays)
+    for platform in "cpu", "cuda", "tpu":
+        text = traced.lower(lowering_platforms=(platform,)).as_text()
+        assert text.count("stablehlo.convolution") == (platform != "cpu")
+
+
+@choosing
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_small_floats_are_rounded_once(name, dtype):
+    helper, *shapes = CHOOSING[name]
+    x, w = (jnp.asarray(rand(*shape), dtype) for shape in shapes)
+    y = conv(x, w, helper=helper)
+    exact = conv(x.astype(np.float32), w.astype(np.float32), helper=helper)
+    assert y.dtype == dtype
+    np.testing.assert_array_equal(y, exact.astype(dtype))
+
+
+@choosing
+def test_choices_under_vmap_and_strict_promotion(name):
+    helper, *shapes = CHOOSING[name]
+    x, w = (rand(*shape) for shape in shapes)
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        y = conv(x, w, helper=helper)
+    each = jax.vmap(lambda x: conv(x[None], w, helper=helper)[0])(x)
+    np.testing.assert_allclose(each, y, 2e-5, 2e-5)
+
+
+@choosing
+def test_choices_with_open_sizes(name):
+    """One exported module for all batches, image sizes and platforms."""
+    helper, (_, c, *_), shape = CHOOSING[name]
+    w, padding = rand(*shape), {"padding": 3} if "depthwise" in name else {}
+    open_x = jax.ShapeDtypeStruct(jax.export.symbolic_shape(f"n, {c}, h, w"), "float32")
+    function = jax.jit(lambda x: conv(x, w, helper=helper, **padding))
+    exported = jax.export.export(function, platforms=["cpu", "cuda"])(open_x)
+    for size in (1, c, 5, 6), (2, c, 20, 16):
+        x = rand(*size)
+        np.testing.assert_allclose(exported.call(x), function(x), 2e-5, 2e-5)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
@@ -137,7 +333,7 @@ def test_conv_transpose(n, options):
 def test_conv_keeps_small_floats(dtype):
     x, w = jnp.asarray(rand(1, 3, 5, 5), dtype), jnp.asarray(rand(2, 3, 3, 3), dtype)
     b = jnp.ones(2, dtype)
-    assert C.conv(x, w, b).dtype == dtype
+    assert conv(x, w, b).dtype == dtype
     assert C.conv_transpose(x, w.swapaxes(0, 1), b).dtype == dtype
 
 

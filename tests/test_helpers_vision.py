@@ -11,7 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "src" / "codegen" / "py"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "src" / "python" / "lib"))
 
 import resize as R
 import vision as V

@@ -242,3 +242,13 @@ def test_constants_of_a_callers_jit(kind):
         value = [make(flag)] if kind is bool else make([flag])
         y = jax.jit(lambda x, value=value: forward({}, x, np.asarray(value)))(X)
         np.testing.assert_array_equal(y, np.concatenate([X, X]) if flag else -X)
+
+
+def test_a_fixed_input_that_has_the_name_of_a_buffer():
+    """It has no tensor that a checkpoint's could be compared with."""
+    model = parse("g (int64 x, int64[2] y) => (int64[2] z) { z = Add(x, y) }")
+    state = model.metadata_props.add()
+    state.key, state.value = "oxide_xla.state", "buffer\tx\n"
+    module = oxide_xla.compile(model, input_values={"x": 3}).module
+    np.testing.assert_array_equal(module.forward({}, np.array([1, 2])), [4, 5])
+    assert not hasattr(module, "LITERALS")

@@ -2,7 +2,10 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -59,12 +62,19 @@ def check_type(entry):
         )
 
 
+# What nodes of the graph itself have, and those of subgraphs have not.
+PLACE = ["module", "module_index", "macs", "activation_bytes"]
+
+
 @pytest.mark.parametrize("path", FIXTURES, ids=lambda p: p.stem)
 def test_schema(path):
     found = inspect(path)
-    top = "schema_version model inputs outputs params constants nodes unsupported"
-    keys(found, [*top.split(), "statistics"])
-    assert found["schema_version"] == 1
+    top = (
+        "schema_version model inputs outputs params constants nodes modules unsupported"
+    )
+    keys(found, [*top.split(), "notes", "work", "statistics"])
+    assert found["schema_version"] == 3
+    assert all(isinstance(note, str) for note in found["notes"])
     keys(
         found["model"],
         "name graph producer producer_version domain model_version ir_version opsets "
@@ -82,10 +92,20 @@ def test_schema(path):
         keys(
             node,
             {*required.split(), "outputs", "output_types"}
-            | node.keys() & {"subgraphs"},
+            | node.keys() & {"subgraphs", *PLACE},
         )
         for entry in filter(None, node["output_types"]):
             check_type(entry)
+    for module in found["modules"]:
+        sizes = "kind nodes param_elements param_bytes macs activation_bytes"
+        keys(module, ["path", "class", "parent", *sizes.split()])
+    for node in found["nodes"]:
+        assert set(PLACE) <= set(node)
+        assert found["modules"][node["module_index"]]["path"] == node["module"]
+    keys(
+        found["work"],
+        ["macs", "activation_bytes", "expression", "assumed", "uncounted"],
+    )
     keys(
         found["statistics"],
         "nodes subgraphs ops constants params param_elements param_bytes".split(),
@@ -176,7 +196,10 @@ def test_types_equal_onnx_inference(path):
 def save(folder, nodes, inputs, outputs, initializers=(), **model_fields):
     graph = helper.make_graph(nodes, "g", inputs, outputs, initializers)
     functions = model_fields.pop("functions", ())
-    opsets = [helper.make_opsetid("", 20), helper.make_opsetid("local", 1)]
+    opsets = [
+        helper.make_opsetid("", model_fields.pop("opset", 20)),
+        helper.make_opsetid("local", 1),
+    ]
     model = helper.make_model(
         graph, opset_imports=opsets, ir_version=10, functions=functions, **model_fields
     )
@@ -294,12 +317,24 @@ def test_a_malformed_graph_is_an_error(tmp_path):
     assert b"error[OX0201]" in done.stderr
 
 
-def test_ascii_shows_what_json_holds():
+# ---- for people ----------------------------------------------------------------------
+
+
+def screen(path, *options, columns="80"):
+    command = [PROGRAM, "inspect", str(path), *options]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        check=True,
+        timeout=60,
+        env={**os.environ, "COLUMNS": columns},
+    )
+    return done.stdout.decode()
+
+
+def test_layers_show_what_json_holds():
     path = ROOT / "tests" / "fixtures" / "two_layer_mlp.onnx"
-    command = [PROGRAM, "inspect", str(path)]
-    text = subprocess.run(
-        command, capture_output=True, check=True, timeout=60
-    ).stdout.decode()
+    text = screen(path, "--layers")
     found = inspect(path)
     for node in found["nodes"]:
         assert node["op"] in text and node["name"] in text
@@ -307,3 +342,297 @@ def test_ascii_shows_what_json_holds():
         assert param["name"] in text
     assert "Parameters (4): 67 elements, 268 B" in text
     assert all(line == line.rstrip() for line in text.splitlines())
+
+
+def cells(text):
+    """Columns of a terminal."""
+    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
+    return len(text) + wide - sum(map(bool, map(unicodedata.combining, text)))
+
+
+def stack(tmp_path, names, depth=3):
+    """A model of numbered layers, each a MatMul of its own by the names of modules."""
+    nodes, weights, last = [], [], "x"
+    for k in range(depth):
+        for name in names:
+            weight = f"{name}.{k}.weight"
+            weights.append(numpy_helper.from_array(np.ones((8, 8), np.float32), weight))
+            output = f"y{len(nodes)}"
+            nodes.append(
+                helper.make_node(
+                    "MatMul", [last, weight], [output], name=f"/{name}.{k}/MatMul"
+                )
+            )
+            last = output
+    return save(
+        tmp_path,
+        nodes,
+        [value("x", ["batch", 8])],
+        [value(last, ["batch", 8])],
+        weights,
+    )
+
+
+def test_one_screen(tmp_path):
+    text = screen(stack(tmp_path, ["layers"], depth=40))
+    assert len(text.splitlines()) < 40
+    (layers,) = (line.split() for line in text.splitlines() if "layers." in line)
+    assert layers == ["layers.0-39", "40", "x", "2.56", "k", "2.56", "k", "100.0%"]
+    assert "2.56 k multiply-accumulates at batch = 1" in text
+    assert "2,560 in 40 tensors, float32 10.2 kB" in text
+
+
+@pytest.mark.parametrize(
+    "name", ["层" * 40, "e\u0301" * 60, "long" * 75, "\U0001f9ea" * 50]
+)
+@pytest.mark.parametrize("columns", ["60", "80", "132"])
+def test_names_of_any_width_fit(name, columns, tmp_path):
+    text = screen(stack(tmp_path, [name, "short"], depth=1), columns=columns)
+    rows = text.split("Modules\n")[1].split("\n\n")[0].splitlines()
+    assert len(rows) == 3
+    assert all(cells(row) <= int(columns) for row in rows), rows
+    # columns of numbers end at one place, whatever stands in front
+    assert len({cells(row) for row in rows}) == 1
+    assert all(line == line.rstrip() for line in text.splitlines())
+
+
+def test_a_shape_is_inspected(tmp_path):
+    path = stack(tmp_path, ["layers"], depth=2)
+    found = inspect(path, "--shape", "x=32,8")
+    assert found["inputs"][0]["shape"] == [32, 8]
+    assert found["work"] == {
+        "macs": 2 * 32 * 64,
+        "activation_bytes": 4 * 2 * 32 * 8,  # of two products
+        "expression": 2 * 32 * 64,
+        "assumed": {},
+        "uncounted": 0,
+    }
+    assert inspect(path)["work"]["expression"] == "128*batch"
+    refused = subprocess.run(
+        [PROGRAM, "inspect", str(path), "--shape", "y=1"], capture_output=True
+    )
+    assert refused.returncode == 2
+    assert b"error[OX0003]" in refused.stderr
+
+
+def test_what_a_porter_should_know_is_noted(tmp_path):
+    node = helper.make_node("Cast", ["ids"], ["y"], to=TensorProto.FLOAT)
+    ids = value("ids", [1, 7], TensorProto.INT64)
+    text = screen(save(tmp_path, [node], [ids], [value("y", [1, 7])]))
+    assert "the batch of ids is fixed: --shape 'ids=batch,7' opens it" in text
+    assert "64-bit inputs" in text
+
+
+@pytest.mark.parametrize(("most", "rounds"), [(5, 5), (2**63 - 1, 1)])
+def test_a_loop_counts_as_often_as_it_runs(most, rounds, tmp_path):
+    body = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["state", "w"], ["next"]),
+            helper.make_node("Identity", ["cond"], ["cond_out"]),
+        ],
+        "body",
+        [
+            value("i", [], TensorProto.INT64),
+            value("cond", [], TensorProto.BOOL),
+            value("state", [2, 4]),
+        ],
+        [value("cond_out", [], TensorProto.BOOL), value("next", [2, 4])],
+    )
+    trips = numpy_helper.from_array(np.array(most, np.int64), "trips")
+    true = numpy_helper.from_array(np.array(True), "true")
+    w = numpy_helper.from_array(np.ones((4, 4), np.float32), "w")
+    node = helper.make_node("Loop", ["trips", "true", "x"], ["y"], body=body)
+    found = inspect(
+        save(
+            tmp_path,
+            [node],
+            [value("x", [2, 4])],
+            [value("y", [2, 4])],
+            [trips, true, w],
+        )
+    )
+    assert found["work"]["macs"] == rounds * 2 * 4 * 4
+
+
+# ---- work of single operators --------------------------------------------------------
+
+WORK = {
+    "Conv": (
+        "Conv",
+        {"group": 2, "pads": [1, 1, 1, 1]},
+        [(2, 4, 8, 8), (6, 2, 3, 3)],
+        6912 * 2,
+    ),
+    "ConvTranspose": (
+        "ConvTranspose",
+        {"strides": [2, 2]},
+        [(1, 4, 5, 5), (4, 3, 2, 2)],
+        1200,
+    ),
+    "MatMul": ("MatMul", {}, [(3, 5, 7), (7, 11)], 3 * 5 * 7 * 11),
+    "vector": ("MatMul", {}, [(7,), (7,)], 7),
+    "Gemm": ("Gemm", {"transA": 1}, [(7, 5), (7, 11)], 5 * 7 * 11),
+    "Einsum": (
+        "Einsum",
+        {"equation": "bij,bjk->bik"},
+        [(2, 3, 4), (2, 4, 5)],
+        2 * 3 * 4 * 5,
+    ),
+    "LSTM": (
+        "LSTM",
+        {"hidden_size": 4},
+        [(6, 2, 3), (1, 16, 3), (1, 16, 4)],
+        6 * 2 * 16 * 7,
+    ),
+    "Attention": (
+        "Attention",
+        {},
+        [(2, 3, 5, 8), (2, 3, 7, 8), (2, 3, 7, 4)],
+        6 * 5 * 7 * 12,
+    ),
+    "Relu": ("Relu", {}, [(2, 3)], 0),
+}
+
+
+@pytest.mark.parametrize("case", WORK)
+def test_work(case, tmp_path):
+    op, attrs, shapes, expected = WORK[case]
+    inputs = [value(f"x{i}", shape) for i, shape in enumerate(shapes)]
+    node = helper.make_node(op, [i.name for i in inputs], ["y"], **attrs)
+    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
+    found = inspect(save(tmp_path, [node], inputs, outputs, opset=23))
+    assert found["work"]["macs"] == expected
+
+
+# ---- kinds and activations -----------------------------------------------------------
+
+
+def test_alike_modules_are_of_one_kind(tmp_path):
+    found = inspect(stack(tmp_path, ["a", "b"], depth=3))
+    kinds = {module["path"]: module["kind"] for module in found["modules"]}
+    assert len({kinds[f"{name}.{k}"] for name in "ab" for k in range(3)}) == 1
+    assert kinds[""] != kinds["a.0"]
+    assert sorted(set(kinds.values())) == list(range(len(set(kinds.values()))))
+
+
+def test_another_shape_is_another_kind(tmp_path):
+    nodes, weights = [], []
+    sizes = [4, 4, 4, 8]
+    for k, (rows, columns) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        array = np.ones((rows, columns), np.float32)
+        weights.append(numpy_helper.from_array(array, f"layer.{k}.weight"))
+        ends = [f"y{k}", f"layer.{k}.weight"], [f"y{k + 1}"]
+        nodes.append(helper.make_node("MatMul", *ends, name=f"/layer.{k}/MatMul"))
+    inputs, outputs = [value("y0", [2, 4])], [value("y3", [2, 8])]
+    found = inspect(save(tmp_path, nodes, inputs, outputs, weights))
+    kinds = {module["path"]: module["kind"] for module in found["modules"]}
+    assert kinds["layer.0"] == kinds["layer.1"] != kinds["layer.2"]
+
+
+def test_activations(tmp_path):
+    """Bytes of what is computed: not of views, nor of what is known before."""
+    nodes = [
+        helper.make_node("Shape", ["x"], ["s"]),
+        helper.make_node("Relu", ["x"], ["a"]),
+        helper.make_node("Reshape", ["a", "s"], ["b"]),
+        helper.make_node("Cast", ["b"], ["y"], to=TensorProto.FLOAT16),
+    ]
+    outputs = [value("y", ["n", 6], TensorProto.FLOAT16)]
+    found = inspect(save(tmp_path, nodes, [value("x", ["n", 6])], outputs))
+    assert [node["activation_bytes"] for node in found["nodes"]] == [0, 24, 0, 12]
+    assert found["work"]["activation_bytes"] == 36
+    assert found["modules"][0]["activation_bytes"] == 36
+
+
+# ---- drawings ------------------------------------------------------------------------
+
+DRAWN = {
+    "dot": (
+        r'    n(\d+) \[label="((?:[^"\\]|\\.)*)"(?:, shape=oval)?\];',
+        r"    n(\d+) -> n(\d+) \[",
+    ),
+    "mermaid": (
+        r'    n(\d+)(?:\(\[|\[)"([^"<]*(?:<br>[^"<]*)*)"(?:\]\)|\])',
+        r'    n(\d+) -- "[^"]*" --> n(\d+)',
+    ),
+}
+
+
+def drawing(path, syntax):
+    """Labels by number, and pairs of numbers; every line must be one or the other."""
+    lines = screen(path, "--format", syntax).splitlines()
+    box, edge = DRAWN[syntax]
+    body = lines[3:-1] if syntax == "dot" else lines[1:]
+    boxes, edges = {}, []
+    for line in body:
+        if found := re.fullmatch(box, line):
+            boxes[found[1]] = found[2]
+        else:
+            found = re.match(edge, line)
+            assert found, line
+            edges.append(found.groups())
+    assert all(end in boxes for pair in edges for end in pair)
+    return boxes, edges
+
+
+@pytest.mark.parametrize("syntax", DRAWN)
+def test_alike_modules_are_one_box(syntax, tmp_path):
+    boxes, edges = drawing(stack(tmp_path, ["layers"], depth=40), syntax)
+    line = "\\n" if syntax == "dot" else "<br>"
+    assert list(boxes.values()) == [
+        f"x{line}float32[batch,8]",
+        f"40 x layers.0{line}2.56 k params",
+        f"y39{line}float32[batch,8]",
+    ]
+    assert edges == [("0", "1"), ("1", "2")]
+
+
+@pytest.mark.parametrize("syntax", DRAWN)
+def test_names_are_no_syntax(syntax, tmp_path):
+    hostile = 'a"]; x -> y <script>&#\\'
+    node = helper.make_node("Neg", [hostile], ["y"])
+    path = save(tmp_path, [node], [value(hostile, [2])], [value("y", [2])])
+    boxes, edges = drawing(path, syntax)
+    assert len(boxes) == 3 and len(edges) == 2
+    assert "script" in boxes["0"]
+
+
+@pytest.mark.skipif(not shutil.which("dot"), reason="needs Graphviz")
+@pytest.mark.parametrize("path", FIXTURES, ids=lambda p: p.stem)
+def test_graphviz_draws_it(path):
+    text = screen(path, "--format", "dot")
+    done = subprocess.run(
+        ["dot", "-Tsvg"], input=text.encode(), capture_output=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    drawn = done.stdout.decode()
+    boxes, edges = drawing(path, "dot")
+    assert drawn.count('class="node"') == len(boxes)
+    assert drawn.count('class="edge"') == len(edges)
+
+
+@pytest.mark.parametrize("syntax", DRAWN)
+@pytest.mark.parametrize("path", FIXTURES, ids=lambda p: p.stem)
+def test_every_model_can_be_drawn(path, syntax):
+    boxes, edges = drawing(path, syntax)
+    found = inspect(path)
+    assert len(boxes) >= len(found["inputs"]) + len(found["outputs"])
+    assert edges
+
+
+# ---- modules -------------------------------------------------------------------------
+
+
+def test_nodes_of_exporter_passes_are_in_no_module(tmp_path):
+    path = stack(tmp_path, ["layers"], depth=2)
+    model = onnx.load(path)
+    for key, place in (
+        ("name_scopes", "['_empty_nn_module_stack_from_metadata_hook', 'sym_size']"),
+        ("class_hierarchy", "['_empty_nn_module_stack_from_metadata_hook', 'aten']"),
+    ):
+        entry = model.graph.node[1].metadata_props.add()
+        entry.key, entry.value = f"pkg.torch.onnx.{key}", place
+    onnx.save(model, path)
+    found = inspect(path)
+    assert [node["module"] for node in found["nodes"]] == ["layers.0", ""]
+    assert not any("_empty" in module["path"] for module in found["modules"])

@@ -56,6 +56,13 @@ def test_the_path_in_a_node_name(node_name, bias, weight):
     assert {weight: "transposed"} == oxide_xla.compile(model).module.CHANGED
 
 
+def test_a_product_that_nobody_names():
+    model = linear("/fc/MatMul")
+    nameless = helper.make_node("MatMul", ["x", "onnx::MatMul_7"], [], name="/a/MatMul")
+    model.graph.node.insert(0, nameless)
+    assert len(keys(model)) == 1
+
+
 def test_scopes_in_metadata():
     metadata = {
         "name_scopes": "['', 'head', 'head.fc', 'linear_3']",

@@ -1,4 +1,4 @@
-"""The scripts verify_*.py, run small and without a network."""
+"""The scripts examples/verify_*.py, run small and without a network."""
 
 import os
 import subprocess
@@ -8,13 +8,23 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).resolve().parent
+EXAMPLES = TESTS.parent / "examples"
 
 
 @pytest.mark.torch
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["resnet18", "deit", "bert"])
-def test_the_class_matches(name, tmp_path):
-    command = [sys.executable, str(TESTS / f"verify_{name}.py"), "--small", "--random"]
+@pytest.mark.parametrize(
+    "script",
+    [
+        EXAMPLES / "verify_resnet18.py",
+        TESTS / "verify_deit.py",  # runs the one in examples/
+        EXAMPLES / "verify_bert.py",
+    ],
+    ids=lambda path: path.stem,
+)
+def test_the_class_matches(script, tmp_path):
+    name = script.stem.removeprefix("verify_")
+    command = [sys.executable, str(script), "--small", "--random"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True

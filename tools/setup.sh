@@ -1,5 +1,6 @@
 #!/bin/sh
-# tools/setup.sh build|test: sees to it that the C tools are there.  As root on Debian
+# tools/setup.sh build|test|wasm|web: sees to it that the C tools are there; with wasm
+# those of the WebAssembly build, with web a browser, too.  As root on Debian
 # and its relatives it installs what is missing; elsewhere it names it and fails.
 set -eu
 
@@ -25,15 +26,43 @@ check() {
     # Optional: the program then starts sooner, see CMakeLists.txt.
     [ "$(id -u)" -ne 0 ] || need musl-tools has musl-gcc
     need python3-venv "${PYTHON:-python3}" -c 'import venv, ensurepip'
-    [ "$1" = test ] || return 0
+    case $1 in
+    test) check_test ;;
+    wasm) check_wasm ;;
+    web) check_wasm && need chromium has chromium ;;
+    esac
+}
+
+check_test() {
+    need g++ has c++
+    need pkg-config has pkg-config
     need clang has clang
     need clang-format has clang-format
     need libcmocka-dev has_header cmocka.h
+    # What reads the completions and the manual page.
+    need zsh has zsh
+    need fish has fish
+    need mandoc has mandoc
+    need graphviz has dot
     if ! has clang || ! has_fuzzer; then
         version=$(clang -dumpversion 2>/dev/null | cut -d. -f1)
         missing="$missing libclang-rt-${version:-14}-dev"
     fi
 }
+
+# clang and lld of one version, as lld reads what clang's LTO wrote, with the library of
+# that clang.  The newest that Debian's releases have together; cmake/wasm.cmake takes any.
+check_wasm() {
+    need clang-19 has clang-19
+    need lld-19 has wasm-ld-19
+    need wasi-libc test -d /usr/include/wasm32-wasi
+    need libclang-rt-19-dev-wasm32 has_wasm_builtins
+    need binaryen has wasm-opt
+    need nodejs has node
+    need npm has npm
+}
+
+has_wasm_builtins() { [ -n "$(find /usr/lib/llvm-19/lib/clang -name '*wasm32*.a')" ]; }
 
 check "${1:-test}"
 [ -n "$missing" ] || exit 0

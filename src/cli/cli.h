@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "oxide_xla.h"
-#include "support/base.h"
+#include "support/arena.h"
 
 typedef struct Option {
     const char *name; /* "output" is written --output */
@@ -41,12 +41,29 @@ struct Args {
     size_t n_given;
 };
 
-extern const Command compile_command, inspect_command, ops_command, errors_command,
-    version_command;
+extern const Command compile_command, inspect_command, diff_command, ops_command,
+    errors_command, completions_command, manual_command, version_command;
+
+/* All of them, up to a NULL. */
+extern const Command *const all_commands[];
+
+/* A command that is a program of the Python package. */
+typedef struct PythonCommand {
+    const char *name;
+    const char *extra; /* of the package: what brings what it needs */
+    const char *summary;
+} PythonCommand;
+
+/* Up to one without a name. */
+extern const PythonCommand python_commands[];
 
 enum { EXIT_OK = 0, EXIT_MODEL = 1, EXIT_USAGE = 2, EXIT_IO = 3 };
+enum { EXIT_NO_PROGRAM = -1 }; /* of run_external, never of this program */
 
 /* ---- options.c --------------------------------------------------------------------- */
+
+/* --help, which every command has. */
+extern const Option help_option;
 
 /* Parses the words after the command's name and runs it; --help is answered here. */
 int run_command(const Command *command, int argc, char **argv);
@@ -63,6 +80,20 @@ size_t args_choice(const Args *args, const char *name);
 /* The next value of a repeated option from *at on, NULL past the last. */
 const char *args_next(const Args *args, const char *name, size_t *at);
 
+/* ---- programs.c -------------------------------------------------------------------- */
+
+/* Whether a command could be the program oxide_xla-NAME. */
+bool is_command_name(const char *name);
+/* Runs the program oxide_xla-NAME with these arguments in place of this one; argv[0] is
+ * overwritten.  Returns only when that fails: EXIT_USAGE after a message, or
+ * EXIT_NO_PROGRAM where nothing is known by that name. */
+int run_external(const char *name, char **argv);
+
+/* ---- stablehlo.c ------------------------------------------------------------------- */
+
+/* compile --target stablehlo: the program oxide_xla-stablehlo of the Python package. */
+int compile_to_stablehlo(const Args *args);
+
 /* ---- signals.c --------------------------------------------------------------------- */
 
 /* Between the two, a signal that ends the program (SIGINT, SIGTERM, SIGHUP) lets the
@@ -75,6 +106,8 @@ void signals_end(void);
 
 /* Colours are for terminals, unless NO_COLOR says otherwise. */
 bool use_color(FILE *file);
+/* Columns of the terminal, or what COLUMNS says; 0: it is none. */
+int terminal_width(FILE *file);
 /* Prints a file name as a shell takes it, without what a terminal would act on. */
 void print_name(FILE *out, const char *name);
 /* Prints a message in the grammar of all others; returns EXIT_USAGE. */
@@ -85,6 +118,8 @@ int report(OxCompiler *compiler, OxStatus status);
 int out_of_memory(void);
 /* Writes to standard output; false, after a message, when that fails. */
 bool print_product(OxText text);
+/* Prints what `put` makes; returns the exit code. */
+int print_made(void (*put)(Text *out));
 /* "did you mean "x"?", or "" without a best candidate; lives until the next call. */
 const char *did_you_mean(Str best, char *room, size_t size);
 

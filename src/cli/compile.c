@@ -9,7 +9,8 @@ typedef enum WeightsChoice {
     WEIGHTS_SAFETENSORS,
     WEIGHTS_NPZ,
     WEIGHTS_REFERENCE,
-    WEIGHTS_NONE
+    WEIGHTS_NONE,
+    WEIGHTS_INLINE /* of StableHLO */
 } WeightsChoice;
 
 typedef struct Compile {
@@ -169,11 +170,25 @@ static int check_overwrite(const char *model, const char *path) {
     return usage_error("choose another --output", "\"%s\" is the model itself", path);
 }
 
+/* The map is no module: it goes to a file of its own. */
+static int check_map(const Compile *job) {
+    const char *map = args_value(job->args, "map");
+    if (!map)
+        return EXIT_OK;
+    if (!*map)
+        return usage_error("", "--map needs a file name");
+    if (is_stdio(map) && is_stdio(job->output))
+        return usage_error("give one of them a file",
+                           "--map and --output are both standard output");
+    if (strcmp(map, job->output) == 0 ||
+        (job->weights && strcmp(map, job->weights) == 0))
+        return usage_error("choose another --map", "\"%s\" is written already", map);
+    return check_overwrite(job->args->operands[0], map);
+}
+
 static int set_options(Compile *job) {
     const Args *args = job->args;
-    if (args_choice(args, "target") != 0)
-        return usage_error("leave --target out for JAX",
-                           "--target stablehlo is not available yet");
+    job->options.size = sizeof job->options;
     job->options.params =
         args_choice(args, "params") ? OX_PARAMS_NESTED : OX_PARAMS_FLAT;
     job->options.layers = (OxLayers)args_choice(args, "layers");
@@ -187,6 +202,8 @@ static int set_options(Compile *job) {
         code = check_overwrite(args->operands[0], job->output);
     if (code == EXIT_OK)
         code = check_overwrite(args->operands[0], job->weights);
+    if (code == EXIT_OK)
+        code = check_map(job);
     return code;
 }
 
@@ -202,6 +219,9 @@ static OxStatus write_files(Compile *job) {
     OxStatus status =
         ox_write_module(c, job->output, has_params ? job->weights : NULL,
                         job->options.weights, args_flag(job->args, "force"));
+    const char *map = args_value(job->args, "map");
+    if (status == OX_OK && map)
+        status = ox_write_line_map(c, map);
     signals_end();
     return status;
 }
@@ -275,9 +295,26 @@ static int compile_with_options(Compile *job) {
     return code;
 }
 
+/* Options of the other target would be ignored. */
+static int check_target(const Args *args) {
+    static const char *const names[] = {"format", "platforms", "constraint",
+                                        "artifact-version", "x64"};
+    for (size_t i = 0; i < OX_COUNT(names); i++)
+        if (args_flag(args, names[i]))
+            return usage_error("", "--%s is for --target stablehlo", names[i]);
+    if (args_choice(args, "weights") == WEIGHTS_INLINE)
+        return usage_error("", "--weights inline is for --target stablehlo");
+    return EXIT_OK;
+}
+
 static int compile_run(const Args *args) {
+    if (args_choice(args, "target") != 0)
+        return compile_to_stablehlo(args);
+    int code = check_target(args);
+    if (code != EXIT_OK)
+        return code;
     Compile job = {.args = args};
-    int code = set_options(&job);
+    code = set_options(&job);
     if (code == EXIT_OK)
         code = compile_with_options(&job);
     free(job.shapes);
@@ -291,16 +328,20 @@ static int compile_run(const Args *args) {
 }
 
 static const Option options[] = {
-    {"output", 'o', "FILE", "the Python module (default: MODEL's stem + _jax.py)",
+    {"output", 'o', "FILE",
+     "the Python module (default: MODEL's stem + _jax.py), or the StableHLO module "
+     "(stem + .mlir)",
      false},
-    {"target", 't', "jax|stablehlo", "what to generate (stablehlo: not yet)", false},
+    {"target", 't', "jax|stablehlo",
+     "what to generate: Python, or StableHLO by JAX's lowering (needs JAX)", false},
     {"params", 'p', "flat|nested", "params[\"a.b\"] or params[\"a\"][\"b\"]", false},
     {"layers", 'l', "functions|scan|unrolled",
      "repeated modules: one function each, lax.scan over stacked parameters, or "
      "straight code",
      false},
-    {"weights", 'w', "safetensors|npz|reference|none",
-     "format of the weights file; reference: an index into the model's own files",
+    {"weights", 'w', "safetensors|npz|reference|none|inline",
+     "format of the weights file; reference: an index into the model's own files; "
+     "inline: constants of the StableHLO module",
      false},
     {"shape", 's', "NAME=D,D,...", "give an input a shape; a name or ? stays open",
      true},
@@ -308,8 +349,21 @@ static const Option options[] = {
      "fix an input: 3, true, 0.5, [1,2]; forward then does not take it", true},
     {"bound", 'b', "NAME=N", "pad a value whose size depends on data to N, for jax.jit",
      true},
+    {"map", 0, "FILE",
+     "which lines of the module come from which nodes, as JSON (- for standard output)",
+     false},
     {"outputs", 0, "NAME,NAME,...", "return these values instead of the outputs", true},
-    {"force", 'f', NULL, "replace a module that was edited by hand", false},
+    {"format", 0, "text|bytecode|portable",
+     "StableHLO as text, MLIR bytecode, or an artifact for other versions", false},
+    {"platforms", 0, "cpu,cuda,...", "StableHLO for these platforms (default: cpu)",
+     false},
+    {"constraint", 0, "TEXT",
+     "StableHLO: what holds for open sizes, as \"seq >= 8\" or \"mod(seq, 2) == 0\"",
+     true},
+    {"artifact-version", 0, "X.Y.Z", "StableHLO that is to read --format portable",
+     false},
+    {"x64", 0, NULL, "StableHLO: keep 64-bit types; else they become 32-bit", false},
+    {"force", 'f', NULL, "replace what compile did not write", false},
     {"quiet", 'q', NULL, "do not say what was written", false},
     {"dump", 0, "PASS", "print the graph after a pass to standard error", false},
     {"timings", 0, NULL, "print the time of each stage, and the memory used", false},
@@ -343,7 +397,10 @@ const Command compile_command = {
         "length.  What there is comes first; the module's docstring says what fills "
         "the\n"
         "rest, and results past the bound are left out.  What follows ignores the\n"
-        "padding; where it cannot, that is an error.\n",
+        "padding; where it cannot, that is an error.\n"
+        "\n"
+        "With --target stablehlo, m.mlir is beside m.json, which names arguments and\n"
+        "results, and m.safetensors.  docs/stablehlo.md says how to run it.\n",
     .options = options,
     .n_options = OX_COUNT(options),
     .min_operands = 1,

@@ -6,7 +6,7 @@
 
 #include "support/nearest.h"
 
-static const Option help_option = {"help", 'h', NULL, "show this text", false};
+const Option help_option = {"help", 'h', NULL, "show this text", false};
 
 /* ---- help -------------------------------------------------------------------------- */
 

@@ -1,123 +1,20 @@
-/* An inspection as tables for people.  Cells are made twice, once to measure and once to
- * print, so that nothing but a width a column is kept however large the model is. */
+/* Everything that is in a model, as tables for people: `inspect --layers`. */
 #include "inspect/report.h"
 
 #include <inttypes.h>
 
-enum { COLUMNS_MAX = 6, WIDTH_MAX = 44 /* longer cells push the rest of their row */ };
-
-/* A table under way.  In the first round rows only widen the columns. */
-typedef struct Table {
-    Text *out;
-    Text cell;  /* reused for every cell */
-    Text plain; /* likewise, for text not yet escaped */
-    size_t width[COLUMNS_MAX];
-    int column;
-    size_t padding; /* owed before the next cell */
-    bool measuring;
-} Table;
-
-static size_t columns_of(Str s) {
-    size_t n = 0;
-    for (size_t i = 0; i < s.n; i++)
-        n += ((unsigned char)s.p[i] & 0xC0) != 0x80;
-    return n;
-}
-
-static void spaces(Text *t, size_t n) {
-    while (n-- > 0)
-        text_char(t, ' ');
-}
-
-static Text *cell(Table *t) {
-    t->cell.n = 0;
-    return &t->cell;
-}
-
-/* Ends the cell just written.  Padding is owed until another cell follows, so that no
- * line ends in spaces. */
-static void end_cell(Table *t, bool right) {
-    Str s = t->cell.n ? text_view(&t->cell) : STR("");
-    size_t n = columns_of(s), *width = &t->width[t->column++];
-    if (t->measuring) {
-        if (n > *width)
-            *width = n < WIDTH_MAX ? n : WIDTH_MAX;
-        return;
-    }
-    size_t gap = *width > n ? *width - n : 0;
-    if (s.n) {
-        spaces(t->out, t->padding + (right ? gap : 0));
-        text_str(t->out, s);
-        t->padding = (right ? 0 : gap) + 2;
-    } else {
-        t->padding += *width + 2;
-    }
-}
-
-static void put_cell(Table *t, Str s) {
-    diag_escape(cell(t), s);
-    end_cell(t, false);
-}
-
-static Text *plain(Table *t) {
-    t->plain.n = 0;
-    return &t->plain;
-}
-
-static void put_plain(Table *t) {
-    put_cell(t, t->plain.n ? text_view(&t->plain) : STR(""));
-}
-
-static void put_number(Table *t, uint64_t n) {
-    text_printf(cell(t), "%" PRIu64, n);
-    end_cell(t, true);
-}
-
-static void end_row(Table *t) {
-    t->column = 0;
-    t->padding = 2;
-    if (!t->measuring)
-        text_char(t->out, '\n');
-}
-
-/* Runs the rows twice. */
-static void table(Text *out, const Report *r, void (*rows)(Table *t, const Report *r)) {
-    Arena *a = out->arena;
-    Table t = {.out = out, .cell = {.arena = a}, .plain = {.arena = a}, .padding = 2};
-    t.measuring = true;
-    rows(&t, r);
-    t.measuring = false;
-    rows(&t, r);
-}
+#include "inspect/columns.h"
 
 /* ---- cells ------------------------------------------------------------------------- */
 
+static void put_number(Table *t, uint64_t n) {
+    text_printf(table_cell(t), "%" PRIu64, n);
+    table_end_cell(t, true);
+}
+
 static void put_type(Table *t, const Type *type) {
-    type_print(plain(t), type);
-    put_plain(t);
-}
-
-static void append_bytes(Text *t, uint64_t n) {
-    static const char *const units[] = {"kB", "MB", "GB", "TB"};
-    if (n < 1000) {
-        text_printf(t, "%" PRIu64 " B", n);
-        return;
-    }
-    double x = (double)n / 1000;
-    size_t unit = 0;
-    while (x >= 999.95 && unit + 1 < OX_COUNT(units))
-        x /= 1000, unit++;
-    text_printf(t, "%.1f %s", x, units[unit]);
-}
-
-/* 11689512 -> 11,689,512 */
-static void append_count(Text *t, uint64_t n) {
-    if (n >= 1000) {
-        append_count(t, n / 1000);
-        text_printf(t, ",%03u", (unsigned)(n % 1000));
-    } else {
-        text_printf(t, "%u", (unsigned)n);
-    }
+    type_print(table_plain(t), type);
+    table_put_plain(t);
 }
 
 /* ---- rows -------------------------------------------------------------------------- */
@@ -125,9 +22,9 @@ static void append_count(Text *t, uint64_t n) {
 static void field(Table *t, Str name, Str value) {
     if (value.n == 0)
         return;
-    put_cell(t, name);
-    put_cell(t, value);
-    end_row(t);
+    table_put(t, name);
+    table_put(t, value);
+    table_end_row(t);
 }
 
 /* The value is in t->plain. */
@@ -135,7 +32,7 @@ static void plain_field(Table *t, Str name) {
     field(t, name, t->plain.n ? text_view(&t->plain) : STR(""));
 }
 
-static void put_opsets(Text *line, const PbOpsets *opsets) {
+static void put_opsets(Text *line, const Opsets *opsets) {
     for (size_t i = 0; i < opsets->count; i++) {
         text_lit(line, i ? ", " : "");
         text_str(line, report_domain(opsets->items[i].domain));
@@ -143,56 +40,60 @@ static void put_opsets(Text *line, const PbOpsets *opsets) {
     }
 }
 
-static void header_rows(Table *t, const Report *r) {
-    const PbModel *pb = r->m->pb;
-    Text *line = plain(t);
-    text_str(line, pb->producer_name);
-    if (pb->producer_name.n && pb->producer_version.n)
+void report_header_rows(Table *t, const void *user) {
+    const Report *r = user;
+    const Facts *facts = &r->m->facts;
+    Text *line = table_plain(t);
+    text_str(line, facts->producer);
+    if (facts->producer.n && facts->producer_version.n)
         text_char(line, ' ');
-    text_str(line, pb->producer_version);
+    text_str(line, facts->producer_version);
     plain_field(t, STR("producer"));
-    text_printf(plain(t), "%" PRId64, pb->ir_version);
+    text_printf(table_plain(t), "%" PRId64, facts->ir_version);
     plain_field(t, STR("ir version"));
-    put_opsets(plain(t), &pb->opsets);
+    put_opsets(table_plain(t), &facts->opsets);
     plain_field(t, STR("opsets"));
     field(t, STR("graph"), r->m->graph->name);
-    for (size_t i = 0; i < pb->functions.count; i++)
-        field(t, STR("function"), pb->functions.items[i].name);
-    for (size_t i = 0; i < pb->metadata.count; i++)
-        field(t, pb->metadata.items[i].key, pb->metadata.items[i].value);
+    for (size_t i = 0; i < facts->n_functions; i++)
+        field(t, STR("function"), facts->functions[i].name);
+    for (size_t i = 0; i < facts->metadata.count; i++)
+        field(t, facts->metadata.items[i].key, facts->metadata.items[i].value);
 }
 
 static void value_row(Table *t, Str name, const Type *type) {
-    put_cell(t, name);
+    table_put(t, name);
     put_type(t, type);
-    end_row(t);
+    table_end_row(t);
 }
 
-static void input_rows(Table *t, const Report *r) {
+void report_input_rows(Table *t, const void *user) {
+    const Report *r = user;
     const Graph *g = r->m->graph;
     for (size_t i = 0; i < g->n_inputs; i++)
         value_row(t, g->inputs[i]->name, &g->inputs[i]->type);
 }
 
-static void output_rows(Table *t, const Report *r) {
+void report_output_rows(Table *t, const void *user) {
+    const Report *r = user;
     const Graph *g = r->m->graph;
     for (size_t i = 0; i < g->n_outputs; i++)
         value_row(t, g->output_names[i], &g->outputs[i]->type);
 }
 
-static void param_rows(Table *t, const Report *r) {
+static void param_rows(Table *t, const void *user) {
+    const Report *r = user;
     for (size_t i = 0; i < r->n_params; i++) {
         const Value *v = r->params[i];
-        put_cell(t, v->name);
+        table_put(t, v->name);
         put_type(t, &v->type);
-        append_bytes(cell(t), v->tensor ? v->tensor->data.n : 0);
-        end_cell(t, true);
-        end_row(t);
+        append_bytes(table_cell(t), v->tensor ? v->tensor->size : 0);
+        table_end_cell(t, true);
+        table_end_row(t);
     }
 }
 
 static void put_outputs(Table *t, const Node *n) {
-    Text *types = plain(t);
+    Text *types = table_plain(t);
     for (uint32_t i = 0; i < n->n_out; i++) {
         if (!n->out[i])
             continue;
@@ -200,41 +101,41 @@ static void put_outputs(Table *t, const Node *n) {
             text_lit(types, ", ");
         type_print(types, &n->out[i]->type);
     }
-    put_plain(t);
+    table_put_plain(t);
 }
 
 static void put_params(Table *t, const Node *n) {
-    Text *c = cell(t);
+    Text *c = table_cell(t);
     const Value *v;
     const char *comma = "";
     for (uint32_t i = 0; (v = report_param(n, &i)); comma = ", ") {
         text_lit(c, comma);
         diag_escape(c, v->name);
     }
-    end_cell(t, false);
+    table_end_cell(t, false);
 }
 
 static void graph_rows(Table *t, const Graph *g, size_t depth);
 
 static void node_rows(Table *t, const Node *n, size_t depth) {
     put_number(t, n->index);
-    spaces(cell(t), 2 * depth);
+    append_spaces(table_cell(t), 2 * depth);
     diag_escape(&t->cell, n->op_type);
     if (!n->op)
         text_char(&t->cell, '!');
-    end_cell(t, false);
-    put_cell(t, n->name);
+    table_end_cell(t, false);
+    table_put(t, n->name);
     put_outputs(t, n);
     put_params(t, n);
-    end_row(t);
+    table_end_row(t);
     for (uint32_t i = 0; i < n->n_attrs; i++)
         for (size_t k = 0; k < n->attrs[i].graph_count; k++) {
-            put_cell(t, STR(""));
-            spaces(cell(t), 2 * depth);
-            diag_escape(&t->cell, n->attrs[i].pb->name);
+            table_put(t, STR(""));
+            append_spaces(table_cell(t), 2 * depth);
+            diag_escape(&t->cell, n->attrs[i].name);
             text_char(&t->cell, ':');
-            end_cell(t, false);
-            end_row(t);
+            table_end_cell(t, false);
+            table_end_row(t);
             graph_rows(t, n->attrs[i].graphs[k], depth + 1);
         }
 }
@@ -245,47 +146,58 @@ static void graph_rows(Table *t, const Graph *g, size_t depth) {
         node_rows(t, g->nodes[i], depth);
 }
 
-static void all_node_rows(Table *t, const Report *r) {
+static void all_node_rows(Table *t, const void *user) {
+    const Report *r = user;
     static const char *const titles[] = {"#", "op", "name", "output", "params"};
     for (size_t i = 0; i < OX_COUNT(titles); i++) {
-        text_lit(cell(t), titles[i]);
-        end_cell(t, i == 0);
+        text_lit(table_cell(t), titles[i]);
+        table_end_cell(t, i == 0);
     }
-    end_row(t);
+    table_end_row(t);
     graph_rows(t, r->m->graph, 0);
 }
 
-static void put_operator(Table *t, Str domain, Str op_type) {
-    Text *c = cell(t);
+void report_operator(Text *t, Str domain, Str op_type) {
     if (!str_is(domain, "ai.onnx")) {
-        diag_escape(c, domain);
-        text_lit(c, "::");
+        diag_escape(t, domain);
+        text_lit(t, "::");
     }
-    diag_escape(c, op_type);
-    end_cell(t, false);
+    diag_escape(t, op_type);
 }
 
-static void op_rows(Table *t, const Report *r) {
+static void put_operator(Table *t, Str domain, Str op_type) {
+    report_operator(table_cell(t), domain, op_type);
+    table_end_cell(t, false);
+}
+
+static void op_rows(Table *t, const void *user) {
+    const Report *r = user;
     for (size_t i = 0; i < r->n_ops; i++) {
         put_number(t, r->ops[i]->count);
         put_operator(t, r->ops[i]->domain, r->ops[i]->op_type);
-        end_row(t);
+        table_end_row(t);
     }
 }
 
-static void unsupported_rows(Table *t, const Report *r) {
+void report_unsupported_rows(Table *t, const void *user) {
+    const Report *r = user;
     for (size_t i = 0; i < r->m->unsupported.count; i++) {
         const Unsupported *u = &r->m->unsupported.items[i];
         put_number(t, u->count);
         put_operator(t, report_domain(u->domain), u->op_type);
-        text_printf(cell(t), "first at #%" PRIu32 " ", u->first->index);
+        text_printf(table_cell(t), "first at #%" PRIu32 " ", u->first->index);
         diag_escape(&t->cell, u->first->name);
-        end_cell(t, false);
-        end_row(t);
+        table_end_cell(t, false);
+        table_end_row(t);
     }
 }
 
 /* ---- sections ---------------------------------------------------------------------- */
+
+static void rows(Text *out, const Report *r, void (*print)(Table *, const void *)) {
+    Table t = {.cut = false};
+    table_print(&t, out, print, r);
+}
 
 static void title(Text *t, const char *name, size_t count) {
     text_printf(t, "\n%s (", name);
@@ -293,15 +205,15 @@ static void title(Text *t, const char *name, size_t count) {
     text_lit(t, ")\n");
 }
 
-void inspect_ascii(const Report *r, Text *t) {
+void inspect_layers(const Report *r, Text *t) {
     const Graph *g = r->m->graph;
     diag_escape(t, r->m->name);
     text_char(t, '\n');
-    table(t, r, header_rows);
+    rows(t, r, report_header_rows);
     title(t, "Inputs", g->n_inputs);
-    table(t, r, input_rows);
+    rows(t, r, report_input_rows);
     title(t, "Outputs", g->n_outputs);
-    table(t, r, output_rows);
+    rows(t, r, report_output_rows);
     text_lit(t, "\nParameters (");
     append_count(t, r->n_params);
     text_lit(t, "): ");
@@ -309,13 +221,13 @@ void inspect_ascii(const Report *r, Text *t) {
     text_lit(t, " elements, ");
     append_bytes(t, r->param_bytes);
     text_char(t, '\n');
-    table(t, r, param_rows);
+    rows(t, r, param_rows);
     title(t, "Nodes", r->nodes);
-    table(t, r, all_node_rows);
+    rows(t, r, all_node_rows);
     title(t, "Operators", r->n_ops);
-    table(t, r, op_rows);
+    rows(t, r, op_rows);
     if (r->m->unsupported.count == 0)
         return;
     title(t, "Unsupported operators", r->m->unsupported.count);
-    table(t, r, unsupported_rows);
+    rows(t, r, report_unsupported_rows);
 }

@@ -32,7 +32,7 @@ static void add_param(Report *r, Value *v) {
     if (!v->tensor)
         return;
     r->param_elements += (uint64_t)v->tensor->count;
-    r->param_bytes += v->tensor->data.n;
+    r->param_bytes += v->tensor->size;
 }
 
 static OpCount *op_count(Report *r, const Node *n) {
@@ -79,13 +79,22 @@ void report_make(Report *r, Model *m) {
     graph_each(m->graph, add_graph, r);
     if (r->n_ops)
         qsort(r->ops, r->n_ops, sizeof *r->ops, by_count);
+    modules_find(&r->modules, m);
 }
 
-void inspect_print(Model *m, OxFormat format, Text *out) {
+void inspect_print(Model *m, const InspectOptions *o, Text *out) {
     Report r;
     report_make(&r, m);
-    if (format == OX_JSON)
+    if (o->format == OX_JSON)
         inspect_json(&r, out);
+#ifndef OX_NO_PAGE
+    else if (o->format == OX_HTML)
+        inspect_html(&r, &o->code, out);
+#endif
+    else if (o->format == OX_DOT || o->format == OX_MERMAID)
+        inspect_diagram(&r, o->format == OX_MERMAID, out);
+    else if (o->layers)
+        inspect_layers(&r, out);
     else
-        inspect_ascii(&r, out);
+        inspect_overview(&r, o, out);
 }

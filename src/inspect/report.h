@@ -2,7 +2,9 @@
 #ifndef OX_INSPECT_REPORT_H
 #define OX_INSPECT_REPORT_H
 
+#include "inspect/columns.h"
 #include "inspect/inspect.h"
+#include "inspect/modules.h"
 
 typedef struct OpCount {
     Str domain, op_type; /* domain "ai.onnx" for the default one */
@@ -19,6 +21,7 @@ typedef struct Report {
     Map by_op; /* op_type -> OpCount */
     size_t nodes, graphs;
     uint64_t param_elements, param_bytes;
+    Modules modules;
 } Report;
 
 void report_make(Report *r, Model *m);
@@ -29,7 +32,25 @@ Str report_domain(Str domain);
  * when there is none. */
 const Value *report_param(const Node *n, uint32_t *i);
 
-void inspect_ascii(const Report *r, Text *out);
+/* "Conv"; "com.microsoft::BiasGelu". */
+void report_operator(Text *t, Str domain, Str op_type);
+/* Rows of a Report that several forms have. */
+void report_header_rows(Table *t, const void *report);
+void report_input_rows(Table *t, const void *report);
+void report_output_rows(Table *t, const void *report);
+void report_unsupported_rows(Table *t, const void *report);
+
+/* Calls visit on each note about the model, without a newline: remarks.c. */
+void report_notes(const Report *r, void (*visit)(void *user, Str note), void *user);
+
+/* One screen: overview.c. */
+void inspect_overview(const Report *r, const InspectOptions *o, Text *out);
+/* Every parameter and node: ascii.c. */
+void inspect_layers(const Report *r, Text *out);
+/* For Mermaid, or else for Graphviz: diagram.c. */
+void inspect_diagram(const Report *r, bool mermaid, Text *out);
 void inspect_json(const Report *r, Text *out);
+/* A page of its own: html.c. */
+void inspect_html(const Report *r, const InspectCode *code, Text *out);
 
 #endif

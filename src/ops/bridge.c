@@ -2,7 +2,7 @@
  * writes under a name of ours, with a function of the same meaning beside it for other
  * runtimes.
  * Source: bridge/fx_operators.py; PyTorch's torch.nn.functional.grouped_mm. */
-#include "ops/op.h"
+#include "ops/core/op.h"
 
 #define BRIDGE .domain = OP_BRIDGE, .since = 1
 

@@ -22,18 +22,20 @@
 #ifndef OX_OPS_FUSION_H
 #define OX_OPS_FUSION_H
 
-#include "ops/op.h"
+#include "ops/core/op.h"
 
 enum { FUSION_NAMES = 16, FUSION_NODES = 40 };
+
+typedef struct FusionName {
+    Str name;
+    Value *value;  /* NULL: an attribute, */
+    double number; /* which is this */
+} FusionName;
 
 typedef struct FusionMatch {
     Model *m;
     Node *root;
-    struct {
-        Str name;
-        Value *value;  /* NULL: an attribute, */
-        double number; /* which is this */
-    } bound[FUSION_NAMES];
+    FusionName bound[FUSION_NAMES]; /* of two by one name the later one counts */
     size_t n_bound;
     Node *nodes[FUSION_NODES]; /* the root first; some may be listed twice */
     size_t n_nodes;

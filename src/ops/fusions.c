@@ -54,6 +54,14 @@ static bool is_group_norm(const FusionMatch *t) {
            dim_eq(x->dims[0], rows->dims[0]);
 }
 
+/* ---- products ---------------------------------------------------------------------- */
+
+/* A matrix that the model keeps: of others the transposed copy is computed in any case. */
+static bool is_of_weight(const FusionMatch *t) {
+    const Value *w = fusion_value(t, "w");
+    return (w->kind == VALUE_PARAM || w->kind == VALUE_CONST) && w->type.rank == 2;
+}
+
 /* ---- attention --------------------------------------------------------------------- */
 
 /* Sizes 0 to 3 of the type, `order` saying which of them stand where. */
@@ -148,6 +156,49 @@ static bool is_rotary(const FusionMatch *t) {
     return is_like_x(t) && is_half_of(t, "low", false) && is_half_of(t, "high", true);
 }
 
+/* ---- gates ------------------------------------------------------------------------- */
+
+/* The slice by this name is x[k * size : (k + 1) * size]. */
+static bool is_gate(const FusionMatch *t, const char *name, int64_t k, int64_t size) {
+    const Node *n = fusion_value(t, name)->def;
+    Ints start, end, axis, step;
+    if (!get_ints(n, "starts", &start) || !get_ints(n, "ends", &end) || start.n != 1 ||
+        end.n != 1)
+        return false;
+    bool first = is_absent(n, "axes") ||
+                 (get_ints(n, "axes", &axis) && axis.n == 1 && axis.v[0] == 0);
+    bool plain = is_absent(n, "steps") ||
+                 (get_ints(n, "steps", &step) && step.n == 1 && step.v[0] == 1);
+    int64_t all = fusion_value(t, "x")->type.dims[0].c;
+    int64_t stop = end.v[0] > all ? all : end.v[0];
+    return first && plain && start.v[0] == k * size && stop == (k + 1) * size;
+}
+
+/* A parameter whose gates are put together in the order that `gates` says. */
+static bool has_gates(const FusionMatch *t, const char *gates) {
+    const Value *x = fusion_value(t, "x");
+    int64_t count = (int64_t)strlen(gates);
+    if (x->kind != VALUE_PARAM || x->type.rank < 1 || !dim_is_int(x->type.dims[0]) ||
+        x->type.dims[0].c % count != 0)
+        return false;
+    int64_t axis = attr_int(t->root, "axis");
+    if (axis != 0 && axis != -x->type.rank)
+        return false;
+    int64_t size = x->type.dims[0].c / count;
+    for (int64_t i = 0; i < count; i++)
+        if (!is_gate(t, (const char[]){(char)('a' + i), 0}, gates[i] - '0', size))
+            return false;
+    return size > 0;
+}
+
+static bool is_lstm(const FusionMatch *t) {
+    return has_gates(t, "0312");
+}
+
+static bool is_gru(const FusionMatch *t) {
+    return has_gates(t, "102");
+}
+
 /* No row of scores is all infinite: what is added to them is finite. */
 static bool is_finite(const Value *v) {
     const Node *n = v->def;
@@ -228,6 +279,8 @@ FusionScale fusion_scale(const Node *n) {
 #define ROWS       "As(rows, " RESHAPE("x") ")"
 #define CHANNELS(all, one) "As(" all ", Unsqueeze(" one ", axes=_) | _)"
 
+#define GATE(name) "As(" name ", " SLICE ")"
+
 static const Fusion fusions[] = {
 /*   pattern, what it becomes, condition, late */
     {GELU(ERF), "Gelu(x)", NULL, false},
@@ -255,6 +308,12 @@ static const Fusion fusions[] = {
     {"Where(IsNaN(As(p, Softmax(Is(s, Maybe(Add(Times(MatMul(_, _), _), bias))), axis=-1))), 0, p)",
      "Softmax(s, axis=-1)", scores_are_finite, false},
     {ATTENTION, DOT_PRODUCT, is_attention, true},
+    {"MatMul(x, Is(turned, Transpose(w, perm=[1, 0]) | Transpose(w)))", "Inner(x, w)",
+     is_of_weight, false},
+    {"Concat(" GATE("a") ", " GATE("b") ", " GATE("c") ", " GATE("d") ", axis=_)",
+     "LstmGates(x)", is_lstm, false},
+    {"Concat(" GATE("a") ", " GATE("b") ", " GATE("c") ", axis=_)", "GruGates(x)", is_gru,
+     false},
 };
 /* clang-format on */
 

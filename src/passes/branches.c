@@ -51,7 +51,7 @@ static void append(Model *m, Graph *g, Graph *from, NodeList *list) {
         for (uint32_t k = 0; k < n->n_out; k++) {
             if (!n->out[k])
                 continue;
-            n->out[k]->alias = inner->outputs[k];
+            value_replace(m, n->out[k], inner->outputs[k]);
             inner->outputs[k]->is_origin |= n->out[k]->is_origin;
         }
     }

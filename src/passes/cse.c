@@ -1,60 +1,68 @@
 /* Common subexpression elimination: pure nodes with the same operator, inputs and
- * attributes are merged within their graph.  One hash table a graph; linear. */
+ * attributes are merged within their graph.  Exporters write a literal anew for each use,
+ * so literals of the same type and elements are the same input.  One hash table a graph;
+ * linear. */
 #include "passes/passes.h"
 
 typedef struct Cse {
+    Model *m;
     Arena *scratch;
 } Cse;
 
-static uint64_t mix(uint64_t h, uint64_t x) {
-    h ^= x + 0x9e3779b97f4a7c15u + (h << 6) + (h >> 2);
-    return h * 0xff51afd7ed558ccdu;
+/* ---- literals ---------------------------------------------------------------------- */
+
+static const Known *elements(const Value *v) {
+    return v->kind != VALUE_CONST ? NULL : v->known ? v->known : v->splat;
 }
 
-static uint64_t hash_node(const Node *n) {
-    uint64_t h = mix(str_hash(n->op_type), n->n_in);
-    for (uint32_t i = 0; i < n->n_in; i++) {
-        const Value *v = value_final(n->in[i]);
-        h = mix(h, v ? v->id + 1 : 0);
+enum { HASHED_MAX = 16 }; /* elements; more are compared only */
+
+/* Equal for equal literals; symbols count as nothing. */
+static uint64_t hash_literal(const Value *v, const Known *k) {
+    uint64_t h = hash_mix(v->type.dtype, k->n);
+    for (size_t i = 0; i < k->n && i < HASHED_MAX; i++) {
+        uint64_t bits = k->ints ? (uint64_t)k->ints[i].c : 0;
+        if (k->floats)
+            memcpy(&bits, &k->floats[i], sizeof bits);
+        h = hash_mix(h, bits);
     }
-    for (uint32_t i = 0; i < n->n_attrs; i++)
-        h = mix(h, (uint64_t)n->attrs[i].pb->i ^ str_hash(n->attrs[i].pb->s));
     return h;
 }
 
-static bool same_bytes(const void *a, const void *b, size_t n) {
-    return n == 0 || memcmp(a, b, n) == 0;
+static bool same_elements(const Known *a, const Known *b) {
+    bool same = a->n == b->n && !a->floats == !b->floats;
+    for (size_t i = 0; same && i < a->n; i++)
+        same = a->floats ? memcmp(&a->floats[i], &b->floats[i], sizeof *a->floats) == 0
+                         : dim_eq(a->ints[i], b->ints[i]);
+    return same;
 }
 
-static bool same_tensor(const Tensor *a, const Tensor *b) {
-    return a == b || (a && b && a->dtype == b->dtype && a->rank == b->rank &&
-                      a->dtype != DT_STRING && str_eq(a->data, b->data) &&
-                      same_bytes(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims));
+static bool same_literals(const Value *a, const Value *b) {
+    const Known *x = elements(a), *y = elements(b);
+    return x && y && !a->known == !b->known && type_same_shape(&a->type, &b->type) &&
+           a->type.dtype == b->type.dtype && same_elements(x, y);
 }
 
-bool attr_same(const PbAttr *a, const PbAttr *b) {
-    if (!str_eq(a->name, b->name) || a->type != b->type)
-        return false;
-    switch (a->type) {
-    case ATTR_FLOAT:
-        return same_bytes(&a->f, &b->f, sizeof a->f);
-    case ATTR_INT:
-        return a->i == b->i;
-    case ATTR_STRING:
-        return str_eq(a->s, b->s);
-    case ATTR_TENSOR:
-        return same_tensor(a->t, b->t);
-    case ATTR_FLOATS:
-        return a->floats.count == b->floats.count &&
-               same_bytes(a->floats.items, b->floats.items,
-                          a->floats.count * sizeof(float));
-    case ATTR_INTS:
-        return a->ints.count == b->ints.count &&
-               same_bytes(a->ints.items, b->ints.items,
-                          a->ints.count * sizeof(int64_t));
-    default:
-        return false;
-    }
+/* ---- nodes ------------------------------------------------------------------------- */
+
+static uint64_t hash_input(Value *in) {
+    const Value *v = value_final(in);
+    const Known *k = v ? elements(v) : NULL;
+    return k ? hash_literal(v, k) : v ? v->id + 1 : 0;
+}
+
+static bool same_input(Value *a, Value *b) {
+    const Value *x = value_final(a), *y = value_final(b);
+    return x == y || (x && y && same_literals(x, y));
+}
+
+static uint64_t hash_node(const Node *n) {
+    uint64_t h = hash_mix(str_hash(n->op_type), n->n_in);
+    for (uint32_t i = 0; i < n->n_in; i++)
+        h = hash_mix(h, hash_input(n->in[i]));
+    for (uint32_t i = 0; i < n->n_attrs; i++)
+        h = hash_mix(h, (uint64_t)n->attrs[i].i ^ str_hash(n->attrs[i].s));
+    return h;
 }
 
 static bool same_node(const Node *a, const Node *b) {
@@ -62,10 +70,10 @@ static bool same_node(const Node *a, const Node *b) {
         a->n_out != b->n_out)
         return false;
     for (uint32_t i = 0; i < a->n_in; i++)
-        if (value_final(a->in[i]) != value_final(b->in[i]))
+        if (!same_input(a->in[i], b->in[i]))
             return false;
     for (uint32_t i = 0; i < a->n_attrs; i++)
-        if (!attr_same(a->attrs[i].pb, b->attrs[i].pb))
+        if (!attr_same(&a->attrs[i], &b->attrs[i]))
             return false;
     for (uint32_t i = 0; i < a->n_out; i++)
         if (!a->out[i] != !b->out[i])
@@ -110,10 +118,11 @@ static void cse_graph(void *user, Graph *g) {
             g->nodes[kept++] = n;
             continue;
         }
+        node_absorb(c->m, n, first);
         for (uint32_t k = 0; k < n->n_out; k++) {
             if (!n->out[k])
                 continue;
-            n->out[k]->alias = first->out[k];
+            value_replace(c->m, n->out[k], first->out[k]);
             first->out[k]->is_origin |= n->out[k]->is_origin;
         }
     }
@@ -123,7 +132,7 @@ static void cse_graph(void *user, Graph *g) {
 void pass_cse(Model *m) {
     Arena scratch;
     arena_scratch_begin(&scratch, m->arena);
-    Cse c = {&scratch};
+    Cse c = {m, &scratch};
     graph_each(m->graph, cse_graph, &c);
     replace_values(m);
     arena_scratch_end(&scratch, m->arena);

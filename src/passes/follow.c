@@ -9,7 +9,11 @@
  *
  * The lowest number of float32, of which masks are made, is an infinity in smaller
  * types, and a row of infinities has no softmax.  Where it may be cast it stays the
- * lowest number. */
+ * lowest number.
+ *
+ * Probabilities that a TopK chooses from stay in float32, unless a result would be.
+ * Rounded ones tie, and routers of mixtures of experts, which say
+ * softmax(dtype=torch.float32), would choose others. */
 #include "passes/passes.h"
 
 /* The element type, also of sequences and optionals; DT_UNDEFINED when it is no float. */
@@ -68,6 +72,46 @@ static bool is_unclear(const Value *v) {
     return v->kind == VALUE_PARAM && v->generated_name && !(v->note && v->note->key.n);
 }
 
+/* The makers of what nodes choose from. */
+static void keep_exact(void *user, Graph *g) {
+    (void)user;
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const Node *n = g->nodes[i];
+        Value *x = n->op && n->op->facts & OP_RANKS ? value_final(node_in(n, 0)) : NULL;
+        if (x && x->def && x->def->op && x->type.dtype == DT_FLOAT)
+            x->def->is_exact = x->def->op->facts & OP_PROBABILITIES;
+    }
+}
+
+static void forget_exact(void *user, Graph *g) {
+    (void)user;
+    for (size_t i = 0; i < g->n_nodes; i++)
+        g->nodes[i]->is_exact = false;
+}
+
+/* v stays in float32 because something that it is computed from does. */
+static bool is_exact(const Model *m, const unsigned char *exact, const Value *v) {
+    return v->id < m->value_count && exact[v->id] && !v->follows && float_of(v);
+}
+
+/* Some result of forward would be in float32, whatever the type of the parameters. */
+static bool gives_exact(Model *m) {
+    unsigned char *exact = arena_alloc(m->arena, m->value_count + 1);
+    for (size_t i = 0; exact && i < m->graph->n_nodes; i++) {
+        const Node *n = m->graph->nodes[i];
+        bool from = n->is_exact;
+        for (uint32_t k = 0; k < n->n_in && !from; k++)
+            from = n->in[k] && is_exact(m, exact, value_final(n->in[k]));
+        for (uint32_t k = 0; from && k < n->n_out; k++)
+            if (n->out[k])
+                exact[n->out[k]->id] = 1;
+    }
+    for (size_t i = 0; exact && i < m->graph->n_outputs; i++)
+        if (is_exact(m, exact, value_final(m->graph->outputs[i])))
+            return true;
+    return false;
+}
+
 static bool visit_graph(Graph *g);
 
 /* A subgraph's inputs are what the node reads, its outputs what the node makes. */
@@ -88,10 +132,10 @@ static bool visit_subgraph(const Node *n, Graph *g) {
 
 static bool visit_node(const Node *n) {
     bool changed = false;
-    for (uint32_t i = 0; i < n->n_attrs; i++)
+    for (uint32_t i = 0; i < node_graph_attrs(n); i++)
         for (size_t k = 0; k < n->attrs[i].graph_count; k++)
             changed |= visit_subgraph(n, n->attrs[i].graphs[k]);
-    if (!n->op || n->op->facts & OP_OWN_TYPE)
+    if (!n->op || n->is_exact || n->op->facts & OP_OWN_TYPE)
         return changed;
     for (uint32_t i = 0; i < n->n_in; i++)
         if (n->in[i] && is_unclear(n->in[i]) && node_shares_type(n, i) &&
@@ -127,7 +171,13 @@ static void keep_tables(void *user, Graph *g) {
 void pass_follow(Model *m) {
     for (size_t i = 0; i < m->graph->n_inputs; i++)
         (void)mark(m->graph->inputs[i]);
+    graph_each(m->graph, keep_exact, NULL);
     while (visit_graph(m->graph) && !m->arena->failed) {
+    }
+    if (gives_exact(m)) { /* they follow then, as all else does */
+        graph_each(m->graph, forget_exact, NULL);
+        while (visit_graph(m->graph) && !m->arena->failed) {
+        }
     }
     graph_each(m->graph, keep_tables, NULL);
     graph_each(m->graph, find_limits, NULL);

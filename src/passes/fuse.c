@@ -1,17 +1,19 @@
 /* Replaces subgraphs by the one operator that computes them, as the table of fusions.c
- * says.  A node is looked at once for each row whose outermost operators it could be;
- * patterns are parsed when the first such node comes up. */
+ * says.  A node is looked at once for each row whose outermost operators it could be:
+ * rows are listed by the first letter of these, so that most nodes meet none.  Patterns
+ * are parsed when the first such node comes up. */
 #include "ops/fusion.h"
 #include "passes/passes.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-enum { FUSIONS_MAX = 64 };
+enum { FUSIONS_MAX = 64, LETTERS = 128 };
 
 typedef struct Row {
     const Fusion *fusion;
     const Expr *pattern; /* NULL: not parsed yet */
+    struct Row *next;    /* the next one of the same letter */
 } Row;
 
 typedef struct NodeList {
@@ -23,9 +25,8 @@ typedef struct Fuse {
     Model *m;
     Row rows[FUSIONS_MAX];
     size_t n_rows;
+    Row *of_letter[LETTERS];
     NodeList nodes; /* of the graph that is being rewritten */
-    bool late;      /* the second sweep */
-    bool changed;
 } Fuse;
 
 /* ---- numbers ----------------------------------------------------------------------- */
@@ -70,11 +71,31 @@ bool fusion_is_number(const Value *v, double x) {
            fabs(c - x) <= fabs(x) * ldexp(1, -precision_of(v->type.dtype));
 }
 
-Value *fusion_value(const FusionMatch *t, const char *name) {
-    for (size_t i = 0; i < t->n_bound; i++)
-        if (str_is(t->bound[i].name, name))
-            return t->bound[i].value;
+static const FusionName *bound_as(const FusionMatch *t, Str name) {
+    for (size_t i = t->n_bound; i-- > 0;)
+        if (str_eq(t->bound[i].name, name))
+            return &t->bound[i];
     return NULL;
+}
+
+Value *fusion_value(const FusionMatch *t, const char *name) {
+    const FusionName *found = bound_as(t, str_from(name));
+    return found ? found->value : NULL;
+}
+
+/* How far a match had come.  It only ever adds at the ends of its lists, so that this is
+ * all there is to undo. */
+typedef struct Mark {
+    size_t n_bound, n_nodes;
+} Mark;
+
+static Mark mark_of(const FusionMatch *t) {
+    return (Mark){t->n_bound, t->n_nodes};
+}
+
+static void back_to(FusionMatch *t, Mark mark) {
+    t->n_bound = mark.n_bound;
+    t->n_nodes = mark.n_nodes;
 }
 
 /* ---- matching ---------------------------------------------------------------------- */
@@ -86,30 +107,24 @@ static bool is_same(const Value *a, const Value *b) {
                       a->type.dtype == b->type.dtype && memcmp(&x, &y, sizeof x) == 0);
 }
 
+static bool add_name(FusionMatch *t, FusionName name) {
+    if (t->n_bound == FUSION_NAMES)
+        return false;
+    t->bound[t->n_bound++] = name;
+    return true;
+}
+
 static bool bind(FusionMatch *t, Str name, Value *v) {
     if (str_is(name, "_"))
         return true;
-    for (size_t i = 0; i < t->n_bound; i++)
-        if (str_eq(t->bound[i].name, name))
-            return is_same(t->bound[i].value, v);
-    if (t->n_bound == FUSION_NAMES)
-        return false;
-    t->bound[t->n_bound].name = name;
-    t->bound[t->n_bound++].value = v;
-    return true;
+    const FusionName *before = bound_as(t, name);
+    return before ? is_same(before->value, v) : add_name(t, (FusionName){name, v, 0});
 }
 
 static bool match(FusionMatch *t, const Expr *p, Value *v);
 
 static bool bind_number(FusionMatch *t, Str name, double x) {
-    if (str_is(name, "_"))
-        return true;
-    if (t->n_bound == FUSION_NAMES)
-        return false;
-    t->bound[t->n_bound].name = name;
-    t->bound[t->n_bound].value = NULL;
-    t->bound[t->n_bound++].number = x;
-    return true;
+    return str_is(name, "_") || add_name(t, (FusionName){name, NULL, x});
 }
 
 /* The attribute (or constant input) of a node against an int, list or number; a name
@@ -141,16 +156,16 @@ static const Expr *option_of(const Expr *p, Str name) {
     return NULL;
 }
 
-static bool is_default(const OpAttr *a, const PbAttr *pb) {
-    if (!a || !a->has_default || a->type != pb->type)
+static bool is_default(const OpAttr *a, const Attr *have) {
+    if (!a || !a->has_default || a->type != have->type)
         return false;
     switch (a->type) {
     case ATTR_INT:
-        return a->i == pb->i;
+        return a->i == have->i;
     case ATTR_FLOAT:
-        return !((float)a->f < pb->f) && !((float)a->f > pb->f);
+        return !((float)a->f < have->f) && !((float)a->f > have->f);
     case ATTR_STRING:
-        return str_is(pb->s, a->s);
+        return str_is(have->s, a->s);
     default:
         return false;
     }
@@ -159,8 +174,8 @@ static bool is_default(const OpAttr *a, const PbAttr *pb) {
 /* Attributes that the pattern does not name have their defaults. */
 static bool others_are_default(const Node *n, const Expr *p) {
     for (uint32_t i = 0; i < n->n_attrs; i++) {
-        const PbAttr *pb = n->attrs[i].pb;
-        if (!option_of(p, pb->name) && !is_default(op_attr(n->op, pb->name), pb))
+        const Attr *a = &n->attrs[i];
+        if (!option_of(p, a->name) && !is_default(op_attr(n->op, a->name), a))
             return false;
     }
     return true;
@@ -201,11 +216,11 @@ static bool rest_is_named(const Node *n, const Expr *p, uint32_t from) {
 
 static bool match_inputs(FusionMatch *t, const Expr *p, const Node *n, bool swapped) {
     uint32_t count = positional(p);
-    FusionMatch before = *t;
+    Mark before = mark_of(t);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t k = swapped ? 1 - i : i;
         if (!n->in[k] || !match(t, p->kids[i + 1], n->in[k])) {
-            *t = before;
+            back_to(t, before);
             return false;
         }
     }
@@ -243,17 +258,13 @@ static bool match_named(FusionMatch *t, const Expr *p, Value *v, bool keep) {
 
 /* Multiplies the number bound to a name. */
 static bool bind_factor(FusionMatch *t, Str name, double x) {
-    for (size_t i = 0; i < t->n_bound; i++)
-        if (str_eq(t->bound[i].name, name) && !t->bound[i].value) {
-            t->bound[i].number *= x;
-            return true;
-        }
-    return bind_number(t, name, x);
+    const FusionName *before = bound_as(t, name);
+    return bind_number(t, name, before ? before->number * x : x);
 }
 
 /* Times(p, c). */
 static bool match_scaled(FusionMatch *t, const Expr *p, Value *v) {
-    FusionMatch before = *t;
+    Mark before = mark_of(t);
     Node *n = v->def;
     FusionScale scale = n ? fusion_scale(n) : FUSION_NO_SCALE;
     bool times = scale == FUSION_TIMES;
@@ -267,7 +278,7 @@ static bool match_scaled(FusionMatch *t, const Expr *p, Value *v) {
             t->nodes[t->n_nodes++] = n;
             return t->n_nodes < FUSION_NODES;
         }
-        *t = before;
+        back_to(t, before);
     }
     return match(t, p->kids[1], v) && bind_factor(t, p->kids[2]->text, 1);
 }
@@ -288,16 +299,16 @@ static bool match(FusionMatch *t, const Expr *p, Value *v) {
         return fusion_is_number(v, number_of(p));
     if (p->kind == EX_NAME)
         return bind(t, p->text, v);
-    FusionMatch before = *t;
+    Mark before = mark_of(t);
     if (p->kind == EX_BINARY) {
         if (match(t, p->kids[0], v))
             return true;
-        *t = before;
+        back_to(t, before);
         return match(t, p->kids[1], v);
     }
     if (p->kind == EX_CALL && match_call(t, p, v))
         return true;
-    *t = before;
+    back_to(t, before);
     return false;
 }
 
@@ -353,42 +364,41 @@ static bool evaluate(const FusionMatch *t, const Expr *x, double *c) {
         return true;
     }
     const Expr *of = x->kind == EX_INDEX ? x->kids[0] : x;
-    for (size_t i = 0; i < t->n_bound; i++) {
-        const Value *v = t->bound[i].value;
-        if (!str_eq(t->bound[i].name, of->text))
-            continue;
-        if (of != x)
-            return known_size(v, x->kids[1]->i, c);
-        if (v)
-            return constant_of(v, c);
-        *c = t->bound[i].number;
-        return true;
-    }
-    return false;
+    const FusionName *found = bound_as(t, of->text);
+    if (!found)
+        return false;
+    if (of != x)
+        return known_size(found->value, x->kids[1]->i, c);
+    if (found->value)
+        return constant_of(found->value, c);
+    *c = found->number;
+    return true;
 }
 
 static bool is_counted(const OpAttr *decl) {
     return decl->type == ATTR_FLOAT || decl->type == ATTR_INT;
 }
 
-static PbAttr *new_attr(const FusionMatch *t, const OpAttr *decl, const Expr *x) {
-    Arena *a = t->m->arena;
-    PbAttr *pb = ARENA_NEW(a, PbAttr);
-    if (!pb || !decl)
-        return NULL;
-    *pb = (PbAttr){.name = str_from(decl->name), .type = decl->type};
-    if (decl->type == ATTR_STRING)
-        pb->s = x->text;
-    else if (is_counted(decl)) {
-        double c;
-        if (!evaluate(t, x, &c))
-            return NULL;
-        pb->f = (float)c;
-        pb->i = decl->type == ATTR_INT ? (int64_t)c : 0;
-    } else
-        for (uint32_t i = 0; i < x->n; i++)
-            (void)ARENA_PUSH(a, &pb->ints, x->kids[i]->i);
-    return pb;
+/* false when it is a number that is not known. */
+static bool add_attr(const FusionMatch *t, Node *n, const OpAttr *decl, const Expr *x) {
+    Str name = str_from(decl->name);
+    double c;
+    if (is_counted(decl) && !evaluate(t, x, &c))
+        return false;
+    if (decl->type == ATTR_STRING) {
+        n->attrs[n->n_attrs++] = attr_of_string(name, x->text);
+    } else if (decl->type == ATTR_FLOAT) {
+        n->attrs[n->n_attrs++] = attr_of_float(name, c);
+    } else if (decl->type == ATTR_INT) {
+        n->attrs[n->n_attrs++] = attr_of_int(name, (int64_t)c);
+    } else {
+        int64_t list[2 * OX_MAX_RANK];
+        size_t count = 0;
+        for (; count < x->n && count < OX_COUNT(list); count++)
+            list[count] = x->kids[count]->i;
+        n->attrs[n->n_attrs++] = attr_of_ints(t->m->arena, name, list, count);
+    }
+    return true;
 }
 
 static bool set_attrs(const FusionMatch *t, Node *n, const Expr *call) {
@@ -396,12 +406,9 @@ static bool set_attrs(const FusionMatch *t, Node *n, const Expr *call) {
     n->attrs = ARENA_ARRAY(t->m->arena, call->n, Attr);
     for (uint32_t i = 1; i < call->n && n->attrs; i++) {
         const Expr *kid = call->kids[i];
-        if (kid->kind != EX_KEYWORD)
-            continue;
-        PbAttr *pb = new_attr(t, op_attr(n->op, kid->text), kid->kids[0]);
-        if (!pb)
+        const OpAttr *decl = kid->kind == EX_KEYWORD ? op_attr(n->op, kid->text) : NULL;
+        if (kid->kind == EX_KEYWORD && (!decl || !add_attr(t, n, decl, kid->kids[0])))
             return false;
-        n->attrs[n->n_attrs++] = (Attr){.pb = pb};
     }
     return n->attrs != NULL;
 }
@@ -420,10 +427,7 @@ static bool is_bound(const FusionMatch *t, const Expr *x) {
             all &= is_bound(t, x->kids[i + 1]);
         return all;
     }
-    for (size_t i = 0; i < t->n_bound; i++)
-        if (str_eq(t->bound[i].name, x->text))
-            return true;
-    return false;
+    return bound_as(t, x->text) != NULL;
 }
 
 /* Every number that the call gives an operator is known.  The pattern does not ask: its
@@ -460,31 +464,26 @@ static bool become(Fuse *f, const FusionMatch *t, Node *n, const Expr *x) {
             in[i]->uses++;
     while (count && !in[count - 1])
         count--;
-    n->op = find_op(x->kids[0]->text);
-    n->op_type = x->kids[0]->text;
-    n->domain = n->op && n->op->domain ? str_from(n->op->domain) : (Str){0};
-    n->opset = OP_NEWEST_OPSET;
+    const OpDef *op = find_op(x->kids[0]->text);
+    if (!op)
+        return false;
+    node_set_op(n, op);
     n->in = in;
     n->n_in = count;
-    return n->op && set_attrs(t, n, x);
+    return set_attrs(t, n, x);
 }
 
 static Value *new_node(Fuse *f, const FusionMatch *t, const Expr *x) {
     Arena *a = f->m->arena;
-    Node *n = ARENA_NEW(a, Node);
-    if (!n)
-        return NULL;
-    *n = *t->root; /* its place in the file, for names and messages */
-    n->out = ARENA_ARRAY(a, 1, Value *);
-    n->n_out = 1;
-    if (!n->out || !become(f, t, n, x))
+    Node *n = node_beside(f->m, t->root, 0, 1, 0);
+    if (!n || !become(f, t, n, x))
         return NULL;
     Str name = arena_printf(a, "%.*s/%u", (int)t->root->out[0]->name.n,
                             t->root->out[0]->name.p, f->m->value_count);
-    n->out[0] = value_new(f->m, n->graph, VALUE_NODE, name);
-    if (!n->out[0] || !ARENA_PUSH(a, &f->nodes, n))
+    Value *v = value_new(f->m, n->graph, VALUE_NODE, name);
+    if (!v || !ARENA_PUSH(a, &f->nodes, n))
         return NULL;
-    n->out[0]->def = n;
+    node_make(n, 0, v);
     infer_node(f->m, n);
     return n->out[0];
 }
@@ -494,25 +493,29 @@ static Value *build(Fuse *f, const FusionMatch *t, const Expr *x, bool *absent) 
         return build(f, t, x->kids[!is_bound(t, x->kids[0])], absent);
     if (x->kind == EX_CALL)
         return new_node(f, t, x);
-    for (size_t i = 0; i < t->n_bound; i++)
-        if (str_eq(t->bound[i].name, x->text))
-            return t->bound[i].value;
-    *absent = true;
-    return NULL;
+    const FusionName *found = bound_as(t, x->text);
+    *absent = !found;
+    return found ? found->value : NULL;
 }
 
 /* Readers are counted on, so that what was matched does not hinder what comes next. */
 static void replace(Fuse *f, const FusionMatch *t, const Expr *x) {
     if (f->m->arena->failed)
         return;
-    for (size_t i = 0; i < t->n_nodes; i++)
+    for (size_t i = 0; i < t->n_nodes; i++) {
+        node_absorb(f->m, t->nodes[i], t->root);
         for (uint32_t k = 0; k < t->nodes[i]->n_in; k++)
             if (t->nodes[i]->in[k])
                 t->nodes[i]->in[k]->uses--;
-    f->changed |= become(f, t, t->root, x);
+    }
+    (void)become(f, t, t->root, x);
 }
 
 /* ---- the pass ---------------------------------------------------------------------- */
+
+static size_t letter_of(const char *op_type) {
+    return (unsigned char)op_type[0] % LETTERS;
+}
 
 static bool could_be(const Fusion *fusion, const Node *n) {
     const char *p = fusion->pattern;
@@ -527,9 +530,12 @@ static const Expr *pattern_of(Fuse *f, Row *row) {
 
 static bool try_row(Fuse *f, Row *row, Node *n) {
     const Fusion *fusion = row->fusion;
-    if (fusion->late != f->late || !could_be(fusion, n))
+    if (!could_be(fusion, n))
         return false;
-    FusionMatch t = {.m = f->m, .root = n};
+    FusionMatch t; /* its lists are large, and empty */
+    t.m = f->m;
+    t.root = n;
+    back_to(&t, (Mark){0, 0});
     const Expr *pattern = pattern_of(f, row);
     if (f->m->arena->failed || !match(&t, pattern, n->out[0]) || !is_closed(&t) ||
         !(fusion->fits ? fusion->fits : has_type_of_x)(&t))
@@ -543,14 +549,15 @@ static bool try_row(Fuse *f, Row *row, Node *n) {
 
 static void fuse_graph(void *user, Graph *g) {
     Fuse *f = user;
-    f->nodes = (NodeList){0};
+    f->nodes = (NodeList){.items = ARENA_ARRAY(f->m->arena, g->n_nodes, Node *)};
+    f->nodes.cap = f->nodes.items ? g->n_nodes : 0;
     for (size_t i = 0; i < g->n_nodes; i++) {
         Node *n = g->nodes[i];
         const Value *y = node_out(n, 0);
         bool candidate = n->op_type.n && n->op && y && !y->is_assumed;
-        for (size_t r = 0; candidate && r < f->n_rows; r++)
-            if (try_row(f, &f->rows[r], n))
-                break;
+        Row *row = candidate ? f->of_letter[letter_of(n->op_type.p)] : NULL;
+        while (row && !try_row(f, row, n))
+            row = row->next;
         if (!ARENA_PUSH(f->m->arena, &f->nodes, n))
             return;
     }
@@ -558,16 +565,24 @@ static void fuse_graph(void *user, Graph *g) {
     g->n_nodes = f->nodes.count;
 }
 
-void pass_fuse(Model *m) {
+static void fuse(Model *m, bool late) {
     Fuse f = {.m = m};
-    for (const Fusion *row; (row = fusion_at(f.n_rows)) && f.n_rows < FUSIONS_MAX;)
-        f.rows[f.n_rows++].fusion = row;
-    graph_count_uses(m);
-    graph_each(m->graph, fuse_graph, &f);
-    f.late = true;
-    graph_each(m->graph, fuse_graph, &f);
-    if (f.changed) {
-        pass_simplify(m);
-        pass_dce(m);
+    const Fusion *fusion;
+    for (size_t i = 0; (fusion = fusion_at(i)) && f.n_rows < FUSIONS_MAX; i++)
+        if (fusion->late == late)
+            f.rows[f.n_rows++].fusion = fusion;
+    for (size_t i = f.n_rows; i-- > 0;) {
+        Row **head = &f.of_letter[letter_of(f.rows[i].fusion->pattern)];
+        f.rows[i].next = *head;
+        *head = &f.rows[i];
     }
+    graph_each(m->graph, fuse_graph, &f);
+}
+
+void pass_fuse(Model *m) {
+    fuse(m, false);
+}
+
+void pass_fuse_late(Model *m) {
+    fuse(m, true);
 }

@@ -1,10 +1,20 @@
 /* Names of parameters.  Exporters rename what they rewrite: `onnx::MatMul_123` and
  * `val_224` are the transposed weights of linear layers.  The module that a node came
- * from tells the name: TorchScript writes it into the node's name
- * (/encoder/layer.0/query/MatMul), torch.export into its metadata.  What else the
- * exporter did to the values (BatchNorm folded, gates reordered, equal tensors merged) is
- * noted, so that the generated file can refuse or convert a plain state_dict. */
-#include "graph/signature.h"
+ * from tells the name.  What else the exporter did to the values (BatchNorm folded, gates
+ * reordered, equal tensors merged) is noted, so that the generated file can refuse or
+ * convert a plain state_dict.  Of
+ *
+ *     /layer.0/query/MatMul (x, onnx::MatMul_131)
+ *     /layer.0/query/Add    (layer.0.query.bias, /layer.0/query/MatMul_output_0)
+ *
+ * the first node is of the module layer.0.query, and MatMul's row says that its input B is
+ * the weight of a linear layer (OP_LINEAR), so the file has
+ *
+ *     params["layer.0.query.bias"][None] + x @ params["layer.0.query.weight"]
+ *     CHANGED = {"layer.0.query.weight": "transposed"}
+ *
+ * since PyTorch keeps it as (out, in).  Where another parameter has that name, or no module
+ * is known, `onnx::MatMul_131` stays. */
 #include "passes/state.h"
 
 #include <ctype.h>
@@ -27,66 +37,40 @@ typedef struct Names {
     Map taken;            /* key -> the parameter that has it */
     const Node **readers; /* by value id: one node that reads it */
     Owner *owners;        /* by value id */
-    Signature signature;
-    Map busy;        /* scopes of TorchScript with nodes that no linear layer has */
-    Map firsts;      /* first parts of the scopes of TorchScript */
-    Map roots;       /* first part of a scope -> Str: what paths have before it */
-    Map alive;       /* scopes of torch.export that nodes come from */
-    size_t n_values; /* when the pass began */
+    Map listed;           /* names in m->program */
+    Map busy;             /* paths of TorchScript with nodes that no linear layer has */
+    Map firsts;           /* first parts of the paths of TorchScript */
+    Map roots;            /* first part of a path -> Str: what paths have before it */
+    Map alive;            /* paths of torch.export that nodes come from */
+    size_t n_values;      /* when the pass began */
 } Names;
 
 /* ---- the module of a node ---------------------------------------------------------- */
 
-/* The text between the last but `skip` pair of quotes: "['', 'a', 'a.b', 'linear']". */
-static Str quoted_from_end(Str list, int skip) {
-    size_t end = list.n;
-    for (int quotes = 0; end > 0; end--)
-        if (list.p[end - 1] == '\'' && quotes++ == 2 * skip)
-            break;
-    size_t start = end > 0 ? end - 1 : 0;
-    while (start > 0 && list.p[start - 1] != '\'')
-        start--;
-    return end > 0 ? (Str){list.p + start, end - 1 - start} : (Str){0};
-}
-
-static Str metadata(const Node *n, const char *key) {
-    return n->pb ? onnx_node_metadata_get(n->pb, str_from(key)) : (Str){0};
-}
-
-/* "encoder.layer.0.query" of /encoder/layer.0/query/MatMul; empty: not known.  A child of
- * a container that is called repeats its path (/blocks/blocks.0/MatMul is blocks.0), which
- * looks like the child of a list of that name; `whole` keeps both parts. */
-static Str scope_in_name(Arena *a, Str name, bool whole) {
-    Text scope = {.arena = a};
-    size_t last = 0; /* where the component before begins in `scope` */
-    for (size_t i = 0, end; i < name.n && name.p[i] == '/'; i = end) {
-        for (end = i + 1; end < name.n && name.p[end] != '/'; end++)
-            ;
-        if (end == name.n)
-            break; /* the operator */
-        Str part = {name.p + i + 1, end - i - 1};
-        Str before = {scope.n ? scope.p + last : NULL, scope.n - last};
-        bool repeats = !whole && before.n && part.n > before.n &&
-                       str_starts(part, before) && part.p[before.n] == '.';
-        if (repeats)
-            scope.n = last;
-        else if (scope.n)
-            text_char(&scope, '.');
-        last = repeats ? last : scope.n;
-        text_str(&scope, part);
-    }
-    return text_view(&scope);
+static bool is_of(const Node *n, OriginKind kind) {
+    return n->origin && n->origin->kind == kind;
 }
 
 /* The path of the module that the node came from; empty: not known. */
-static Str scope_of(Arena *a, const Node *n) {
-    Str scopes = metadata(n, "pkg.torch.onnx.name_scopes");
-    return scopes.n ? quoted_from_end(scopes, 1) : scope_in_name(a, n->name, false);
+static Str path_of(const Node *n) {
+    bool known = is_of(n, ORIGIN_TRACED) || is_of(n, ORIGIN_PROGRAM);
+    return known ? n->origin->path : (Str){0};
+}
+
+/* The path with every part of the node's name: "blocks.blocks.0" for /blocks/blocks.0,
+ * which may be the child of a list of that name. */
+static Str whole_name(Names *names, const Origin *origin) {
+    Str leaf = origin->leaf;
+    if (!origin->around)
+        return leaf;
+    Str around = whole_name(names, origin->around);
+    return arena_printf(names->m->arena, "%.*s.%.*s", (int)around.n, around.p,
+                        (int)leaf.n, leaf.p);
 }
 
 /* The class of that module; empty: not known. */
 static Str class_of(const Node *n) {
-    return quoted_from_end(metadata(n, "pkg.torch.onnx.class_hierarchy"), 1);
+    return n->origin ? n->origin->class : (Str) { 0 };
 }
 
 /* Whether that module is one of PyTorch's own, as far as the file tells. */
@@ -94,18 +78,7 @@ static bool is_torch_layer(const Node *n) {
     return str_starts(class_of(n), STR("torch.nn.modules."));
 }
 
-static bool contains(Str text, Str part) {
-    for (size_t i = 0; i + part.n <= text.n; i++)
-        if (memcmp(text.p + i, part.p, part.n) == 0)
-            return true;
-    return false;
-}
-
 /* ---- notes ------------------------------------------------------------------------- */
-
-static Str key_of(const Value *v) {
-    return v->note && v->note->key.n ? v->note->key : v->name;
-}
 
 static ParamNote *note_of(Names *names, Value *v) {
     ParamNote *note = ARENA_NEW(names->m->arena, ParamNote);
@@ -149,10 +122,7 @@ static void note_alias(Names *names, Value *v, Str name) {
 
 /* All elements of a list are equal: zeros or ones, as biases and norms begin. */
 static bool is_uniform(const Value *v) {
-    const Tensor *t = v->tensor;
-    size_t size = t ? dtype_info(t->dtype)->bits / 8 : 0;
-    return v->type.rank == 1 && size && t->data.n > size && !(t->data.n % size) &&
-           memcmp(t->data.p, t->data.p + size, t->data.n - size) == 0;
+    return v->tensor && v->type.rank == 1 && tensor_is_uniform(v->tensor);
 }
 
 static Value *param_in(const Node *n, int i) {
@@ -160,9 +130,9 @@ static Value *param_in(const Node *n, int i) {
     return v && v->kind == VALUE_PARAM ? v : NULL;
 }
 
-static Str join(Names *names, Str scope, Str leaf) {
-    return arena_printf(names->m->arena, "%.*s.%.*s", (int)scope.n, scope.p,
-                        (int)leaf.n, leaf.p);
+static Str join(Names *names, Str path, Str leaf) {
+    return arena_printf(names->m->arena, "%.*s.%.*s", (int)path.n, path.p, (int)leaf.n,
+                        leaf.p);
 }
 
 static size_t skip_digits(Str s, size_t i) {
@@ -189,7 +159,7 @@ static void separate(Names *names, Node *n, int i, Str key) {
     Value *v = param_in(n, i), *own = map_get(&names->taken, key);
     if (own == v)
         return;
-    if (!own && !is_uniform(v) && !are_siblings(key_of(v), key)) {
+    if (!own && !is_uniform(v) && !are_siblings(state_key(v), key)) {
         note_alias(names, v, key);
         return;
     }
@@ -205,10 +175,10 @@ static void separate(Names *names, Node *n, int i, Str key) {
 
 /* A module's own parameter gets its name.  One that has a name already belongs to
  * another module: its values were equal. */
-static void name_leaf(Names *names, Node *n, int i, Str scope, Str leaf) {
+static void name_leaf(Names *names, Node *n, int i, Str path, Str leaf) {
     Value *v = param_in(n, i);
-    Str key = join(names, scope, leaf);
-    Str own = key_of(v), module = join(names, scope, STR(""));
+    Str key = join(names, path, leaf);
+    Str own = state_key(v), module = join(names, path, STR(""));
     if (v->generated_name && !v->note)
         rename_param(names, v, key);
     else if (!str_starts(own, module))
@@ -220,38 +190,33 @@ static bool is_owned(const Names *names, const Value *v) {
 }
 
 static void note_owner(Names *names, const Node *n) {
-    Str class = class_of(n), scope = class.n ? scope_of(names->m->arena, n) : class;
-    for (uint32_t k = 0; scope.n && k < n->n_in; k++) {
+    Str class = class_of(n), path = class.n ? path_of(n) : class;
+    for (uint32_t k = 0; path.n && k < n->n_in; k++) {
         const Value *v = param_in(n, (int)k);
         Str name = v ? v->name : (Str){0};
-        if (v && v->id < names->n_values && name.n > scope.n &&
-            str_starts(name, scope) && name.p[scope.n] == '.')
+        if (v && v->id < names->n_values && name.n > path.n && str_starts(name, path) &&
+            name.p[path.n] == '.')
             names->owners[v->id] =
-                (Owner){class, {name.p + scope.n + 1, name.n - scope.n - 1}};
+                (Owner){class, {name.p + path.n + 1, name.n - path.n - 1}};
     }
 }
 
 /* Modules of one class that read one parameter have each one of the same name. */
 static void name_borrowed(Names *names, Node *n) {
-    Str class = class_of(n), scope = class.n ? scope_of(names->m->arena, n) : class;
-    for (uint32_t k = 0; scope.n && k < n->n_in; k++) {
+    Str class = class_of(n), path = class.n ? path_of(n) : class;
+    for (uint32_t k = 0; path.n && k < n->n_in; k++) {
         Value *v = param_in(n, (int)k);
         if (!is_owned(names, v) || !str_eq(names->owners[v->id].class, class) ||
-            str_starts(v->name, join(names, scope, STR(""))))
+            str_starts(v->name, join(names, path, STR(""))))
             continue;
-        separate(names, n, (int)k, join(names, scope, names->owners[v->id].leaf));
+        separate(names, n, (int)k, join(names, path, names->owners[v->id].leaf));
     }
 }
 
-/* ---- scopes ------------------------------------------------------------------------ */
-
-static Str first_part(Str path) {
-    const char *dot = path.n ? memchr(path.p, '.', path.n) : NULL;
-    return (Str){path.p, dot ? (size_t)(dot - path.p) : path.n};
-}
+/* ---- paths ------------------------------------------------------------------------ */
 
 /* What comes before ".first." in the names of parameters, when that is always the same,
- * no name begins with "first.", and no scope with what comes before; else empty. */
+ * no name begins with "first.", and no path with what comes before; else empty. */
 static Str root_of(const Names *names, const Graph *g, Str first) {
     Str root = {0};
     for (size_t i = 0; i < g->n_params; i++) {
@@ -262,7 +227,7 @@ static Str root_of(const Names *names, const Graph *g, Str first) {
                         name.p[at + first.n] == '.';
             if (!part)
                 continue;
-            if (at == 0 || map_get(&names->firsts, first_part(name)) ||
+            if (at == 0 || map_get(&names->firsts, str_before(name, '.')) ||
                 (root.n && !str_eq(root, (Str){name.p, at})))
                 return (Str){0};
             root = (Str){name.p, at};
@@ -272,23 +237,23 @@ static Str root_of(const Names *names, const Graph *g, Str first) {
     return root;
 }
 
-/* The scope with what TorchScript has left out, a module whose child is called rather
+/* The path with what TorchScript has left out, a module whose child is called rather
  * than itself: decoder.layers.0 of model.decoder.layers.0. */
-static Str rooted(Names *names, const Node *n, Str scope) {
-    if (!scope.n || metadata(n, "pkg.torch.onnx.name_scopes").n)
-        return scope;
-    Str first = first_part(scope);
+static Str rooted(Names *names, const Node *n, Str path) {
+    if (!path.n || is_of(n, ORIGIN_PROGRAM))
+        return path;
+    Str first = str_before(path, '.');
     const Str *root = map_get(&names->roots, first);
     if (!root) {
         Str *made = ARENA_NEW(names->m->arena, Str);
         if (!made || !map_set(&names->roots, first, made))
-            return scope;
+            return path;
         *made = root_of(names, names->m->graph, first);
         root = made;
     }
     return root->n ? arena_printf(names->m->arena, "%.*s%.*s", (int)root->n, root->p,
-                                  (int)scope.n, scope.p)
-                   : scope;
+                                  (int)path.n, path.p)
+                   : path;
 }
 
 /* Products, sums and constants: what linear layers are made of. */
@@ -300,39 +265,30 @@ static bool is_of_linear(const Node *n) {
 static void list_firsts(void *user, Graph *g) {
     Names *names = user;
     for (size_t i = 0; i < g->n_nodes; i++) {
-        Str first =
-            first_part(scope_in_name(names->m->arena, g->nodes[i]->name, false));
-        if (first.n)
-            (void)map_set(&names->firsts, first, names);
+        const Node *n = g->nodes[i];
+        if (is_of(n, ORIGIN_TRACED) && n->origin->path.n)
+            (void)map_set(&names->firsts, str_before(n->origin->path, '.'), names);
     }
 }
 
-static void survey_scope(Names *names, const Node *n) {
-    Str scope = scope_of(names->m->arena, n);
-    if (metadata(n, "pkg.torch.onnx.name_scopes").n)
-        (void)map_set(&names->alive, scope, names);
-    else if (scope.n && !is_of_linear(n))
-        (void)map_set(&names->busy, rooted(names, n, scope), names);
-}
-
-/* The bridge exports without the optimizer: what is left out is not used. */
-static bool is_of_bridge(const Model *m) {
-    for (size_t i = 0; i < m->pb->metadata.count; i++)
-        if (str_is(m->pb->metadata.items[i].key, "oxide_xla.bridge"))
-            return true;
-    return false;
+static void survey_path(Names *names, const Node *n) {
+    Str path = path_of(n);
+    if (is_of(n, ORIGIN_PROGRAM))
+        (void)map_set(&names->alive, path, names);
+    else if (path.n && !is_of_linear(n))
+        (void)map_set(&names->busy, rooted(names, n, path), names);
 }
 
 /* Parameters that are nowhere in the file, of modules that are: the exporter has computed
  * with their values. */
 static void note_left_out(Names *names) {
     Model *m = names->m;
-    Str text = signature_text(&m->pb->graph), kind, target;
-    while ((target = signature_next(&text, &kind)).n) {
+    for (size_t i = 0; i < m->program.count; i++) {
+        Str target = m->program.items[i].name;
         Str leaf = str_after_last(target, '.');
         Str owner = {target.p, target.n > leaf.n ? target.n - leaf.n - 1 : 0};
-        if (str_is(kind, "PARAMETER") && !map_get(&names->taken, target) &&
-            map_get(&names->alive, owner))
+        if (m->program.items[i].kind == STATE_TRAINED &&
+            !map_get(&names->taken, target) && map_get(&names->alive, owner))
             (void)ARENA_PUSH(m->arena, &m->left_out, target);
     }
 }
@@ -373,73 +329,66 @@ static void warn_merged(Model *m) {
 /* ---- rules ------------------------------------------------------------------------- */
 
 /* The leaf of the bias that is added to the product, when it is the module's own. */
-static Str bias_leaf(Names *names, const Node *n, Str scope) {
-    const Node *reader = n->out[0] ? names->readers[n->out[0]->id] : NULL;
+static Str bias_leaf(Names *names, const Node *n, Str path) {
+    const Value *y = node_out(n, 0);
+    const Node *reader = y ? names->readers[y->id] : NULL;
     for (int k = 0; reader && reader->n_in == 2 && k < 2; k++) {
-        Value *other = reader->in[k] == n->out[0] ? param_in(reader, !k) : NULL;
-        Str key = other ? key_of(other) : (Str){0};
-        if (key.n > scope.n + 1 && str_starts(key, scope) && key.p[scope.n] == '.' &&
+        Value *other = reader->in[k] == y ? param_in(reader, !k) : NULL;
+        Str key = other ? state_key(other) : (Str){0};
+        if (key.n > path.n + 1 && str_starts(key, path) && key.p[path.n] == '.' &&
             str_ends(key, STR("bias")))
-            return (Str){key.p + scope.n + 1, key.n - scope.n - 1};
+            return (Str){key.p + path.n + 1, key.n - path.n - 1};
     }
     return (Str){0};
 }
 
-static bool same_tensor(const Tensor *a, const Tensor *b) {
-    return a && b && a->dtype == b->dtype && a->rank == b->rank &&
-           memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0 &&
-           a->data.n && a->data.n == b->data.n &&
-           memcmp(a->data.p, b->data.p, a->data.n) == 0;
-}
-
 /* x @ w: PyTorch's weight is the transpose, [out, in]. */
-static void name_linear(Names *names, Node *n, Str scope) {
+static void name_linear(Names *names, Node *n, Str path) {
     Value *w = param_in(n, 1);
     if (!w || !w->generated_name || w->type.rank != 2)
         return;
-    Str classes = metadata(n, "pkg.torch.onnx.class_hierarchy");
-    bool linear = classes.n ? contains(quoted_from_end(classes, 1), STR("Linear"))
-                            : !map_get(&names->busy, scope);
-    Str bias = bias_leaf(names, n, scope), leaf = STR("weight");
-    if (!bias.n && !classes.n) {
-        Str whole = scope_in_name(names->m->arena, n->name, true);
+    bool classed = class_of(n).n > 0;
+    bool linear = classed ? str_contains(class_of(n), STR("Linear"))
+                          : !map_get(&names->busy, path);
+    Str bias = bias_leaf(names, n, path), leaf = STR("weight");
+    if (!bias.n && is_of(n, ORIGIN_TRACED)) {
+        Str whole = whole_name(names, n->origin);
         bias = bias_leaf(names, n, whole);
-        scope = bias.n ? whole : scope;
+        path = bias.n ? whole : path;
     }
     if (bias.n)
         leaf = arena_printf(names->m->arena, "%.*sweight", (int)(bias.n - 4), bias.p);
     else if (!linear)
         return;
     /* A table that is also a head is stored twice, once with its name. */
-    Value *tied = map_get(&names->taken, join(names, scope, leaf));
+    Value *tied = map_get(&names->taken, join(names, path, leaf));
     if (tied && tied != w && tied->generated_name) { /* called twice, stored twice */
-        if (tied->graph == w->graph && same_tensor(tied->tensor, w->tensor))
+        if (tied->graph == w->graph && w->tensor->size &&
+            tensor_same(tied->tensor, w->tensor))
             n->in[1] = tied;
         return;
     }
-    name_leaf(names, n, 1, scope, leaf);
+    name_leaf(names, n, 1, path, leaf);
     w = param_in(n, 1); /* perhaps another */
     Str change = STR("transposed");
     if (tied && tied != w && !w->note && !tied->generated_name)
-        change = arena_printf(names->m->arena, "transposed %.*s", (int)key_of(tied).n,
-                              key_of(tied).p);
+        change = arena_printf(names->m->arena, "transposed %.*s",
+                              (int)state_key(tied).n, state_key(tied).p);
     note_change(names, w, change.p);
 }
 
-static void name_weight_and_bias(Names *names, Node *n, Str scope) {
+static void name_weight_and_bias(Names *names, Node *n, Str path) {
     static const char *const leaves[] = {"weight", "bias"};
-    bool fused = contains(metadata(n, "pkg.onnxscript.rewriter.rule_name"),
-                          STR("FuseBatchNorm"));
     for (int i = 0; i < 2; i++) {
         Value *v = param_in(n, i + 1);
         if (!v)
             continue;
         bool computed = v->generated_name;
-        if (fused) /* the scope is that of the normalization */
+        if (n->folds_norm) /* the path is that of the normalization */
             note_change(names, v, FOLDED);
-        else if (scope.n && (v->generated_name || is_torch_layer(n)) &&
+        else if (path.n && (v->generated_name || is_torch_layer(n)) &&
                  !is_owned(names, v))
-            name_leaf(names, n, i + 1, scope, str_from(leaves[i]));
+            name_leaf(names, n, i + 1, path, str_from(leaves[i]));
         if (computed)
             note_change(names, v, COMPUTED);
     }
@@ -454,16 +403,16 @@ static void note_packed(Names *names, Node *n) {
 /* `Identity(kept) -> merged`: the tracing exporter keeps the names of equal tensors. */
 static void name_merged(Names *names, Node *n) {
     Value *v = param_in(n, 0), *out = node_out(n, 0);
-    bool path = out && memchr(out->name.p, '/', out->name.n);
-    if (v && out && !path && out->name.n && memchr(out->name.p, '.', out->name.n))
+    bool traced = out && memchr(out->name.p, '/', out->name.n);
+    if (v && out && !traced && out->name.n && memchr(out->name.p, '.', out->name.n))
         separate(names, n, 0, out->name);
 }
 
-static void name_table(Names *names, Node *n, Str scope) {
+static void name_table(Names *names, Node *n, Str path) {
     Value *table = param_in(n, 0);
-    bool listed = map_get(&names->signature.targets, join(names, scope, STR("weight")));
+    bool listed = map_get(&names->listed, join(names, path, STR("weight")));
     if (table && (listed || is_torch_layer(n)) && !is_owned(names, table))
-        name_leaf(names, n, 0, scope, STR("weight"));
+        name_leaf(names, n, 0, path, STR("weight"));
 }
 
 static void name_all_merged(void *user, Graph *g) {
@@ -488,22 +437,21 @@ static void look_through(void *user, Graph *g) {
 static void name_graph(void *user, Graph *g) {
     Names *names = user;
     for (size_t i = 0; i < g->n_nodes; i++)
-        if (g->nodes[i]->pb)
-            name_borrowed(names, g->nodes[i]);
+        name_borrowed(names, g->nodes[i]);
     for (size_t i = 0; i < g->n_nodes; i++) {
         Node *n = g->nodes[i];
         unsigned facts = n->op ? n->op->facts & NAMING : 0;
         if (!facts)
             continue;
-        Str scope = rooted(names, n, scope_of(names->m->arena, n));
+        Str path = rooted(names, n, path_of(n));
         if (facts & OP_PACKED_WEIGHTS)
             note_packed(names, n);
         if (facts & OP_WEIGHT_BIAS)
-            name_weight_and_bias(names, n, scope);
-        if (facts & OP_LINEAR && scope.n)
-            name_linear(names, n, scope);
-        if (facts & OP_TABLE && scope.n)
-            name_table(names, n, scope);
+            name_weight_and_bias(names, n, path);
+        if (facts & OP_LINEAR && path.n)
+            name_linear(names, n, path);
+        if (facts & OP_TABLE && path.n)
+            name_table(names, n, path);
     }
 }
 
@@ -512,7 +460,7 @@ static void list_params(void *user, Graph *g) {
     for (size_t i = 0; i < g->n_params; i++) {
         Value *v = value_final(g->params[i]);
         (void)map_set(&names->taken, g->params[i]->name, v);
-        (void)map_set(&names->taken, key_of(v), v);
+        (void)map_set(&names->taken, state_key(v), v);
         for (ParamAlias *a = v->note ? v->note->aliases : NULL; a; a = a->next)
             (void)map_set(&names->taken, a->name, v);
     }
@@ -524,10 +472,8 @@ static void survey(void *user, Graph *g) {
         for (uint32_t k = 0; k < g->nodes[i]->n_in; k++)
             if (g->nodes[i]->in[k] && g->nodes[i]->in[k]->id < names->n_values)
                 names->readers[g->nodes[i]->in[k]->id] = g->nodes[i];
-        if (!g->nodes[i]->pb)
-            continue;
         note_owner(names, g->nodes[i]);
-        survey_scope(names, g->nodes[i]);
+        survey_path(names, g->nodes[i]);
     }
 }
 
@@ -547,28 +493,37 @@ static void note_constants(void *user, Graph *g) {
     }
 }
 
+static void name_params(Names *names, State *state) {
+    Model *m = names->m;
+    graph_each(m->graph, list_params, names);
+    graph_each(m->graph, name_all_merged, names);
+    graph_each(m->graph, look_through, names);
+    graph_each(m->graph, list_firsts, names);
+    graph_each(m->graph, survey, names);
+    graph_each(m->graph, name_graph, names);
+    state_finish(state);
+    if (str_is(m->facts.producer, "pytorch"))
+        graph_each(m->graph, note_constants, names);
+    if (!m->unoptimized) /* else what is left out is not used */
+        note_left_out(names);
+    warn_merged(m);
+}
+
 void pass_params(Model *m) {
     State state;
     state_read(&state, m);
     Names names = {.m = m, .taken = {.arena = m->arena}};
-    names.signature = signature_of(m->arena, &m->pb->graph);
+    names.listed.arena = m->arena;
+    for (size_t i = 0; i < m->program.count; i++)
+        (void)map_set(&names.listed, m->program.items[i].name, m);
     names.firsts.arena = names.busy.arena = names.roots.arena = names.alive.arena =
         m->arena;
     names.n_values = m->value_count;
-    names.readers = ARENA_ARRAY(m->arena, names.n_values + 1, const Node *);
-    names.owners = ARENA_ARRAY(m->arena, names.n_values + 1, Owner);
-    if (!names.readers || !names.owners)
-        return;
-    graph_each(m->graph, list_params, &names);
-    graph_each(m->graph, name_all_merged, &names);
-    graph_each(m->graph, look_through, &names);
-    graph_each(m->graph, list_firsts, &names);
-    graph_each(m->graph, survey, &names);
-    graph_each(m->graph, name_graph, &names);
-    state_finish(&state);
-    if (str_is(m->pb->producer_name, "pytorch"))
-        graph_each(m->graph, note_constants, &names);
-    if (!is_of_bridge(m))
-        note_left_out(&names);
-    warn_merged(m);
+    Arena scratch;
+    arena_scratch_begin(&scratch, m->arena);
+    names.readers = ARENA_ARRAY(&scratch, names.n_values + 1, const Node *);
+    names.owners = ARENA_ARRAY(&scratch, names.n_values + 1, Owner);
+    if (names.readers && names.owners)
+        name_params(&names, &state);
+    arena_scratch_end(&scratch, m->arena);
 }

@@ -3,7 +3,7 @@
 #ifndef OX_PASSES_PASSES_H
 #define OX_PASSES_PASSES_H
 
-#include "shape/infer.h"
+#include "ops/core/engine.h"
 
 /* Branches that are known to be taken become part of the graph around them. */
 void pass_branches(Model *m);
@@ -22,6 +22,8 @@ void pass_blocks(Model *m);
 
 /* Subgraphs that one operator computes become that operator. */
 void pass_fuse(Model *m);
+/* The same with the patterns that match a part of others. */
+void pass_fuse_late(Model *m);
 
 /* Literals that XLA would compute with wrongly become parameters. */
 void pass_weights(Model *m);
@@ -31,11 +33,13 @@ void pass_wide(Model *m);
 /* Values whose type at run time is that of the parameters get marked. */
 void pass_follow(Model *m);
 
+/* Values have the types that their nodes give them, as far as both are known; false (with
+ * a message in *why) when one does not.  For debug builds: it takes as long as inference. */
+bool types_verify(Model *m, const char **why);
+
 /* v, whose elements are known, needs no node any more. */
 void make_literal(Model *m, Graph *g, Value *v);
 /* Redirects every reader of a value that has an alias, over the whole model. */
 void replace_values(Model *m);
-/* Attributes that hold graphs, lists of tensors or types are taken as different. */
-bool attr_same(const PbAttr *a, const PbAttr *b);
 
 #endif

@@ -1,4 +1,5 @@
-/* The pass pipeline.  This table is the architecture of the middle of the compiler. */
+/* The pass pipeline.  This table is the architecture of the middle of the compiler: no pass
+ * runs another.  A number behind a name says that the pass runs again. */
 #include "passes/pipeline.h"
 
 #include "passes/passes.h"
@@ -13,10 +14,23 @@ static void nothing(Model *m) {
 }
 
 static const Pass passes[] = {
-    {"import", nothing},       {"infer", infer_model}, {"branches", pass_branches},
-    {"params", pass_params},   {"fold", pass_fold},    {"simplify", pass_simplify},
-    {"cse", pass_cse},         {"dce", pass_dce},      {"fuse", pass_fuse},
-    {"weights", pass_weights}, {"wide", pass_wide},    {"follow", pass_follow},
+    {"import", nothing},
+    {"infer", infer_model},
+    {"places", nodes_note_places},
+    {"branches", pass_branches},
+    {"params", pass_params},
+    {"fold", pass_fold},
+    {"simplify", pass_simplify},
+    {"cse", pass_cse},
+    {"dce", pass_dce},
+    {"fuse", pass_fuse},
+    {"dce2", pass_dce},
+    {"fuse2", pass_fuse_late},
+    {"simplify2", pass_simplify},
+    {"dce3", pass_dce},
+    {"weights", pass_weights},
+    {"wide", pass_wide},
+    {"follow", pass_follow},
     {"blocks", pass_blocks},
 };
 
@@ -24,9 +38,10 @@ const char *pass_name(size_t i) {
     return i < OX_COUNT(passes) ? passes[i].name : NULL;
 }
 
-static void verify(Model *m, const char *pass) {
+/* `typed`: after inference. */
+static void verify(Model *m, const char *pass, bool typed) {
     const char *why;
-    if (!graph_verify(m, &why))
+    if (!graph_verify(m, &why) || (typed && !types_verify(m, &why)))
         diag_add(m->diags, OX0201, str_from(pass),
                  STR("this is a defect of the compiler: please report it"),
                  "after this pass %s", why);
@@ -44,7 +59,7 @@ void passes_run(Model *m, const PassOptions *o) {
         if (diag_status(m->diags) != OX_OK)
             return;
         if (o->verify)
-            verify(m, passes[i].name);
+            verify(m, passes[i].name, i > 0);
         if (o->dump && o->dump_text && str_is(str_from(o->dump), passes[i].name))
             graph_dump(o->dump_text, m);
     }

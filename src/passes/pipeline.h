@@ -2,12 +2,12 @@
 #ifndef OX_PASSES_PIPELINE_H
 #define OX_PASSES_PIPELINE_H
 
-#include "ops/op.h"
+#include "ops/core/op.h"
 
 typedef struct PassOptions {
     const char *dump; /* print the graph after this pass into dump_text; NULL: none */
     Text *dump_text;
-    bool verify; /* run graph_verify after every pass */
+    bool verify; /* run graph_verify and types_verify after every pass */
     void (*timing)(void *user, const char *pass, bool start); /* may be NULL */
     void *user;
 } PassOptions;

@@ -11,5 +11,7 @@ static void redirect(void *user, Graph *g) {
 }
 
 void replace_values(Model *m) {
-    graph_each(m->graph, redirect, NULL);
+    if (m->has_aliases)
+        graph_each(m->graph, redirect, NULL);
+    m->has_aliases = false;
 }

@@ -68,6 +68,7 @@ static void spare_broadcasts(Model *m, Node *n) {
         bool only = n->in[i] == v && v->uses == 1;
         Value *narrow = def->op->narrow(m, def, only);
         n->in[i] = narrow ? narrow : n->in[i];
+        m->has_aliases |= narrow != NULL; /* what a dropped node read, perhaps */
     }
 }
 
@@ -78,12 +79,14 @@ static void simplify_graph(void *user, Graph *g) {
     size_t kept = 0;
     for (size_t i = 0; i < g->n_nodes; i++) {
         Node *n = g->nodes[i];
-        if (n->op && n->op->rewrite)
+        if (n->op && n->op->rewrite) {
             n->op->rewrite(m, n);
+            m->has_aliases = true; /* it may read what a dropped node read */
+        }
         spare_broadcasts(m, n);
         Value *same = bypassed(n);
         if (same)
-            n->out[0]->alias = same;
+            value_replace(m, n->out[0], same);
         else
             g->nodes[kept++] = n;
     }

@@ -1,40 +1,13 @@
 /* The tensors of the PyTorch module: which are trained, which are tied, which the outputs
- * do not depend on.  An ONNX file does not say.  The bridge writes it into the metadata,
- * one line for each name (bridge/fx_state.py); torch.export's signature lists parameters
- * and buffers.  Statistics of a normalization are never trained: that is known of the
- * operator. */
+ * do not depend on, as far as the file says (m->state).  Statistics of a normalization
+ * are never trained: that is known of the operator. */
 #include "passes/state.h"
 
-#include "graph/signature.h"
-
-/* ---- text -------------------------------------------------------------------------- */
-
-static Str take_until(Str *text, char end) {
-    const char *at = text->n ? memchr(text->p, end, text->n) : NULL;
-    Str part = {text->p, at ? (size_t)(at - text->p) : text->n};
-    size_t used = part.n + (at != NULL);
-    *text = (Str){text->p + used, text->n - used};
-    return part;
-}
-
-static void add_name(Model *m, Str name, StateKind kind) {
-    StateName item = {name, kind};
-    (void)ARENA_PUSH(m->arena, &m->state, item);
-}
-
-static StateKind kind_of(Str word) {
-    static const char *const words[] = {"parameter", "frozen", "buffer", "temporary"};
-    for (size_t i = 0; i < OX_COUNT(words); i++)
-        if (str_is(word, words[i]))
-            return (StateKind)i;
-    return STATE_UNKNOWN;
+Str state_key(const Value *v) {
+    return v->note && v->note->key.n ? v->note->key : v->name;
 }
 
 /* ---- tied parameters --------------------------------------------------------------- */
-
-static Str key_of(const Value *v) {
-    return v->note && v->note->key.n ? v->note->key : v->name;
-}
 
 static ParamNote *note_of(Model *m, Value *v) {
     ParamNote *note = ARENA_NEW(m->arena, ParamNote);
@@ -59,7 +32,7 @@ static void tie(State *s, Str name, Str kept) {
         note->key = kept;
     else if (other && other != v && other->type.dtype == v->type.dtype &&
              type_same_shape(&other->type, &v->type))
-        other->alias = v;
+        value_replace(s->m, other, v);
     (void)map_set(&s->params, kept, first);
 }
 
@@ -86,7 +59,7 @@ static void keep_first(void *user, Graph *g) {
     State *s = user;
     for (size_t i = 0; i < g->n_params; i++) {
         Value *v = g->params[i];
-        const StateName *first = map_get(&s->kinds, key_of(v));
+        const StateName *first = map_get(&s->kinds, state_key(v));
         ParamAlias *kept = NULL;
         for (ParamAlias *a = v->note ? v->note->aliases : NULL; a; a = a->next) {
             const StateName *name = map_get(&s->kinds, a->name);
@@ -98,7 +71,7 @@ static void keep_first(void *user, Graph *g) {
         ParamNote *note = kept ? note_of(s->m, v) : NULL;
         if (!note)
             continue;
-        s->old_key = key_of(v);
+        s->old_key = state_key(v);
         s->new_key = note->key = kept->name;
         kept->name = s->old_key;
         graph_each(s->m->graph, rename_changes, s);
@@ -107,53 +80,52 @@ static void keep_first(void *user, Graph *g) {
 
 /* ---- what the file says ------------------------------------------------------------ */
 
-static void read_bridge(State *s, Str text) {
-    Model *m = s->m;
-    m->of_bridge = true;
-    while (text.n) {
-        Str line = take_until(&text, '\n');
-        Str word = take_until(&line, '\t'), name = take_until(&line, '\t');
-        add_name(m, name, kind_of(word));
-        if (str_is(word, "tied"))
-            tie(s, name, line);
-    }
-}
-
-static void read_signature(Model *m, Str text) {
-    Str kind, target;
-    while ((target = signature_next(&text, &kind)).n)
-        add_name(m, target,
-                 str_is(kind, "PARAMETER") ? STATE_TRAINED
-                 : str_is(kind, "BUFFER")  ? STATE_BUFFER
-                                           : STATE_UNKNOWN);
-}
-
 static void list_params(void *user, Graph *g) {
     State *s = user;
     for (size_t i = 0; i < g->n_params; i++)
         (void)map_set(&s->params, g->params[i]->name, g->params[i]);
 }
 
+/* A buffer that is written as numbers, if anything reads it.  An input that the user has
+ * fixed has no tensor, whatever the state says of its name. */
+static void note_literal(Model *m, Value *v) {
+    bool written = v && v->kind == VALUE_CONST && v->tensor && v->uses > 0;
+    if (written && v->tensor->dtype != DT_STRING)
+        (void)ARENA_PUSH(m->arena, &m->literals, v);
+}
+
+/* They are noted before folding makes other constants of them.  Where the file does not
+ * list its tensors, the exporter's own constants have names of its making. */
+static void note_literals(State *s) {
+    Model *m = s->m;
+    graph_count_uses(m);
+    for (size_t i = 0; i < m->state.count; i++) {
+        const StateName *item = &m->state.items[i];
+        if (item->kind != STATE_TEMPORARY && item->kind != STATE_UNKNOWN)
+            note_literal(m, map_get(&s->params, item->name));
+    }
+    bool listed = m->state.count || !str_is(m->facts.producer, "pytorch");
+    for (size_t i = 0; !listed && i < m->graph->n_params; i++)
+        if (!m->graph->params[i]->generated_name)
+            note_literal(m, m->graph->params[i]);
+}
+
 void state_read(State *s, Model *m) {
     *s = (State){.m = m, .params = {.arena = m->arena}, .kinds = {.arena = m->arena}};
     graph_each(m->graph, list_params, s);
-    Str lines = {0}, signature = signature_text(&m->pb->graph);
-    for (size_t i = 0; i < m->pb->metadata.count; i++)
-        if (str_is(m->pb->metadata.items[i].key, "oxide_xla.state"))
-            lines = m->pb->metadata.items[i].value;
-    if (lines.n)
-        read_bridge(s, lines);
-    else if (signature.n)
-        read_signature(m, signature);
+    for (size_t i = 0; i < m->state.count; i++)
+        if (m->state.items[i].kept.n)
+            tie(s, m->state.items[i].name, m->state.items[i].kept);
     for (size_t i = 0; i < m->state.count; i++)
         (void)map_set(&s->kinds, m->state.items[i].name, &m->state.items[i]);
     replace_values(m);
+    note_literals(s);
 }
 
 /* ---- what is trained --------------------------------------------------------------- */
 
 static const StateName *state_of(const State *s, const Value *v) {
-    const StateName *known = map_get(&s->kinds, key_of(v));
+    const StateName *known = map_get(&s->kinds, state_key(v));
     return known ? known : map_get(&s->kinds, v->name);
 }
 

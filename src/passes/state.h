@@ -11,7 +11,9 @@ typedef struct State {
     Str old_key, new_key;
 } State;
 
-/* Fills m->state.  Names of one tied parameter become names of one value, whose key is
+/* The name of a parameter in the state_dict, as far as it is known; else its own. */
+Str state_key(const Value *v);
+/* Names of one tied parameter become names of one value, whose key is
  * the name that checkpoints keep. */
 void state_read(State *s, Model *m);
 /* When parameters have their keys: says which are not trained, and which no state_dict

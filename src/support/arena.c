@@ -192,6 +192,8 @@ void arena_scratch_begin(Arena *scratch, Arena *owner) {
 /* Its newest chunk stays: mostly the largest, and one whose used part is known. */
 void arena_scratch_end(Arena *scratch, Arena *owner) {
     owner->failed |= scratch->failed;
+    if (scratch->defect)
+        arena_defect(owner, "%s", scratch->defect);
     ArenaChunk *c = scratch->chunks;
     if (c && !owner->spare && c->size <= SPARE_MAX && scratch->at) {
         char *start = chunk_start(c);
@@ -357,57 +359,98 @@ Str text_view(Text *t) {
     return t->p ? (Str){t->p, t->n} : STR("");
 }
 
-/* Linear probing over a power of two of slots, at most two thirds full. */
-struct MapSlot {
+void arena_defect(Arena *a, const char *fmt, ...) {
+    if (a->defect)
+        return;
+    va_list args;
+    va_start(args, fmt);
+    Str text = arena_vprintf(a, fmt, args);
+    va_end(args);
+    a->defect = text.n ? text.p : fmt;
+}
+
+/* Entries lie in the order in which they came, so that what was made last is near, and
+ * slots of eight bytes say where: half a hash, and the entry's place.  Linear probing over
+ * a power of two of slots, at most two thirds full. */
+struct MapEntry {
     Str key;
-    uint64_t hash; /* 0: free */
     void *value;
 };
 
-static uint64_t slot_hash(Str key) {
-    /* FNV-1a leaves the low bits weak for keys that differ late: fold the high half. */
+struct MapSlot {
+    uint32_t hash, place; /* place 0: free; else one more than the entry's */
+};
+
+/* Names that count up differ in few bits: spread them. */
+static uint32_t slot_hash(Str key) {
     uint64_t h = str_hash(key);
-    h ^= h >> 32;
-    return h ? h : 1;
+    return (uint32_t)((h ^ h >> 32) * 0xc4ceb9fe1a85ec53u >> 32);
 }
 
 /* The slot of `key`, or the free one where it belongs. */
-static struct MapSlot *map_slot(const Map *m, Str key, uint64_t hash) {
-    size_t mask = m->cap - 1;
-    for (size_t i = (size_t)hash & mask;; i = (i + 1) & mask) {
+static struct MapSlot *map_slot(const Map *m, Str key, uint32_t hash) {
+    size_t mask = m->n_slots - 1;
+    for (size_t i = hash & mask;; i = (i + 1) & mask) {
         struct MapSlot *s = &m->slots[i];
-        if (s->hash == 0 || (s->hash == hash && str_eq(s->key, key)))
+        if (s->place == 0 ||
+            (s->hash == hash && str_eq(m->entries[s->place - 1].key, key)))
             return s;
     }
 }
 
-static bool map_grow(Map *m) {
-    size_t cap;
-    if (!size_mul(m->cap ? m->cap : 8, 2, &cap))
-        return refuse(m->arena) != NULL;
-    Map bigger = {m->arena, ARENA_ARRAY(m->arena, cap, struct MapSlot), m->count, cap};
-    if (!bigger.slots)
+/* Makes the slots more, which needs no look at the entries. */
+static bool map_widen(Map *m, size_t n_slots) {
+    struct MapSlot *slots = ARENA_ARRAY(m->arena, n_slots, struct MapSlot);
+    if (!slots)
         return false;
-    for (size_t i = 0; i < m->cap; i++) {
-        const struct MapSlot *s = &m->slots[i];
-        if (s->hash)
-            *map_slot(&bigger, s->key, s->hash) = *s;
+    for (size_t i = 0; i < m->n_slots; i++) {
+        if (!m->slots[i].place)
+            continue;
+        size_t at = m->slots[i].hash & (n_slots - 1);
+        while (slots[at].place)
+            at = (at + 1) & (n_slots - 1);
+        slots[at] = m->slots[i];
     }
-    *m = bigger;
+    m->slots = slots;
+    m->n_slots = n_slots;
     return true;
 }
 
+bool map_reserve(Map *m, size_t count) {
+    size_t n_slots = m->n_slots ? m->n_slots : 16, least;
+    if (!size_add(count, count / 2, &least) || count >= UINT32_MAX)
+        return refuse(m->arena) != NULL;
+    while (n_slots < least)
+        n_slots *= 2;
+    struct MapEntry *entries =
+        arena_grow(m->arena, m->entries, m->count, &m->cap, count, sizeof *entries);
+    if (count && !entries)
+        return false;
+    m->entries = entries;
+    return n_slots == m->n_slots || map_widen(m, n_slots);
+}
+
 void *map_get(const Map *m, Str key) {
-    return m->cap ? map_slot(m, key, slot_hash(key))->value : NULL;
+    if (!m->count)
+        return NULL;
+    uint32_t place = map_slot(m, key, slot_hash(key))->place;
+    return place ? m->entries[place - 1].value : NULL;
 }
 
 bool map_set(Map *m, Str key, void *value) {
-    if (m->count >= m->cap - m->cap / 3 && !map_grow(m))
+    if (m->count >= m->n_slots - m->n_slots / 3 && !map_reserve(m, m->count + 1))
         return false;
-    uint64_t hash = slot_hash(key);
+    uint32_t hash = slot_hash(key);
     struct MapSlot *s = map_slot(m, key, hash);
-    if (s->hash == 0)
-        m->count++;
-    *s = (struct MapSlot){key, hash, value};
+    struct MapEntry entry = {key, value};
+    if (s->place) {
+        m->entries[s->place - 1] = entry;
+        return true;
+    }
+    m->entries = arena_push_room(m->arena, m->entries, m->count, &m->cap, sizeof entry);
+    if (m->count >= m->cap)
+        return false;
+    m->entries[m->count++] = entry;
+    *s = (struct MapSlot){hash, (uint32_t)m->count};
     return true;
 }

@@ -18,6 +18,8 @@ typedef struct Arena {
     size_t total;       /* bytes taken from the hook */
     ArenaChunk *spare;  /* zeroed: the first chunk of the next scratch arena */
     bool failed;        /* an allocation was refused */
+    const char *defect; /* what code of ours has asked for and must not; sticky as
+                           `failed` is; NULL: nothing */
 } Arena;
 
 /* `hook` NULL means malloc. */
@@ -29,6 +31,9 @@ void arena_free(Arena *a);
 void arena_scratch_begin(Arena *scratch, Arena *owner);
 /* Frees it.  Memory that was refused counts as refused to the owner. */
 void arena_scratch_end(Arena *scratch, Arena *owner);
+
+/* Sets `defect`, unless it is set. */
+void arena_defect(Arena *a, const char *fmt, ...) OX_PRINTF(2, 3);
 
 /* Zeroed, aligned for any type.  NULL when refused or when n is 0. */
 void *arena_alloc(Arena *a, size_t n);
@@ -74,11 +79,16 @@ Str text_view(Text *t);
 /* Hash table from Str to pointer.  Keys are borrowed.  Zero-initialise but arena. */
 typedef struct Map {
     Arena *arena;
-    struct MapSlot *slots;
+    struct MapEntry *entries;
     size_t count, cap;
+    struct MapSlot *slots;
+    size_t n_slots;
 } Map;
 
 void *map_get(const Map *m, Str key);
+/* Room for so many keys at once, where their number is known: what grows leaves its
+ * smaller forms behind in the arena.  False when refused. */
+bool map_reserve(Map *m, size_t count);
 /* Sets or replaces; false when refused. */
 bool map_set(Map *m, Str key, void *value);
 

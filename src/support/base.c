@@ -22,6 +22,20 @@ bool str_ends(Str s, Str suffix) {
     return memcmp(s.p + (s.n - suffix.n), suffix.p, suffix.n) == 0;
 }
 
+bool str_contains(Str s, Str part) {
+    if (part.n == 0)
+        return true;
+    for (size_t i = 0; i + part.n <= s.n; i++)
+        if (memcmp(s.p + i, part.p, part.n) == 0)
+            return true;
+    return false;
+}
+
+Str str_before(Str s, char sep) {
+    const char *at = s.n ? memchr(s.p, sep, s.n) : NULL;
+    return at ? (Str){s.p, (size_t)(at - s.p)} : s;
+}
+
 Str str_after_last(Str s, char sep) {
     for (size_t i = s.n; i > 0; i--)
         if (s.p[i - 1] == sep)
@@ -29,13 +43,19 @@ Str str_after_last(Str s, char sep) {
     return s;
 }
 
+/* Eight bytes at a time; the last eight may overlap those before. */
 uint64_t str_hash(Str s) {
-    uint64_t h = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < s.n; i++) {
-        h ^= (unsigned char)s.p[i];
-        h *= 0x100000001b3u;
+    uint64_t h = s.n, word = 0;
+    for (size_t i = 0; i + sizeof word <= s.n; i += sizeof word) {
+        memcpy(&word, s.p + i, sizeof word);
+        h = hash_mix(h, word);
     }
-    return h;
+    if (s.n >= sizeof word)
+        memcpy(&word, s.p + s.n - sizeof word, sizeof word);
+    else
+        for (size_t i = 0; i < s.n; i++)
+            word = word << 8 | (unsigned char)s.p[i];
+    return hash_mix(h, word);
 }
 
 /* Length of the sequence that `lead` opens, and the smallest code point that may use

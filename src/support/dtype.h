@@ -73,6 +73,9 @@ DType dtype_from_onnx(int64_t number);
 static inline bool dtype_is_float(DType t) {
     return dtype_info(t)->cls == DC_FLOAT;
 }
+/* Rounds x to what the type holds, half to even; false, and x as it is, for all types but
+ * float64, float32, float16 and bfloat16. */
+bool dtype_round(DType t, double *x);
 /* x is the largest finite number of float32 or float64, or the lowest. */
 bool float_is_limit(double x, DType t);
 static inline bool dtype_is_int(DType t) {

@@ -1,7 +1,7 @@
 /* POSIX files.  Two rules make this longer than open and write: a model may name other
  * files but must not reach outside its folder, and an output file is never half there.
  * Large runs of bytes go from file to file in the kernel, without a buffer of ours. */
-#define _GNU_SOURCE /* copy_file_range */
+#define _GNU_SOURCE /* syscall */
 #define _FILE_OFFSET_BITS 64
 #include "support/file.h"
 
@@ -17,6 +17,9 @@ typedef int nothing_here; /* ISO C wants one declaration */
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
 
 #ifndef O_CLOEXEC
 #define O_CLOEXEC 0
@@ -154,24 +157,9 @@ void file_unmap(FileMap *m) {
 
 /* --- files beside the model ----------------------------------------------------- */
 
-/* What is wrong with a location before any file is looked at; NULL when fine. */
 static const char *bad_location(Str location) {
-    if (location.n == 0)
-        return "its path is empty";
-    if (location.n >= PATH_MAX)
-        return "its path is too long";
-    if (memchr(location.p, '\0', location.n))
-        return "its path holds a NUL byte";
-    if (location.p[0] == '/')
-        return "its path is absolute";
-    for (size_t i = 0, start = 0; i <= location.n; i++) {
-        if (i < location.n && location.p[i] != '/')
-            continue;
-        if (str_eq((Str){location.p + start, i - start}, STR("..")))
-            return "its path holds \"..\"";
-        start = i + 1;
-    }
-    return NULL;
+    return location.n >= PATH_MAX ? "its path is too long"
+                                  : source_bad_location(location);
 }
 
 /* "a/b/model.onnx" -> "a/b/" + tail, "model.onnx" -> "./" + tail. */
@@ -418,11 +406,11 @@ bool out_write(OutFile *out, const void *data, size_t n) {
  * refusal means the rest: a real error comes back when the bytes are written. */
 static size_t copy_in_kernel(OutFile *out, int fd, uint64_t offset, size_t n) {
     size_t done = 0;
-#ifdef __linux__
+#ifdef SYS_copy_file_range /* glibc has a function for it from 2.27 on */
     while (done < n && !is_stopped(out)) {
         off_t from = (off_t)(offset + done);
         size_t step = n - done < IO_MAX ? n - done : IO_MAX;
-        ssize_t r = copy_file_range(fd, &from, out->fd, NULL, step, 0);
+        long r = syscall(SYS_copy_file_range, fd, &from, out->fd, NULL, step, 0);
         if (r < 0 && errno == EINTR)
             continue;
         if (r <= 0)
@@ -500,6 +488,23 @@ bool out_copy(OutFile *out, const FileMap *src, uint64_t offset, size_t n) {
     const char *rest = src->bytes.p + offset + done;
     return large && src->mapped ? write_mapped(out, rest, n - done)
                                 : out_write(out, rest, n - done);
+}
+
+bool out_source(OutFile *out, Source *src, uint64_t offset, uint64_t n) {
+    if (src->memory)
+        return out_write(out, src->memory + offset, (size_t)n);
+    while (n > 0) {
+        size_t step = n < OUT_BUFFER ? (size_t)n : OUT_BUFFER;
+        if (out->error || !flush(out))
+            return out_fail(out, out->error);
+        if (!source_read(src, offset, out->buffer, step))
+            return out_fail(out, EIO);
+        out->filled = step;
+        out->size += step;
+        offset += step;
+        n -= step;
+    }
+    return true;
 }
 
 static void out_free(OutFile *out) {

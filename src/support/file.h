@@ -9,7 +9,7 @@
 #define OX_SUPPORT_FILE_H
 #ifndef OX_NO_FILES
 
-#include "support/arena.h"
+#include "support/source.h"
 
 #include <stdatomic.h>
 
@@ -78,6 +78,8 @@ bool out_open(OutFile *out, const char *path);
 bool out_write(OutFile *out, const void *data, size_t n);
 /* Appends src->bytes[offset, offset + n); large runs are copied by the kernel. */
 bool out_copy(OutFile *out, const FileMap *src, uint64_t offset, size_t n);
+/* The same for a source, which is read a buffer at a time where it is not in memory. */
+bool out_source(OutFile *out, Source *src, uint64_t offset, uint64_t n);
 /* Writes out and closes, so that only the rename is left for out_commit to fail at. */
 bool out_finish(OutFile *out);
 /* Finishes and renames.  On any failure, past or present, removes the temporary file,

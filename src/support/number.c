@@ -7,10 +7,6 @@
 
 enum { DIGITS_MAX = 40, EXPONENT_MAX = 100000 };
 
-static bool is_digit(char c) {
-    return c >= '0' && c <= '9';
-}
-
 /* The number that follows the e, from s[i] to the end. */
 static bool read_exponent(Str s, size_t i, long *exponent) {
     bool negative = i < s.n && s.p[i] == '-';
@@ -18,7 +14,7 @@ static bool read_exponent(Str s, size_t i, long *exponent) {
     long value = 0;
     if (i == s.n)
         return false;
-    for (; i < s.n && is_digit(s.p[i]); i++)
+    for (; i < s.n && char_is_digit(s.p[i]); i++)
         if (value < EXPONENT_MAX)
             value = value * 10 + (s.p[i] - '0');
     *exponent += negative ? -value : value;
@@ -30,7 +26,7 @@ bool number_read(Str s, double *value) {
     size_t n = 0, i = 0;
     long exponent = 0;
     bool point = false;
-    for (; i < s.n && (is_digit(s.p[i]) || (s.p[i] == '.' && !point)); i++) {
+    for (; i < s.n && (char_is_digit(s.p[i]) || (s.p[i] == '.' && !point)); i++) {
         if (s.p[i] == '.') {
             point = true;
             continue;

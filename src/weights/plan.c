@@ -34,35 +34,33 @@ static bool sort_entries(Planner *p, const WeightEntry *entries) {
     return true;
 }
 
-/* Tensors that lie side by side in one input file become one segment. */
-static bool extend_last(WeightPlan *plan, Str bytes, uint32_t source, uint64_t offset) {
-    if (plan->count == 0 || offset == OX_NO_OFFSET)
+/* Tensors that lie side by side in one file become one segment. */
+static bool extend_last(WeightPlan *plan, const WeightSegment *next) {
+    WeightSegment *last = plan->count ? &plan->items[plan->count - 1] : NULL;
+    if (!last || !next->source || last->source != next->source ||
+        last->offset + last->size != next->offset)
         return false;
-    WeightSegment *last = &plan->items[plan->count - 1];
-    if (last->source_offset == OX_NO_OFFSET || last->source != source ||
-        last->source_offset + last->bytes.n != offset ||
-        last->bytes.p + last->bytes.n != bytes.p)
-        return false;
-    last->bytes.n += bytes.n;
+    if (last->memory && last->memory + last->size != next->memory)
+        last->memory = NULL; /* copies of what a reader gave */
+    last->size += next->size;
     return true;
 }
 
-static void plan_run(Planner *p, Str bytes, uint32_t source, uint64_t offset) {
+static void plan_run(Planner *p, WeightSegment segment) {
     WeightPlan *plan = p->plan;
-    if (bytes.n == 0)
+    if (segment.size == 0)
         return;
-    plan->total += bytes.n;
-    WeightSegment segment = {bytes, source, offset};
-    if (!extend_last(plan, bytes, source, offset))
+    plan->total += segment.size;
+    if (!extend_last(plan, &segment))
         ARENA_PUSH(p->arena, plan, segment);
 }
 
 void plan_bytes(Planner *p, Str bytes) {
-    plan_run(p, bytes, 0, OX_NO_OFFSET);
+    plan_run(p, (WeightSegment){bytes.n, bytes.p, NULL, 0});
 }
 
-void plan_tensor(Planner *p, const Tensor *tensor) {
-    plan_run(p, tensor->data, tensor->source, tensor->offset);
+void plan_tensor(Planner *p, const Tensor *t) {
+    plan_run(p, (WeightSegment){t->size, t->memory, t->source, t->offset});
 }
 
 void plan_error(Planner *p, size_t i, const char *why) {
@@ -103,7 +101,7 @@ static void note_place(Text *t, const Planner *p, const WeightEntry *entry) {
     uint64_t start = entry->tensor->offset;
     text_printf(t, ", \"file\": %zu, \"data_offsets\": [%llu, %llu], \"crc32\": %lu}",
                 (size_t)(entry->file - p->files->items), (unsigned long long)start,
-                (unsigned long long)(start + entry->tensor->data.n),
+                (unsigned long long)(start + entry->tensor->size),
                 (unsigned long)entry->sample);
 }
 

@@ -54,10 +54,11 @@ static void header_entry(Text *t, const WeightEntry *entry, uint64_t offset) {
                     dtype_info(tensor->dtype)->safetensors);
         plan_shape(t, tensor);
     } else {
-        text_printf(t, ":{\"dtype\":\"U8\",\"shape\":[%zu", tensor->data.n);
+        text_printf(t, ":{\"dtype\":\"U8\",\"shape\":[%llu",
+                    (unsigned long long)tensor->size);
     }
     text_printf(t, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)offset,
-                (unsigned long long)(offset + tensor->data.n));
+                (unsigned long long)(offset + tensor->size));
 }
 
 static void header(Planner *p, Text *t) {
@@ -72,7 +73,7 @@ static void header(Planner *p, Text *t) {
             continue;
         text_lit(t, t->n > empty ? "," : "");
         header_entry(t, &p->entries[i], offset);
-        offset += p->entries[i].tensor->data.n;
+        offset += p->entries[i].tensor->size;
     }
     text_char(t, '}');
 }

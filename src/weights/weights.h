@@ -1,11 +1,11 @@
 /* Weights files: safetensors and npz, planned as a list of segments so that the bytes
  * of tensors are never copied into memory: a writer sends each segment from where it
- * lies. Source: the safetensors format (8-byte header length, JSON, data without gaps);
+ * lies.  Source: the safetensors format (8-byte header length, JSON, data without gaps);
  * zip and npy (numpy.lib.format 1.0). */
 #ifndef OX_WEIGHTS_WEIGHTS_H
 #define OX_WEIGHTS_WEIGHTS_H
 
-#include "parser/onnx.h"
+#include "ir/tensor.h"
 
 /* A file of the model in which parameters stay. */
 typedef struct WeightFile {
@@ -26,12 +26,12 @@ typedef struct WeightEntry {
     uint32_t sample;        /* crc_sample of bytes that stay */
 } WeightEntry;
 
-/* A run of output bytes: `bytes` are always valid; when source_offset is not
- * OX_NO_OFFSET they also lie there in file `source`, for copy_file_range. */
+/* A run of output bytes, in memory, in a file of the model, or both. */
 typedef struct WeightSegment {
-    Str bytes;
-    uint32_t source;
-    uint64_t source_offset;
+    uint64_t size;
+    const char *memory; /* NULL: only in `source` */
+    Source *source;     /* where they are at `offset`; NULL: only in memory */
+    uint64_t offset;
 } WeightSegment;
 
 typedef struct WeightPlan {

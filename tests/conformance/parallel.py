@@ -9,11 +9,16 @@ import jax
 from conformance import document, suite
 
 
-def run_group(group):
-    """The outcomes of one group; what JAX compiled for it is dropped."""
-    outcomes = [suite.run(*case) for case in document.group_cases(group)]
+def run_cases(cases):
+    """Their outcomes; what JAX compiled for them is dropped."""
+    outcomes = [suite.run(*case) for case in cases]
     jax.clear_caches()
     return outcomes
+
+
+def run_group(group):
+    """The outcomes of one group."""
+    return run_cases(document.group_cases(group))
 
 
 def run_all():

@@ -32,26 +32,53 @@ static void check_same_again(OxCompiler *c, const OxOptions *options) {
           memcmp(first.data, second.data, first.size) == 0);
 }
 
+static const OxInspectOptions json = {.size = sizeof json, .format = OX_JSON};
+static const OxInspectOptions page = {.size = sizeof page, .format = OX_HTML};
+static const OxInspectOptions drawing = {.size = sizeof drawing, .format = OX_DOT};
+
+static void check_line_map(OxCompiler *c) {
+    OxText map = ox_line_map(c);
+    check(strncmp(map.data, "{\"version\":1", 12) == 0);
+    check(strlen(map.data) == map.size);
+}
+
+/* A model that compiles does not differ from itself. */
+static void diff(OxCompiler *c, const uint8_t *data, size_t size) {
+    bool compiles = ox_source(c).size > 0;
+    OxCompiler *other = ox_new(NULL);
+    OxText text;
+    bool equal = false;
+    if (other && ox_load_memory(other, data, size, "other.onnx") == OX_OK) {
+        OxStatus status = ox_diff(c, other, NULL, &equal, &text);
+        check(status != OX_OK || equal || !compiles);
+    }
+    ox_free(other);
+}
+
 static void compile(OxCompiler *c, const OxOptions *options) {
     OxStatus status = ox_compile(c, options);
     check_messages(c, status);
-    if (status == OX_OK)
+    if (status == OX_OK) {
+        check_line_map(c);
         check_same_again(c, options);
-    else
+    } else
         check(ox_source(c).size == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static const OxOptions nested = {.params = OX_PARAMS_NESTED};
+    static const OxOptions nested = {.size = sizeof nested, .params = OX_PARAMS_NESTED};
     OxCompiler *c = size <= SIZE_LIMIT ? ox_new(NULL) : NULL;
     if (!c)
         return 0;
     if (ox_load_memory(c, data, size, "fuzz.onnx") == OX_OK) {
         OxText text;
-        check_messages(c, ox_inspect(c, OX_ASCII, &text));
-        check_messages(c, ox_inspect(c, OX_JSON, &text));
+        check_messages(c, ox_inspect(c, NULL, &text));
+        check_messages(c, ox_inspect(c, &json, &text));
+        check_messages(c, ox_inspect(c, &drawing, &text));
+        check_messages(c, ox_inspect(c, &page, &text));
         compile(c, NULL);
         compile(c, &nested);
+        diff(c, data, size);
     }
     ox_free(c);
     return 0;

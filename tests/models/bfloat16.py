@@ -28,7 +28,7 @@ class Result:
 
     dtypes: set[str]  # of the outputs that are floats
     ours: float
-    theirs: float  # of PyTorch
+    theirs: float  # of PyTorch; NaN where it cannot run the model
 
     @property
     def ratio(self) -> float:
@@ -79,6 +79,19 @@ def example(entry: Architecture, seed: int) -> dict[str, torch.Tensor]:
     return {x.name: x.make(sizes, generator) for x in entry.inputs}
 
 
+def eager_error(
+    module: torch.nn.Module,
+    inputs: dict[str, torch.Tensor],
+    expected: list[torch.Tensor],
+) -> float:
+    """PyTorch's own; NaN where an operator of it has no bfloat16."""
+    try:
+        result = compare.eager(module, inputs)
+    except RuntimeError:
+        return float("nan")
+    return error([compare.to_numpy(t) for t in result], expected)
+
+
 def run(entry: Architecture, generated, names: list[str], count: int = 6) -> Result:
     """Both in bfloat16, against PyTorch in float32, over some inputs."""
     exact, rounded = entry.build().float(), entry.build().bfloat16()
@@ -88,8 +101,7 @@ def run(entry: Architecture, generated, names: list[str], count: int = 6) -> Res
         inputs = {k: half(x) for k, x in example(entry, seed).items()}
         wide = {k: x.float() if x.is_floating_point() else x for k, x in inputs.items()}
         expected = compare.eager(exact, wide)
-        result = compare.eager(rounded, inputs)
-        theirs.append(error([compare.to_numpy(t) for t in result], expected))
+        theirs.append(eager_error(rounded, inputs, expected))
         with strict_promotion():
             got = generated.forward(
                 params, *[compare.to_numpy(inputs[n]) for n in names]

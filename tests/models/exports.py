@@ -25,6 +25,7 @@ import torch
 import fx_call
 import fx_errors
 import fx_export
+import fx_exporters
 from models import architectures
 from models.architectures import Architecture, Axes
 
@@ -70,7 +71,7 @@ def export_torchscript(entry: Architecture, path: Path, axes: Axes) -> None:
     module = entry.build()
     call = _call(entry, module)
     tensors = call.tensors()
-    with fx_export.tensors_only(module, call), torch.no_grad():
+    with fx_exporters.tensors_only(module, call), torch.no_grad():
         torch.onnx.export(
             module,
             tuple(tensors.values()),
@@ -139,7 +140,7 @@ def _make(entry: Architecture, exporter: str, folder: Path) -> None:
 
 def _try(exporter: str, entry: Architecture, path: Path, axes: Axes) -> str:
     """Export; the reason, in one line, if that fails."""
-    with warnings.catch_warnings(), fx_export.quiet():
+    with warnings.catch_warnings(), fx_exporters.quiet():
         warnings.simplefilter("ignore")
         try:
             EXPORTERS[exporter](entry, path, axes)

@@ -34,8 +34,10 @@ CASES = [
 ]
 # What there is no file of, or none that is valid: see test_zoo.REFUSED.
 ABSENT = {("cnn_bfloat16", "dynamo"), ("tv_r3d", "bridge")}
-# PyTorch itself has no Fourier transform of bfloat16.
-NO_REFERENCE = {"stft_frontend"}
+# PyTorch itself has no Fourier transform of bfloat16, and RAFT, twelve refinements of
+# one flow, gives its grid_sample two types: limits on our error instead, so that it
+# shows when it grows (0.0035 and 0.104 were measured).
+NO_REFERENCE = {"stft_frontend": 0.005, "tv_raft": 0.15}
 
 
 @pytest.mark.parametrize(("entry", "exporter"), CASES)
@@ -43,12 +45,13 @@ def test_is_as_near_to_float32_as_torch(entry, exporter, tmp_path):
     path = exports.exported(entry, exporter).path
     if path is None or (entry.name, exporter) in ABSENT:
         pytest.skip("there is no file")
-    if entry.name in NO_REFERENCE:
-        pytest.skip("PyTorch cannot run it in bfloat16")
     generated = compare.compile_to(tmp_path, entry, path)
     result = bfloat16.run(entry, generated, compare.input_names(path))
     assert result.dtypes <= {"bfloat16"}
-    assert result.ratio < RATIO, result
+    if entry.name in NO_REFERENCE:
+        assert np.isnan(result.theirs) and result.ours < NO_REFERENCE[entry.name]
+    else:
+        assert result.ratio < RATIO, result
 
 
 def test_buffers_keep_their_type(tmp_path):

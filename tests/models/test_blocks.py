@@ -5,9 +5,11 @@ seconds; nothing here depends on their size.
 """
 
 import functools
+import re
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -21,6 +23,7 @@ import oxide_xla
 from models import pillars, zoo
 from models.zoo import torchvision_cpu
 
+HELPERS = Path(__file__).parents[2] / "src" / "python" / "lib"
 LAYERS = ("functions", "scan", "unrolled")
 each_exporter = pytest.mark.parametrize("exporter", pillars.EXPORTERS)
 each_style = pytest.mark.parametrize("layers", LAYERS)
@@ -101,6 +104,14 @@ def model_lines(lines):
     """Those of the model: helpers, functions and forward, not how weights are read."""
     ends = ("FROZEN = ", "def trainable", "PARAMS = ")
     return lines[: next(i for i, line in enumerate(lines) if line.startswith(ends))]
+
+
+def without_helpers(lines):
+    """The functions made of modules, and forward: all that follows the helpers."""
+    sources = "\n".join(path.read_text() for path in HELPERS.glob("*.py"))
+    names = set(re.findall(r"^def (\w+)\(", sources, re.M))
+    made = (re.match(r"def (\w+)\(", line) for line in lines)
+    return lines[next(i for i, m in enumerate(made) if m and m[1] not in names) :]
 
 
 def compiled(path, folder, *options):
@@ -184,12 +195,19 @@ class TwoKinds(torch.nn.Module):
         return x
 
 
-@each_style
-@pytest.mark.parametrize("params", ["flat", "nested"])
-def test_two_rows_in_one_list_keep_their_own_parameters(params, layers):
+@pytest.fixture(scope="module")
+def two_kinds():
+    """The module, its input, and its export."""
     torch.manual_seed(0)
     module, x = TwoKinds(), torch.randn(2, 8)
-    model = oxide_xla.from_torch(module, (x,), layers=layers, params=params)
+    return module, x, fx_export.export(module.eval(), (x,))
+
+
+@each_style
+@pytest.mark.parametrize("params", ["flat", "nested"])
+def test_two_rows_in_one_list_keep_their_own_parameters(params, layers, two_kinds):
+    module, x, data = two_kinds
+    model = oxide_xla.compile(data, layers=layers, params=params)
     assert ("lax.scan(" in model.source) == (layers == "scan")
     with torch.no_grad():
         expected = module(x).numpy()
@@ -239,11 +257,11 @@ def test_bert_fits_in_100_lines(exporter, export, tmp_path):
     assert len(model_lines(lines)) <= 100
 
 
-def test_bert_through_the_bridge_fits_in_210_lines_in_all(export, tmp_path):
+def test_bert_through_the_bridge_fits_in_220_lines_in_all(export, tmp_path):
     """As many lines say what the parameters are, and read and check them."""
     path = export(small("bert", bert, TWELVE), "bridge", dynamic=True)
     _, lines = compiled(path, tmp_path)
-    assert len(lines) <= 210
+    assert len(lines) <= 220
 
 
 @pytest.mark.parametrize(
@@ -261,9 +279,9 @@ def test_a_module_that_is_read_much_has_a_name(params, module, export, tmp_path)
     check_output(generated, BERT)
 
 
-@pytest.mark.parametrize("layers", LAYERS)
-def test_a_batch_norm_is_a_function(layers, tmp_path):
-    """One node, but five arguments: a call with a scope is shorter."""
+@pytest.fixture(scope="module")
+def batch_norms():
+    """A module of three, its input, and its export."""
     norms = torch.nn.ModuleList(torch.nn.BatchNorm2d(3 + i) for i in range(3))
     convs = torch.nn.ModuleList(torch.nn.Conv2d(3 + i, 4 + i, 1) for i in range(3))
     module = torch.nn.Sequential(*(m for pair in zip(norms, convs) for m in pair))
@@ -271,7 +289,14 @@ def test_a_batch_norm_is_a_function(layers, tmp_path):
         torch.nn.init.normal_(norm.running_mean)
         torch.nn.init.normal_(norm.weight)
     x = torch.randn(2, 3, 5, 5)
-    (tmp_path / "m.onnx").write_bytes(fx_export.export(module.eval(), (x,)))
+    return module, x, fx_export.export(module.eval(), (x,))
+
+
+@each_style
+def test_a_batch_norm_is_a_function(layers, batch_norms, tmp_path):
+    """One node, but five arguments: a call with a scope is shorter."""
+    module, x, data = batch_norms
+    (tmp_path / "m.onnx").write_bytes(data)
     generated, lines = compiled(tmp_path / "m.onnx", tmp_path, "--layers", layers)
     assert ("def batch_norm2d(params, x):" in lines) == (layers != "unrolled")
     actual = generated.forward(generated.load_params(), x.numpy())
@@ -288,11 +313,11 @@ def test_one_file_serves_every_batch_size(export, tmp_path):
 
 @pytest.mark.parametrize("layers", ["functions", "scan"])
 def test_depth_changes_the_count_only(layers, export, tmp_path):
-    shallow, deep = small("llama", llama, TWELVE), small("llama", llama, 48)
-    _, few = compiled(export(shallow, "bridge"), tmp_path, "--layers", layers)
+    deep = small("llama", llama, TWELVE)
+    _, few = compiled(export(LLAMA, "bridge"), tmp_path, "--layers", layers)
     _, many = compiled(export(deep, "bridge"), tmp_path, "--layers", layers)
     assert few[:2] != many[:2]  # the fingerprint of the model, the seal of the file
-    assert few[2:] == [line.replace("range(48)", "range(12)") for line in many[2:]]
+    assert few[2:] == [line.replace("range(12)", "range(4)") for line in many[2:]]
 
 
 def test_a_scan_gives_xla_one_layer(export, tmp_path):
@@ -315,8 +340,8 @@ def test_a_scan_gives_xla_one_layer(export, tmp_path):
 def test_every_repeated_module_is_a_function(name, exporter, tmp_path):
     model = zoo.MODELS[name]
     _, lines = compiled(zoo.exported(model, exporter), tmp_path)
-    lines = model_lines(lines)
-    assert len(lines) < 150
+    lines = without_helpers(model_lines(lines))
+    assert len(lines) < 70
     code = "\n".join(lines)
     assert "for i in range(" in code
     assert "layer_0" not in code and "layers_0" not in code
@@ -377,17 +402,23 @@ def test_values_in_the_middle_can_be_outputs(layers, export, tmp_path):
         assert np.mean((np.asarray(array) - state.numpy()) ** 2) < pillars.MSE_LIMIT
 
 
-@pytest.mark.parametrize("layers", ["functions", "scan"])
-def test_gradients_are_those_of_straight_code(layers, export):
-    path = export(BERT, "bridge")
-    inputs = [x.numpy() for x in BERT.inputs()]
+@pytest.fixture(scope="module")
+def gradient(export):
+    """A function that gives the gradient of BERT in a style, made once."""
 
-    def gradient(style):
-        model = oxide_xla.compile(path, layers=style)
+    @functools.cache
+    def made(style):
+        model = oxide_xla.compile(export(BERT, "bridge"), layers=style)
+        inputs = [x.numpy() for x in BERT.inputs()]
         params = {k: v for k, v in model.params.items() if v.dtype.kind == "f"}
         fixed = {k: v for k, v in model.params.items() if k not in params}
         return jax.grad(lambda p: model.forward({**p, **fixed}, *inputs).sum())(params)
 
+    return made
+
+
+@pytest.mark.parametrize("layers", ["functions", "scan"])
+def test_gradients_are_those_of_straight_code(layers, gradient):
     straight, other = gradient("unrolled"), gradient(layers)
     key = "bert.encoder.layer.{}.attention.self.query.weight"
     for i in range(4):

@@ -69,11 +69,6 @@ def test_bridge_keeps_the_names_of_the_state_dict(model):
     assert not unknown
 
 
-@each_model
-def test_jit_is_timed_against_eager(model, tmp_path):
-    assert pillars.speedup(model, "bridge", tmp_path, repeats=3) > 0
-
-
 @pytest.mark.parametrize("name", ["resnet18", "text_classifier"])
 @each_exporter
 def test_one_file_serves_every_batch_size(name, exporter, tmp_path):

@@ -28,10 +28,24 @@ import ml_dtypes
 import numpy as np
 import onnx
 import onnx.reference
+import spliced
 from onnx import helper, numpy_helper
 
+import generated
+import row_coverage
+
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = os.environ.get("OXIDE_XLA", str(ROOT / "build" / "oxide_xla"))
+
+
+def newest_program():
+    """What `make debug` or `make` has built last: a debug build also looks for slips in
+    the rows and callbacks of operators."""
+    built = [ROOT / "build" / "debug" / "oxide_xla", ROOT / "build" / "oxide_xla"]
+    found = [path for path in built if path.exists()]
+    return str(max(found, key=lambda path: path.stat().st_mtime, default=built[-1]))
+
+
+PROGRAM = os.environ.get("OXIDE_XLA") or newest_program()
 
 _serial = itertools.count()
 
@@ -53,6 +67,7 @@ def compile_model(model, folder, *options):
     if done.returncode != 0:
         text = done.stderr or f"exit status {done.returncode}"
         raise CompileError(text)
+    generated.check(output.read_text())
     return output
 
 
@@ -300,9 +315,17 @@ def _no_shapes(inputs, skip):
 
 
 @contextlib.contextmanager
-def _mode(x64, strict):
-    with jax.enable_x64(x64), warnings.catch_warnings():
-        if strict:
+def _mode(x64, ranked):
+    """JAX promotes no type, and no rank where the code can know all of them; in its
+    default mode nothing warns."""
+    rank = "raise" if ranked else "allow"
+    with (
+        jax.enable_x64(x64),
+        jax.numpy_dtype_promotion("strict"),
+        jax.numpy_rank_promotion(rank),
+        warnings.catch_warnings(),
+    ):
+        if not x64:
             warnings.simplefilter("error")
         yield
 
@@ -317,21 +340,27 @@ def check_model(
     atol=None,
     x64=(False,),
     infer=True,
+    ranked=True,
+    ran=None,
 ):
     """Compiles a model and runs it on positional inputs, with and without 64-bit types
-    as `x64` lists; returns the generated source."""
+    as `x64` lists; `ranked`: the file says all ranks.  The code of `ran`, a source, has
+    run on these inputs, and does not again.  Returns the generated source."""
     with tempfile.TemporaryDirectory() as folder:
         path = compile_model(model, folder)
         if infer:
             compare_types(inferred_outputs(folder), expected, names)
+        if ran is not None and spliced.is_equal(ran, path.read_text()):
+            return path.read_text()
         for mode in x64:
-            with _mode(mode, strict=not mode):
+            with _mode(mode, ranked):
                 module = load_module(path)
                 arrays = [jax.tree.map(_as_jax, v) for v in inputs]
                 actual = run_module(module, arrays)
                 assert len(actual) == len(expected), f"{len(actual)} outputs"
                 for i, (a, e) in enumerate(zip(actual, expected, strict=True)):
                     compare(a, e, rtol, atol, f"output {i}, x64={mode}")
+        row_coverage.note(model, PROGRAM)
         return path.read_text()
 
 
@@ -410,11 +439,28 @@ def check_node(
             atol=atol,
             x64=modes,
             infer=infer,
+            ranked=i == 0 or dynamic != "unranked",
+            ran=sources[0] if i else None,  # in this mode among others
         )
         sources.append(source)
+    check_behind_sums(
+        build(output_types=types), given, expected, sources[0], rtol, atol, x64
+    )
     if contains is not None:
         assert contains in sources[0], f"{contains!r} is not in\n{sources[0]}"
     return sources[0]
+
+
+def check_behind_sums(model, given, expected, source, rtol, atol, x64):
+    """Checks the second form of a model that becomes `source` (see spliced.py): by its
+    text, or where that differs by what it gives."""
+    other, feeds, pairs = spliced.behind_sums(model, given)
+    with tempfile.TemporaryDirectory() as folder:
+        text = compile_model(other, folder).read_text()
+    if not spliced.is_same(source, text, pairs):
+        inputs = list(feeds.values())
+        options = {"rtol": rtol, "atol": atol, "x64": (x64 or False,), "infer": False}
+        check_model(other, inputs, expected, **options)
 
 
 def compile_fails(

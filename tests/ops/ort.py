@@ -3,6 +3,7 @@
 import functools
 
 import harness
+import numpy as np
 import onnxruntime
 
 
@@ -12,6 +13,13 @@ def _options():
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
     return options
+
+
+def without_overflow(q):
+    """Quantized weights that give the same products on every CPU: onnxruntime adds two
+    products of uint8 and int8 in 16 bits where there is no VNNI, and that saturates
+    unless the int8 have 7 bits."""
+    return q // 2 if q.dtype == np.int8 else q
 
 
 def run(model, inputs):

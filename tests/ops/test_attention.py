@@ -167,3 +167,12 @@ def test_rotary_embedding_errors():
     fails = compile_fails
     fails("RotaryEmbedding", [x, table, table], opset=23, message="num_heads is needed")
     fails("RotaryEmbedding", [x[0], table, table], opset=23, message="rank 2")
+
+
+def test_flex_attention():
+    q, k, v = (np.random.default_rng(i).random((2, 3, 4, 8), "f4") for i in range(3))
+    scores = q @ k.swapaxes(2, 3) / np.sqrt(np.float32(8))
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    expected = [weights / weights.sum(-1, keepdims=True) @ v]
+    options = {"domain": "ai.onnx.preview", "x64": False, "rtol": 1e-5}
+    check_node("FlexAttention", [q, k, v], expected=expected, **options)

@@ -111,3 +111,19 @@ def test_an_attribute_given_twice(tmp_path):
     model.graph.node[0].attribute.append(onnx.helper.make_attribute("alpha", 3.0))
     with pytest.raises(CompileError, match="attribute alpha is given twice"):
         compile_model(model, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "opset"),
+    [
+        ("value: float = 2.0", 18),
+        ("value: ints = [1, 2]", 10),
+        ("value_float: int = 2", 18),
+    ],
+)
+def test_a_constant_of_another_type_is_refused(attribute, opset, tmp_path):
+    """`value` is a tensor, whatever number stands there."""
+    name = attribute.split(":")[0]
+    body = f"c = Constant<{attribute}>() y = Mul(x, c)"
+    with pytest.raises(CompileError, match=f"attribute {name} has the wrong type"):
+        compile_model(model_of(body, opset), tmp_path)

@@ -6,11 +6,13 @@ import jax.numpy as jnp
 import numpy as np
 import onnxruntime
 import pytest
+from harness import PROGRAM
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
 import fx_operators
 import oxide_xla
+import row_coverage
 
 
 def grouped_model(rows="rows", offset_type=TensorProto.INT32):
@@ -70,6 +72,7 @@ def test_grouped_matmul(offsets, onnx_type, dtype):
     np.testing.assert_allclose(reference, wanted, atol=1e-6)
     session = onnxruntime.InferenceSession(model.SerializeToString())
     np.testing.assert_allclose(session.run(None, feeds)[0], wanted, atol=1e-6)
+    row_coverage.note(model, PROGRAM)
 
 
 def test_gradients_of_grouped_matmul():

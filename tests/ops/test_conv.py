@@ -76,20 +76,58 @@ def test_conv_same_dilated():
 @pytest.mark.parametrize(
     "attrs, text",
     [
-        ({}, "conv(X, W, B)"),
-        ({"pads": [1] * 4}, "conv(X, W, B, padding=1)"),
+        ({}, "conv(X, as_kernel(W), B)"),
+        ({"pads": [1] * 4}, "conv(X, as_kernel(W), B, padding=1)"),
         ({"pads": [1, 0, 1, 0]}, "padding=((1, 1), (0, 0)))"),
         ({"pads": [0, 1, 2, 3]}, "padding=((0, 2), (1, 3)))"),
-        ({"strides": [2, 2], "pads": [1] * 4}, "conv(X, W, B, stride=2, padding=1)"),
-        ({"strides": [2, 1]}, "conv(X, W, B, stride=(2, 1))"),
-        ({"dilations": [1, 2]}, "conv(X, W, B, dilation=(1, 2))"),
-        ({"auto_pad": "SAME_UPPER"}, "conv(X, W, B, padding=1)"),
+        ({"strides": [2, 2], "pads": [1] * 4}, "as_kernel(W), B, stride=2, padding=1)"),
+        ({"strides": [2, 1]}, "conv(X, as_kernel(W), B, stride=(2, 1))"),
+        ({"dilations": [1, 2]}, "conv(X, as_kernel(W), B, dilation=(1, 2))"),
+        ({"auto_pad": "SAME_UPPER"}, "conv(X, as_kernel(W), B, padding=1)"),
         ({"auto_pad": "SAME_LOWER", "strides": [2, 2]}, "padding=((1, 1), (1, 0)))"),
     ],
     ids=str,
 )
 def test_conv_code(attrs, text):
     ort.check("Conv", conv_inputs(2), attrs, opset=11, contains=text)
+
+
+@pytest.mark.parametrize("attrs", [{"strides": [2, 2]}, {"pads": [1] * 4}], ids=str)
+@pytest.mark.parametrize("outputs, helper", [(4, "depthwise_conv("), (8, " conv(")])
+def test_depthwise_conv_code(attrs, outputs, helper):
+    """Each channel has a kernel of its own, or several."""
+    x, w, b = rand(2, 4, 8, 7), rand(outputs, 1, 3, 3, seed=1), rand(outputs, seed=2)
+    ort.check("Conv", [x, w, b], attrs | {"group": 4}, opset=11, contains=helper)
+
+
+@pytest.mark.parametrize("size, helper", [(7, "depthwise_conv("), (8, " conv(")])
+def test_larger_depthwise_kernels_stay_one_convolution(size, helper):
+    x, w = rand(1, 4, 9, 8), rand(4, 1, size, size, seed=1)
+    attrs = {"group": 4, "pads": [3] * 4}
+    ort.check("Conv", [x, w], attrs, opset=11, contains=helper)
+
+
+@pytest.mark.parametrize(
+    "attrs, helper",
+    [
+        ({}, "pointwise_conv(X, W, B)"),
+        ({"strides": [2, 2]}, "pointwise_conv(X, W, B, stride=2)"),
+        ({"strides": [2, 1]}, "pointwise_conv(X, W, B, stride=(2, 1))"),
+        (
+            {"auto_pad": "SAME_UPPER", "strides": [2, 2]},
+            "pointwise_conv(X, W, B, stride=2)",
+        ),
+        ({"auto_pad": "SAME_LOWER"}, "pointwise_conv(X, W, B)"),
+        ({"auto_pad": "VALID"}, "pointwise_conv(X, W, B)"),
+        ({"pads": [1] * 4}, " conv("),
+        ({"group": 2}, " conv("),
+    ],
+    ids=str,
+)
+def test_pointwise_conv_code(attrs, helper):
+    x, w, b = conv_inputs(2, kernel=1)
+    w = w[:, : 4 // attrs.get("group", 1)]
+    ort.check("Conv", [x, w, b], attrs, opset=11, contains=helper)
 
 
 def test_conv_float64():

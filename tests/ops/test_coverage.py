@@ -4,9 +4,12 @@ A name, an option or a default that differs from the specification fails here, a
 does a schema that the registry lacks and MISSING does not list.
 """
 
+import ast
 import json
 import math
+import re
 import subprocess
+from pathlib import Path
 
 import onnx
 import pytest
@@ -166,3 +169,33 @@ def test_entry_follows_the_schema(schema):
     assert set(allowed) - set(faults) == set(), (
         "no longer differs: take it off DIFFERENT"
     )
+
+
+# ---- tests ---------------------------------------------------------------------------
+
+
+def texts(path):
+    """The string literals of a file of tests, without its docstrings."""
+    tree = ast.parse(path.read_text())
+    prose = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr)}
+    for node in ast.walk(tree):
+        is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if is_text and id(node) not in prose:
+            yield node.value
+
+
+def test_every_operator_has_a_test():
+    files = sorted(Path(__file__).parent.glob("test_*.py"))
+    named = {
+        word
+        for path in files
+        if not path.name.endswith("coverage.py")
+        for text in texts(path)
+        for word in re.findall(r"\w+", text)
+    }
+    names = {
+        name
+        for (_, name), versions in ENTRIES.items()
+        if not all(v["refused"] for v in versions)
+    }
+    assert sorted(names - named) == []

@@ -1,6 +1,7 @@
 """Fusions: each row of fusions.c fires on what exporters write, computes the same, and
 does not fire on what only looks like it."""
 
+import jax
 import numpy as np
 import onnx.parser
 import onnxruntime
@@ -56,14 +57,14 @@ FIRES = {
         + HALF
         + "d = Div(x, r) e = Erf(d) a = Add(e, o) m = Mul(x, a) y = Mul(m,h)",
         X,
-        "jax.nn.gelu(x, approximate=False)",
+        "gelu(x)",
     ),
     "gelu, half first": (
         ERF
         + HALF
         + "d = Div(x, r) e = Erf(d) a = Add(o, e) m = Mul(h, x) y = Mul(m,a)",
         X,
-        "jax.nn.gelu(x, approximate=False)",
+        "gelu(x)",
     ),
     "gelu by tanh": (
         HALF
@@ -413,3 +414,65 @@ def test_internal_operators_are_in_no_file(tmp_path):
     )
     with pytest.raises(Exception, match="OX0301"):
         compile_model(onnx.parser.parse_model(text), tmp_path)
+
+
+# ---- products with a transposed weight -----------------------------------------------
+
+TURN = "t = Transpose<perm = [1, 0]>(w) "
+W = 'params["w"]'
+
+
+def product_model(body, inputs=X, shape=(6, 8)):
+    """`w` is a parameter of this shape unless it is an input."""
+    model = parse(body, inputs, "float[a,b,c] y", opset=17)
+    if "w" not in inputs:
+        array = RNG.standard_normal(shape).astype(np.float32)
+        model.graph.initializer.append(numpy_helper.from_array(array, "w"))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (TURN + "y = MatMul(x, t)", f"return jnp.inner(x, {W})"),
+        ("t = Transpose(w) y = MatMul(x, t)", f"return jnp.inner(x, {W})"),
+        (
+            TURN + "m = MatMul(x, t) n = Neg(x) o = MatMul(n, t) y = Add(m, o)",
+            f"jnp.inner(-x, {W})",
+        ),
+    ],
+)
+def test_inner(body, code, tmp_path):
+    forward = check_model(product_model(body), values(X), tmp_path)
+    assert code in forward
+    assert ".T" not in forward
+
+
+@pytest.mark.parametrize(
+    ("body", "inputs"),
+    [
+        (TURN + "y = MatMul(x, t)", {**X, "w": "float[6,8]"}),
+        ("n = Neg(w) t = Transpose<perm = [1, 0]>(n) y = MatMul(x, t)", X),
+        ("t = Transpose<perm = [0, 2, 1]>(x) y = MatMul(w, t)", X),
+        (TURN + "v = MatMul(t, w) y = MatMul(x, v)", X),
+    ],
+)
+def test_no_inner(body, inputs, tmp_path):
+    forward = check_model(product_model(body, inputs), values(inputs), tmp_path)
+    assert "jnp.inner" not in forward
+
+
+def test_one_row_waits_for_no_copy_of_the_weight(tmp_path):
+    """XLA on a CPU transposes the weight for x @ weight.T."""
+    inputs = {"x": "float[1,64]", "z": "float[96]"}
+    model = product_model(TURN + "m = MatMul(x, t) y = Add(m, z)", inputs, (96, 64))
+    model.graph.output[0].type.tensor_type.shape.dim.pop()
+    module = load_module(compile_model(model, tmp_path))
+    params, arrays = module.load_params(), values(inputs)
+
+    def transposes(f):
+        text = jax.jit(f).lower(params, *arrays).compile().as_text()
+        return "transpose" in text[text.index("ENTRY") :]
+
+    assert transposes(lambda params, x, z: x @ params["w"].T + z)
+    assert not transposes(module.forward)

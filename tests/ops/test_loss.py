@@ -51,4 +51,6 @@ def test_code():
 def test_errors():
     op = "NegativeLogLikelihoodLoss"
     compile_fails(op, [SCORES, LABELS[0]], message="labels do not fit")
-    compile_fails(op, [SCORES, LABELS], {"reduction": "max"}, message="neither none")
+    compile_fails(
+        op, [SCORES, LABELS], {"reduction": "max"}, message='"max" is not known'
+    )

@@ -69,7 +69,7 @@ def test_ends_and_more(op):
 
 def test_attention_code():
     source = check("Attention", [*projected(), MASKS["keys"]], {"num_heads": 2})
-    assert "*split_qkv(arg_0 @ arg_1 + arg_2, 2)" in source
+    assert "*split_qkv(arg_0 @ arg_1 + arg_2[None, None], 2)" in source
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_attention_errors():
 def test_qattention(signed, columns, past):
     draw = np.random.default_rng(0).integers
     x = draw(0, 255, (2, 5, 12)).astype(np.uint8)
-    w = draw(-100, 100, (12, 24)).astype(np.int8)
+    w = draw(-64, 64, (12, 24)).astype(np.int8)  # ort.without_overflow
     w = w if signed else (w.astype(np.int16) + 128).astype(np.uint8)
     scale = np.abs(rand(24, seed=1)) * 0.02 if columns else np.array([0.01], np.float32)
     zero = np.zeros(24 if columns else 1, w.dtype) + (0 if signed else 128)

@@ -24,6 +24,7 @@ def weights(size, directions, columns, dtype, seed):
     rng = np.random.default_rng(seed)
     info = np.iinfo(dtype)
     q = rng.integers(info.min, info.max, (directions, size, 4 * HIDDEN), dtype)
+    q = ort.without_overflow(q)
     shape = (directions, 4 * HIDDEN) if columns else (directions,)
     scale = rng.uniform(0.002, 0.004, shape).astype(np.float32)
     middle = 0 if dtype == np.int8 else 128

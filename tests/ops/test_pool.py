@@ -1,11 +1,14 @@
 """Pooling against onnxruntime, torch and onnx.reference."""
 
+import ml_dtypes
 import numpy as np
 import ort
 import pytest
 import torch
 import torch.nn.functional as F
 from harness import check_node, compile_fails
+
+BF16 = ml_dtypes.bfloat16
 
 
 def rand(*shape, seed=0, dtype=np.float32):
@@ -254,6 +257,15 @@ def test_global_pool(n, opset, op):
     x, reduce = image(n), np.max if op == "GlobalMaxPool" else np.mean
     y = reduce(x, tuple(range(2, n + 2)), keepdims=True)
     check_node(op, [x], opset=opset, expected=[y], dynamic="unique", rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float16, BF16])
+def test_the_type_of_a_global_mean(dtype):
+    x = image(2).astype(dtype)
+    y = np.mean(x.astype(np.float64), (2, 3), keepdims=True).astype(dtype)
+    rtol = {np.float16: 1e-3, BF16: 8e-3}.get(dtype, 1e-5)
+    options = {"contains": "global_mean(X, keepdims=True)", "rtol": rtol}
+    check_node("GlobalAveragePool", [x], opset=22, expected=[y], **options)
 
 
 @pytest.mark.parametrize("n, p", [(1, 1), (2, 2), (3, 3)])

@@ -163,6 +163,38 @@ def test_code_is_short():
     assert "return jnp.max(data)" in code("ReduceMax", 0, 1)
 
 
+@pytest.mark.parametrize(
+    ("shape", "axes", "over_space"),
+    [
+        ((2, 3, 4, 5), (2, 3), True),
+        ((2, 3, 4, 5), (-1, -2), True),
+        ((2, 3, 4, 5, 2), (2, 4, 3), True),
+        ((2, 3, 4, 5), (1, 2, 3), False),
+        ((2, 3, 4, 5), (1, 2), False),
+        ((2, 3, 4, 5), (3,), False),
+        ((2, 3, 4), (2,), False),
+    ],
+)
+@pytest.mark.parametrize("keepdims", [0, 1])
+def test_mean_over_space(shape, axes, over_space, keepdims):
+    x = rand(*shape)
+    attrs = {"keepdims": keepdims}
+    expected = [reduced("ReduceMean", x, axes, bool(keepdims))]
+    options = {"constant": ["axes"], "rtol": 1e-5, "dynamic": "unique"}
+    code = check_node(
+        "ReduceMean", [x, np.array(axes)], attrs, expected=expected, **options
+    )
+    assert ("return global_mean(" in code) == over_space
+
+
+def test_mean_of_integers_over_space():
+    x = np.arange(-60, 60, dtype=np.int32).reshape(2, 3, 4, 5)
+    inputs, constant = [x, np.array([2, 3])], ["axes"]
+    expected = [reduced("ReduceMean", x, (2, 3))]
+    code = check_node("ReduceMean", inputs, expected=expected, constant=constant)
+    assert "global_mean" not in code
+
+
 # ---- ArgMax, ArgMin ----------------------------------------------------------------
 
 TIES = np.array([[1, 3, 3, 2], [4, 4, 0, 4]], F32)

@@ -276,7 +276,8 @@ def test_empty_and_insert():
 # ---- optionals -----------------------------------------------------------------------
 
 
-def test_optional():
+@pytest.mark.parametrize("opset", [15, 18])
+def test_optional(opset):
     text = """
     g (float[3] x) => (float[3] y, bool z) {
       o = Optional(x)
@@ -284,7 +285,7 @@ def test_optional():
       z = OptionalHasElement(o)
     }"""
     x = np.arange(3, dtype=np.float32)
-    check_text(text, [x], [x, np.array(True)], opset=18)
+    check_text(text, [x], [x, np.array(True)], opset=opset)
 
 
 def test_optional_absent():

@@ -122,6 +122,25 @@ def test_filled(x64, tmp_path):
     np.testing.assert_array_equal(z, np.array([1, 2**bits - 1], np.uint64))
 
 
+@pytest.mark.parametrize("x64", [False, True])
+def test_ends_as_arguments(x64, tmp_path):
+    model = parse(
+        "g (int64[2] i, uint64[2] u) => (int64[4] a, int64[2, 2] b, uint64[2] c) {"
+        f"most = Constant<value = int64 {{{MOST}}}>()"
+        "pads = Constant<value = int64[2] {1, 1}>() two = Constant<value = int64 {2}>()"
+        f"values = Constant<value = int64[2] {{0, {MOST}}}>()"
+        f"all = Constant<value = uint64 {{{2**64 - 1}}}>()"
+        "a = Pad(i, pads, most) b = OneHot(i, two, values) c = Max(u, all) }"
+    )
+    i, u = np.array([0, 1]), np.array([3, 4], np.uint64)
+    a, b, c = run(compile_model(model, tmp_path), x64, i, u)
+    bits = 64 if x64 else 32
+    most = 2 ** (bits - 1) - 1
+    np.testing.assert_array_equal(a, [most, 0, 1, most])
+    np.testing.assert_array_equal(b, [[most, 0], [0, most]])
+    np.testing.assert_array_equal(c, np.array([2**bits - 1] * 2, np.uint64))
+
+
 @pytest.mark.parametrize("op", ["Mul", "Add", "BitwiseXor", "Mod"])
 @pytest.mark.parametrize("wide", [3_000_000_000, MOST])
 def test_arithmetic_is_refused(op, wide, tmp_path):

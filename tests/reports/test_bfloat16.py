@@ -149,3 +149,34 @@ def test_a_constant_table_keeps_its_type(tmp_path):
     params = load_module(compile_model(model, tmp_path)).load_params(dtype=jnp.bfloat16)
     types = {key: str(value.dtype) for key, value in params.items()}
     assert types == {"w": "bfloat16", "frequencies": "float32"}
+
+
+# ViperEkura/AstrAI#57: probabilities rounded to bfloat16 tie, and a router that chooses
+# among them takes another expert.
+def test_probabilities_that_are_chosen_from_are_not_rounded():
+    model = compiled(
+        "g (float[n, 64] x) => (int64[n, 1] chosen, float[n, 1] y) <int64[1] k = {1}> {"
+        "p = Softmax(x) v, chosen = TopK(p, k) y = Mul(v, w) }",
+        w=[2.0],
+    )
+    x = jnp.zeros((1, 64), jnp.bfloat16).at[0, 40].set(2.0**-9)
+    chosen, y = run(model, x)
+    assert chosen == 40
+    assert y.dtype == jnp.bfloat16
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "y, i = TopK(p, k)",
+        "v, i = TopK(p, k) s = ReduceSum<keepdims = 1>(v) y = Div(v, s)",
+        "v, i = TopK(p, k) y, j = TopK(p, k)",
+    ],
+)
+def test_probabilities_that_are_results_have_the_type_of_the_model(body):
+    model = compiled(
+        f"g (float[n, 4] x) => (float[n, 2] y) <int64[1] k = {{2}}> {{"
+        f"q = Mul(x, w) p = Softmax(q) {body} }}",
+        w=[2.0],
+    )
+    assert run(model, bf16((3, 4))).dtype == jnp.bfloat16

@@ -8,6 +8,8 @@ import numpy as np
 import onnx
 import pytest
 import safetensors.numpy
+import safetensors.torch
+import torch
 from onnx import TensorProto, helper, numpy_helper
 
 import oxide_xla
@@ -226,3 +228,83 @@ def test_names_that_transformers_keeps_load(tmp_path):
     safetensors.numpy.save_file(saved, tmp_path / "other.safetensors")
     again = module.load_params(tmp_path / "other.safetensors")
     jax.tree.map(np.testing.assert_array_equal, params, again)
+
+
+class Constants(torch.nn.Module):
+    """Buffers of the state_dict that forward has as numbers, or has computed with."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = torch.nn.Linear(4, 4)
+        self.register_buffer("mask", torch.tensor([True, False, True, True]))
+        self.register_buffer("steps", torch.arange(100))
+        self.register_buffer("table", torch.arange(3, 103).reshape(4, 25))
+        self.register_buffer("flags", torch.ones(3, 40, dtype=torch.int64))
+        self.register_buffer("unused", torch.arange(100))
+
+    def forward(self, x):
+        y = self.fc(x).masked_fill(~self.mask, 0.0) + self.steps[:4] + self.table[:, :4]
+        return y + self.flags.sum()
+
+
+# llvm/torch-mlir#4745: a buffer of the module becomes a literal of the program.
+@pytest.mark.parametrize("name", ["mask", "steps", "table", "flags"])
+def test_buffers_that_are_code_are_compared(name, tmp_path):
+    torch.manual_seed(0)
+    net = Constants().eval()
+    oxide_xla.from_torch(net, (torch.ones(4, 4),)).save(tmp_path / "m_jax.py")
+    module = pillars.import_file(tmp_path / "m_jax.py")
+    path = tmp_path / "state.safetensors"
+    net.unused += 1
+    safetensors.torch.save_file(net.state_dict(), path)
+    np.testing.assert_allclose(
+        module.forward(module.load_params(path), np.ones((4, 4), np.float32)),
+        net(torch.ones(4, 4)).detach(),
+        rtol=1e-6,
+    )
+    value = getattr(net, name)
+    value.view(-1)[1] = not value.view(-1)[1]
+    safetensors.torch.save_file(net.state_dict(), path)
+    with pytest.raises(ValueError, match=f"{name} differs in .*: forward has it"):
+        module.load_params(path)
+
+
+def quantized(bias, path):
+    """A dequantized bias, as quantize_static leaves it beside a weight."""
+    nodes = [
+        helper.make_node("DequantizeLinear", ["fc.bias", "scale", "zero"], ["b"]),
+        helper.make_node("Add", ["x", "b"], ["y"]),
+    ]
+    x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, [2]) for n in "xy")
+    tensors = [
+        numpy_helper.from_array(np.array(bias, np.int32), "fc.bias"),
+        numpy_helper.from_array(np.array(0.5, np.float32), "scale"),
+        numpy_helper.from_array(np.array(0, np.int32), "zero"),
+    ]
+    onnx.save(helper.make_model(helper.make_graph(nodes, "g", [x], [y], tensors)), path)
+    return pillars.compile_file(path, path.with_name(f"{path.stem}_jax.py"))
+
+
+# microsoft/onnxruntime#5994: quantized biases have 32 bits in files with QDQ nodes.
+def test_few_integers_of_a_quantized_bias_are_parameters(tmp_path):
+    module = quantized([4, 4], tmp_path / "m.onnx")
+    quantized([6, -2], tmp_path / "other.onnx")
+    x = np.zeros(2, np.float32)
+    np.testing.assert_array_equal(module.forward(module.load_params(), x), [2, 2])
+    other = module.load_params(tmp_path / "other_jax.safetensors")
+    np.testing.assert_array_equal(module.forward(other, x), [3, -1])
+
+
+# What compile does not write is not its to replace: the weights as well as the module.
+def test_parameters_that_save_params_wrote_are_kept(tmp_path):
+    module = linear(tmp_path)
+    path = tmp_path / "m_jax.safetensors"
+    module.save_params({"fc.w": 2 * W, "fc.b": B}, path)
+    trained = path.read_bytes()
+    with pytest.raises(AssertionError, match=r"OX0006(?s:.)*--weights none"):
+        linear(tmp_path)
+    assert path.read_bytes() == trained
+    linear(tmp_path, "--weights", "none")
+    assert path.read_bytes() == trained
+    linear(tmp_path, "--force")
+    np.testing.assert_array_equal(linear(tmp_path).load_params()["fc.w"], W)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import pytest
 import torch
 
@@ -154,3 +155,30 @@ class ReturnsObject(torch.nn.Module):
 def test_a_result_that_hides_tensors_is_refused():
     with pytest.raises(oxide_xla.OxideError, match="returns a Result"):
         oxide_xla.from_torch(ReturnsObject(), (torch.ones(2),))
+
+
+class Tuned(torch.nn.Module):
+    """Convolutions of which the first ones are frozen."""
+
+    def __init__(self):
+        super().__init__()
+        for name in ("enc", "dec"):
+            layers = [torch.nn.Conv2d(4, 4, 3, padding=1) for _ in range(3)]
+            setattr(self, name, torch.nn.ModuleList(layers))
+        self.enc.requires_grad_(False)
+
+    def forward(self, x):
+        for layer in [*self.enc, *self.dec]:
+            x = layer(x).tanh()
+        return x
+
+
+@pytest.mark.parametrize("layers", ["functions", "scan", "unrolled"])
+@pytest.mark.parametrize("params", ["flat", "nested"])
+def test_frozen_kernels_are_not_trained(layers, params):
+    example = (torch.ones(1, 4, 8, 8),)
+    model = oxide_xla.from_torch(Tuned().eval(), example, layers=layers, params=params)
+    for form in (model.params, model.module.prepare(model.params)):
+        trained = jax.tree_util.tree_leaves_with_path(model.module.trainable(form))
+        keys = [jax.tree_util.keystr(path) for path, _ in trained]
+        assert keys and all("dec." in key or "['dec']" in key for key in keys), keys

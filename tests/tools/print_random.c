@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "codegen/printer.h"
+#include "python/printer.h"
 
 typedef struct Random {
     Arena *arena;
@@ -92,7 +92,8 @@ static const Expr *random_call(Random *r, int depth) {
         args[n] = ex_keyword(r->arena, random_word(r), random_expr(r, depth));
     if (draw(r, 12) == 0)
         args[n++] = ex_unary(r->arena, "**", random_expr(r, depth));
-    return ex_call(r->arena, random_object(r, depth), args, n);
+    const Expr *x = ex_call(r->arena, random_object(r, depth), args, n);
+    return n && draw(r, 20) == 0 ? ex_spread(r->arena, x) : x;
 }
 
 static const Expr *random_bound(Random *r, int depth) {
@@ -142,7 +143,8 @@ static const Expr *random_seq(Random *r, ExprKind kind, int depth) {
     uint32_t n = draw(r, 8);
     for (uint32_t i = 0; i < n; i++)
         items[i] = random_item(r, depth);
-    return ex_seq(r->arena, kind, items, n);
+    const Expr *x = ex_seq(r->arena, kind, items, n);
+    return n > 1 && draw(r, 12) == 0 ? ex_spread(r->arena, x) : x;
 }
 
 static const Expr *random_dict(Random *r, int depth) {
@@ -151,6 +153,52 @@ static const Expr *random_dict(Random *r, int depth) {
     for (uint32_t i = 0; i < n; i++)
         items[i] = i % 2 ? random_expr(r, depth) : random_atom(r);
     return ex_seq(r->arena, EX_DICT, items, n);
+}
+
+/* f"layers.{i}.weight" */
+static const Expr *random_fstring(Random *r) {
+    const Expr *parts[5];
+    uint32_t n = 1 + draw(r, 5);
+    bool literal = draw(r, 2);
+    for (uint32_t i = 0; i < n; i++)
+        parts[i] = (i + literal) % 2 ? random_name(r) : random_string(r);
+    return ex_fstring(r->arena, parts, n);
+}
+
+static const Expr *random_for(Random *r, int depth) {
+    const Expr *kids[4];
+    Str targets[2] = {random_word(r), random_word(r)};
+    uint32_t n = 2 + draw(r, 3);
+    kids[0] = code_targets(r->arena, targets, 1 + draw(r, 2));
+    for (uint32_t i = 1; i < n; i++)
+        kids[i] = random_expr(r, depth);
+    return ex_node(r->arena, EX_FOR, (Str){0}, kids, n);
+}
+
+static const Expr *random_comprehension(Random *r, int depth) {
+    static const char *const brackets[] = {"(", "[", "{"};
+    const Expr *kids[3], *pair[2];
+    uint32_t n = 2 + !draw(r, 4), kind = draw(r, 3);
+    kids[0] = random_expr(r, depth);
+    if (kind == 2) {
+        pair[0] = random_atom(r);
+        pair[1] = kids[0];
+        kids[0] = ex_node(r->arena, EX_PAIR, (Str){0}, pair, 2);
+    }
+    for (uint32_t i = 1; i < n; i++)
+        kids[i] = random_for(r, depth);
+    return ex_node(r->arena, EX_COMPREHENSION, str_from(brackets[kind]), kids, n);
+}
+
+/* a < b <= c */
+static const Expr *random_comparisons(Random *r, int depth) {
+    const Expr *x =
+        ex_binary(r->arena, "<", random_expr(r, depth), random_expr(r, depth));
+    for (uint32_t more = 1 + draw(r, 2); more > 0; more--) {
+        const Expr *both[] = {x, random_expr(r, depth)};
+        x = ex_node(r->arena, EX_CHAIN, STR("<="), both, 2);
+    }
+    return x;
 }
 
 static const Expr *random_unary(Random *r, int depth) {
@@ -168,7 +216,7 @@ static const Expr *random_expr(Random *r, int depth) {
     if (depth == 0 || draw(r, 6) == 0)
         return random_atom(r);
     depth--;
-    switch (draw(r, 16)) {
+    switch (draw(r, 20)) {
     case 0:
         return random_unary(r, depth);
     case 1:
@@ -191,6 +239,12 @@ static const Expr *random_expr(Random *r, int depth) {
     case 10:
     case 11:
         return random_binary(r, depth);
+    case 12:
+        return random_fstring(r);
+    case 13:
+        return random_comprehension(r, depth);
+    case 14:
+        return random_comparisons(r, depth);
     default:
         return random_call(r, depth);
     }
@@ -207,16 +261,26 @@ static void full_items(Text *t, const Expr *x, uint32_t first) {
     }
 }
 
-static void full_string(Text *t, Str content) {
-    text_char(t, '\'');
+static void full_letters(Text *t, Str content) {
     for (size_t i = 0; i < content.n;)
         text_printf(t, "\\U%08x", (unsigned)str_utf8(content, &i));
+}
+
+static void full_string(Text *t, Str content) {
+    text_char(t, '\'');
+    full_letters(t, content);
     text_char(t, '\'');
 }
 
 /* `(a and b) and c` is another syntax tree than `a and b and c`. */
 static void full_left(Text *t, const Expr *x) {
     const Expr *left = x->kids[0];
+    if (x->kind == EX_CHAIN) {
+        full_left(t, left);
+        text_printf(t, " %.*s ", (int)left->text.n, left->text.p);
+        print_full(t, left->kids[1]);
+        return;
+    }
     bool flat = str_is(x->text, "and") || str_is(x->text, "or");
     if (flat && left->kind == EX_BINARY && str_eq(left->text, x->text)) {
         full_left(t, left);
@@ -274,6 +338,44 @@ static void full_operation(Text *t, const Expr *x) {
     }
 }
 
+static void full_fstring(Text *t, const Expr *x) {
+    text_lit(t, "f'");
+    for (uint32_t i = 0; i < x->n; i++) {
+        const Expr *kid = x->kids[i];
+        if (kid->kind == EX_STR)
+            full_letters(t, kid->text);
+        else
+            text_printf(t, "{%s}", kid->kids[0]->text.p);
+    }
+    text_char(t, '\'');
+}
+
+static void full_for(Text *t, const Expr *x) {
+    const Expr *target = x->kids[0];
+    text_lit(t, " for ");
+    text_str(t, target->n ? target->kids[0]->text : target->text);
+    if (target->n)
+        text_printf(t, ", %s", target->kids[1]->text.p);
+    for (uint32_t i = 1; i < x->n; i++) {
+        text_lit(t, i == 1 ? " in " : " if ");
+        print_full(t, x->kids[i]);
+    }
+}
+
+static void full_comprehension(Text *t, const Expr *x) {
+    const Expr *element = x->kids[0];
+    bool pair = element->kind == EX_PAIR;
+    text_str(t, x->text);
+    print_full(t, pair ? element->kids[0] : element);
+    if (pair) {
+        text_lit(t, ": ");
+        print_full(t, element->kids[1]);
+    }
+    for (uint32_t i = 1; i < x->n; i++)
+        full_for(t, x->kids[i]);
+    text_char(t, x->text.p[0] == '(' ? ')' : x->text.p[0] == '[' ? ']' : '}');
+}
+
 static void print_full(Text *t, const Expr *x) {
     switch (x->kind) {
     case EX_NAME:
@@ -297,6 +399,12 @@ static void print_full(Text *t, const Expr *x) {
         return;
     case EX_INDEX:
         full_index(t, x);
+        return;
+    case EX_FSTRING:
+        full_fstring(t, x);
+        return;
+    case EX_COMPREHENSION:
+        full_comprehension(t, x);
         return;
     case EX_LIST:
         text_char(t, '[');
@@ -358,10 +466,14 @@ static void random_statement(Random *r, Text *t, Mode mode) {
         text_char(t, '\n');
     } else if (mode == FULL) {
         full_statement(t, targets, n, returns, x);
-    } else if (returns) {
-        print_return(t, 1, x);
     } else {
-        print_assign(t, 1, targets, n, x);
+        Stmt s = {.kind = returns ? ST_RETURN
+                          : n     ? ST_ASSIGN
+                                  : ST_EXPR,
+                  .text = STR("="),
+                  .target = n ? code_targets(r->arena, targets, n) : NULL,
+                  .expr = x};
+        print_code(t, 1, &(Stmts){&s, 1, 1}, true);
     }
 }
 
@@ -399,17 +511,22 @@ static Str random_text(Random *r) {
 }
 
 static void random_function(Random *r, Text *t) {
-    Str params[6];
+    Param params[6] = {{{0}, NULL}};
     uint32_t n = draw(r, 6);
     for (uint32_t i = 0; i < n; i++)
-        params[i] = draw(r, 4) || i + 1 < n ? random_word(r) : STR("p_=None");
-    print_newline(t);
-    print_newline(t);
-    print_comment(t, 0, random_text(r));
-    print_def(t, 0, random_word(r), params, n);
-    print_docstring(t, 1, random_text(r));
-    print_comment(t, 1, random_text(r));
-    print_return(t, 1, random_expr(r, 2));
+        params[i].name = random_word(r);
+    if (n && draw(r, 4) == 0)
+        params[n - 1].value = random_expr(r, 1);
+    Def def = {.params = params, .n_params = n, .spread = n && draw(r, 6) == 0};
+    Stmt s = {.kind = ST_DEF, .apart = true, .def = &def, .body = &def.body};
+    s.comment = random_text(r).p;
+    def.name = random_word(r);
+    Stmt doc = {.kind = ST_PROSE, .text = random_text(r)};
+    Stmt result = {.kind = ST_RETURN, .comment = random_text(r).p};
+    result.expr = random_expr(r, 2);
+    (void)code_add(r->arena, &def.body, doc);
+    (void)code_add(r->arena, &def.body, result);
+    print_code(t, 0, &(Stmts){&s, 1, 1}, true);
 }
 
 int main(int argc, char **argv) {

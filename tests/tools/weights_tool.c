@@ -3,6 +3,7 @@
  * that tests can cover element types that no operator uses. */
 #include <stdio.h>
 
+#include "onnx/onnx.h"
 #include "support/file.h"
 #include "weights/weights.h"
 
@@ -11,10 +12,10 @@ static bool write_plan(const WeightPlan *plan, const FileMap *model, const char 
     out_open(&out, path);
     for (size_t i = 0; i < plan->count; i++) {
         const WeightSegment *s = &plan->items[i];
-        if (s->source_offset == OX_NO_OFFSET)
-            out_write(&out, s->bytes.p, s->bytes.n);
+        if (s->source)
+            out_copy(&out, model, s->offset, (size_t)s->size);
         else
-            out_copy(&out, model, s->source_offset, s->bytes.n);
+            out_write(&out, s->memory, (size_t)s->size);
     }
     return out_commit(&out);
 }
@@ -22,13 +23,14 @@ static bool write_plan(const WeightPlan *plan, const FileMap *model, const char 
 static bool write_weights(Arena *arena, const FileMap *model, OxWeightFormat format,
                           const char *path) {
     Diags diags = {.arena = arena};
-    PbModel *pb = onnx_parse(arena, &diags, model->bytes);
+    Source source = source_of_memory(model->bytes);
+    PbModel *pb = onnx_parse(arena, &diags, &source);
     size_t n = pb ? pb->graph.initializers.count : 0;
     WeightEntry *entries = ARENA_ARRAY(arena, n + 1, WeightEntry);
     if (!pb || !entries)
         return false;
     for (size_t i = 0; i < n; i++) {
-        const Tensor *tensor = &pb->graph.initializers.items[i];
+        const Tensor *tensor = &pb->graph.initializers.items[i].t;
         entries[i] = (WeightEntry){.key = tensor->name, .tensor = tensor};
     }
     WeightPlan plan;

@@ -8,7 +8,8 @@
 #ifndef OX_TESTS_BUILD_H
 #define OX_TESTS_BUILD_H
 
-#include "graph/ir.h"
+#include "onnx/import.h"
+#include "ops/core/engine.h"
 
 #include "pb.h"
 
@@ -90,6 +91,47 @@ static inline void add_node(Text *g, const char *op, const char *in, const char 
     put_bytes(g, 1, node_of(g->arena, op, in, out, attr));
 }
 
+/* A node whose name says where it is from, such as "/layer.0/up/MatMul". */
+static inline void add_at(Text *g, const char *name, const char *op, const char *in,
+                          const char *out) {
+    Text t = {.arena = g->arena};
+    put_list(&t, 1, in);
+    put_list(&t, 2, out);
+    put_str(&t, 3, name);
+    put_str(&t, 4, op);
+    put_bytes(g, 1, text_view(&t));
+}
+
+/* A Constant node: a boolean without axes. */
+static inline void add_flag(Text *g, const char *name, bool value) {
+    Text tensor = {.arena = g->arena}, t = {.arena = g->arena};
+    put_int(&tensor, 2, DT_BOOL);
+    put_bytes(&tensor, 9, (Str){value ? "\1" : "\0", 1});
+    put_str(&t, 1, "value");
+    put_bytes(&t, 5, text_view(&tensor));
+    put_int(&t, 20, ATTR_TENSOR);
+    Str attr = text_view(&t);
+    add_node(g, "Constant", "", name, &attr);
+}
+
+/* The graph of one node, for a branch. */
+static inline Str graph_of(Arena *a, const char *op, const char *in, const char *out) {
+    Text g = {.arena = a};
+    add_node(&g, op, in, out, NULL);
+    add_output(&g, out);
+    return text_view(&g);
+}
+
+/* out = If(condition) of two graphs. */
+static inline void add_if(Text *g, const char *condition, Str yes, Str no,
+                          const char *out) {
+    Text node = {.arena = g->arena};
+    Str attr = graph_attr(g->arena, "then_branch", yes);
+    text_str(&node, node_of(g->arena, "If", condition, out, &attr));
+    put_bytes(&node, 5, graph_attr(g->arena, "else_branch", no));
+    put_bytes(g, 1, text_view(&node));
+}
+
 /* An int64 initializer of rank 1, or of rank 0 for n = -1. */
 static inline void add_ints(Text *g, const char *name, const int64_t *v, int n) {
     Text t = {.arena = g->arena};
@@ -131,6 +173,21 @@ static inline Model *import(Fixture *f, Text *g) {
 static inline void assert_no_errors(const Fixture *f) {
     if (diag_status(&f->diags) != OX_OK)
         fail_msg("%.*s", (int)f->diags.items[0].what.n, f->diags.items[0].what.p);
+}
+
+/* Imported and inferred, as the passes take it. */
+static inline Model *inferred(Fixture *f, Text *g) {
+    Model *m = import(f, g);
+    infer_model(m);
+    assert_no_errors(f);
+    graph_count_uses(m);
+    return m;
+}
+
+static inline void assert_valid(Model *m) {
+    const char *why = NULL;
+    if (!graph_verify(m, &why))
+        fail_msg("%s", why);
 }
 
 static inline void assert_error(const Fixture *f, DiagCode code, const char *part) {

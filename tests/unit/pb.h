@@ -3,7 +3,7 @@
 #ifndef OX_TESTS_PB_H
 #define OX_TESTS_PB_H
 
-#include "parser/onnx.h"
+#include "onnx/onnx.h"
 
 #include <setjmp.h>
 #include <stdlib.h>
@@ -87,9 +87,17 @@ static inline Str model_with(Arena *a, uint32_t field, Str message) {
     return model_around(a, text_view(&graph));
 }
 
+/* Bytes in memory as a source that lives as long as the arena. */
+static inline Source *source_in(Arena *arena, Str bytes) {
+    Source *source = arena_alloc(arena, sizeof *source);
+    assert_non_null(source);
+    *source = source_of_memory(bytes);
+    return source;
+}
+
 static inline PbModel *parse_ok(Fixture *f, Str bytes) {
     f->diags = (Diags){.arena = &f->arena};
-    PbModel *m = onnx_parse(&f->arena, &f->diags, bytes);
+    PbModel *m = onnx_parse(&f->arena, &f->diags, source_in(&f->arena, bytes));
     if (!m) {
         Text out = {.arena = &f->arena};
         diag_print(&f->diags, false, &out);
@@ -102,7 +110,7 @@ static inline PbModel *parse_ok(Fixture *f, Str bytes) {
 static inline void assert_rejected(Fixture *f, Str bytes, DiagCode code,
                                    const char *what) {
     f->diags = (Diags){.arena = &f->arena};
-    assert_null(onnx_parse(&f->arena, &f->diags, bytes));
+    assert_null(onnx_parse(&f->arena, &f->diags, source_in(&f->arena, bytes)));
     assert_true(f->diags.count > 0);
     assert_string_equal(f->diags.items[0].what.p, what);
     assert_int_equal(f->diags.items[0].code, code);
@@ -119,7 +127,9 @@ static inline const PbAttr *parse_attr(Fixture *f, Str attr) {
 }
 
 static inline const Tensor *parse_tensor(Fixture *f, Str tensor) {
-    return &parse_ok(f, model_with(&f->arena, 5, tensor))->graph.initializers.items[0];
+    return &parse_ok(f, model_with(&f->arena, 5, tensor))
+                ->graph.initializers.items[0]
+                .t;
 }
 
 /* A tensor of `count` elements (one dimension), still without data. */

@@ -6,6 +6,11 @@
 #define ARENA_CHUNK_MIN 1
 #define ARENA_CHUNK_MAX 1
 #include "support/arena.c" /* replaces the library's */
+/* A model through a reader comes in crumbs, so that all of it is on the paths that copy. */
+#define SOURCE_WINDOW 64
+#define SOURCE_FIRST 24
+#define SOURCE_WHOLE 8
+#include "support/source.c"
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -54,18 +59,22 @@ static Bytes read_fixture(const char *name) {
     return b;
 }
 
+static const OxInspectOptions json = {.size = sizeof json, .format = OX_JSON};
+static const OxInspectOptions page = {.size = sizeof page, .format = OX_HTML};
+
 /* Loads, inspects and compiles; everything a user can reach is read. */
 static OxStatus run(const OxAllocator *hook, const char *bytes, size_t n) {
-    static const OxOptions options = {.params = OX_PARAMS_NESTED, .dump = "dce"};
+    static const OxOptions options = {
+        .size = sizeof options, .params = OX_PARAMS_NESTED, .dump = "dce"};
     OxCompiler *c = ox_new(hook);
     if (!c)
         return OX_ERR_MEMORY;
     OxText text;
     OxStatus status = ox_load_memory(c, bytes, n, "model.onnx");
     if (status == OX_OK)
-        status = ox_inspect(c, OX_JSON, &text);
+        status = ox_inspect(c, &json, &text);
     if (status == OX_OK)
-        status = ox_inspect(c, OX_ASCII, &text);
+        status = ox_inspect(c, NULL, &text);
     if (status == OX_OK)
         status = ox_compile(c, NULL);
     if (status == OX_OK)
@@ -84,10 +93,35 @@ static OxStatus run(const OxAllocator *hook, const char *bytes, size_t n) {
     return status;
 }
 
+/* The page, the map of lines, and a model beside itself. */
+static OxStatus run_views(const OxAllocator *hook, const char *bytes, size_t n) {
+    OxCompiler *c = ox_new(hook), *other = ox_new(hook);
+    OxText text;
+    bool equal = false;
+    OxStatus status = c && other ? OX_OK : OX_ERR_MEMORY;
+    if (status == OX_OK)
+        status = ox_load_memory(c, bytes, n, "model.onnx");
+    if (status == OX_OK)
+        status = ox_load_memory(other, bytes, n, "other.onnx");
+    if (status == OX_OK)
+        status = ox_inspect(c, &page, &text);
+    if (status == OX_OK)
+        status = ox_compile(c, NULL);
+    if (status == OX_OK && ox_line_map(c).size == 0)
+        status = OX_ERR_MEMORY;
+    if (status == OX_OK)
+        status = ox_diff(c, other, NULL, &equal, &text);
+    assert_true(status != OX_OK || equal);
+    ox_free(c);
+    ox_free(other);
+    return status;
+}
+
 /* A model of one row that is given a batch: inferred several times. */
 static OxStatus run_batch(const OxAllocator *hook, const char *bytes, size_t n) {
     static const char *const shapes[] = {"input=batch,4"};
-    static const OxOptions options = {.shapes = shapes, .shape_count = 1};
+    static const OxOptions options = {
+        .size = sizeof options, .shapes = shapes, .shape_count = 1};
     OxCompiler *c = ox_new(hook);
     if (!c)
         return OX_ERR_MEMORY;
@@ -102,7 +136,8 @@ static OxStatus run_batch(const OxAllocator *hook, const char *bytes, size_t n) 
 /* An input that becomes a literal; its sizes are those of other values, too. */
 static OxStatus run_given(const OxAllocator *hook, const char *bytes, size_t n) {
     static const char *const values[] = {"x=[[[1, 2.5, -3e0, inf], [0, 0, 0, 0]]]"};
-    static const OxOptions options = {.input_values = values, .input_value_count = 1};
+    static const OxOptions options = {
+        .size = sizeof options, .input_values = values, .input_value_count = 1};
     OxCompiler *c = ox_new(hook);
     if (!c)
         return OX_ERR_MEMORY;
@@ -116,7 +151,7 @@ static OxStatus run_given(const OxAllocator *hook, const char *bytes, size_t n) 
 
 /* An index, which needs the file itself. */
 static OxStatus run_reference(const OxAllocator *hook, const char *bytes, size_t n) {
-    static const OxOptions options = {.weights = OX_REFERENCE};
+    static const OxOptions options = {.size = sizeof options, .weights = OX_REFERENCE};
     (void)bytes, (void)n;
     OxCompiler *c = ox_new(hook);
     if (!c)
@@ -126,6 +161,29 @@ static OxStatus run_reference(const OxAllocator *hook, const char *bytes, size_t
         status = ox_compile(c, &options);
     if (status == OX_OK)
         status = ox_write_module(c, "/dev/null", "/dev/null", OX_REFERENCE, false);
+    ox_free(c);
+    return status;
+}
+
+static size_t read_bytes(void *user, uint64_t offset, void *to, size_t size) {
+    const char *bytes = user;
+    memcpy(to, bytes + offset, size);
+    return size;
+}
+
+/* Strings and small tensors are copied, others stay with the reader. */
+static OxStatus run_reader(const OxAllocator *hook, const char *bytes, size_t n) {
+    OxReader reader = {n, read_bytes, (void *)(uintptr_t)bytes, NULL};
+    OxCompiler *c = ox_new(hook);
+    if (!c)
+        return OX_ERR_MEMORY;
+    OxStatus status = ox_load_reader(c, &reader, NULL, "model.onnx");
+    if (status == OX_OK)
+        status = ox_compile(c, NULL);
+    if (status == OX_OK)
+        status = ox_write_module(c, "/dev/null", "/dev/null", OX_NPZ, false);
+    OxText messages = ox_messages(c, true);
+    assert_true(status == OX_OK || messages.size > 0);
     ox_free(c);
     return status;
 }
@@ -163,6 +221,14 @@ static void every_allocation_for_a_batch_may_fail(void **state) {
 static void every_allocation_for_a_given_input_may_fail(void **state) {
     (void)state;
     fail_each(run_given, "dynamic_shapes.onnx");
+}
+
+static void every_allocation_of_a_reader_may_fail(void **state) {
+    fail_each(run_reader, *state);
+}
+
+static void every_allocation_for_views_may_fail(void **state) {
+    fail_each(run_views, *state);
 }
 
 static void every_allocation_for_an_index_may_fail(void **state) {
@@ -208,8 +274,9 @@ static void wrong_order_of_calls(void **state) {
     OxText text;
     assert_non_null(c);
     assert_int_equal(ox_compile(c, NULL), OX_ERR_USAGE);
-    assert_int_equal(ox_inspect(c, OX_JSON, &text), OX_ERR_USAGE);
+    assert_int_equal(ox_inspect(c, &json, &text), OX_ERR_USAGE);
     assert_int_equal(ox_write_weights(c, "/dev/null", OX_NPZ), OX_ERR_USAGE);
+    assert_int_equal(ox_line_map(c).size, 0);
     assert_int_equal(ox_param_count(c), 0);
     assert_null(ox_param(c, 0).data);
     assert_int_equal(ox_source(c).size, 0);
@@ -218,28 +285,48 @@ static void wrong_order_of_calls(void **state) {
     assert_int_equal(ox_load_memory(c, b.p, b.n, NULL), OX_OK);
     assert_int_equal(ox_load_memory(c, b.p, b.n, NULL), OX_ERR_USAGE);
     assert_int_equal(ox_compile(c, NULL), OX_OK);
+    size_t said = ox_messages(c, false).size;
+    bool equal = true;
+    assert_int_equal(ox_diff(c, c, NULL, &equal, &text), OX_ERR_USAGE);
+    assert_false(equal);
+    assert_true(ox_messages(c, false).size > said);
     ox_free(c);
     ox_free(NULL);
     free(b.p);
 }
 
-int main(void) {
+/* "test_alloc 1 4" runs the tests 1, 5, 9..., so that processes can share them. */
+int main(int n_arguments, char **arguments) {
     static char mlp[] = "two_layer_mlp.onnx", attention[] = "attention.onnx",
                 conv[] = "conv_bn_relu.onnx", outputs[] = "multi_output.onnx",
                 layers[] = "repeated_layers.onnx";
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_prestate(every_allocation_may_fail, mlp),
+        cmocka_unit_test_prestate(every_allocation_may_fail, layers), /* the longest */
         cmocka_unit_test_prestate(every_allocation_may_fail, attention),
+        cmocka_unit_test_prestate(every_allocation_may_fail, mlp),
         cmocka_unit_test_prestate(every_allocation_may_fail, conv),
         cmocka_unit_test_prestate(every_allocation_may_fail, outputs),
-        cmocka_unit_test_prestate(every_allocation_may_fail, layers),
         cmocka_unit_test_prestate(every_truncation_is_survived, mlp),
         cmocka_unit_test_prestate(every_truncation_is_survived, conv),
         cmocka_unit_test_prestate(every_damaged_byte_is_survived, mlp),
         cmocka_unit_test(every_allocation_for_a_batch_may_fail),
         cmocka_unit_test(every_allocation_for_a_given_input_may_fail),
+        cmocka_unit_test_prestate(every_allocation_of_a_reader_may_fail, mlp),
+        cmocka_unit_test_prestate(every_allocation_of_a_reader_may_fail, layers),
+        cmocka_unit_test_prestate(every_allocation_for_views_may_fail, attention),
+        cmocka_unit_test_prestate(every_allocation_for_views_may_fail, layers),
         cmocka_unit_test(every_allocation_for_an_index_may_fail),
         cmocka_unit_test(wrong_order_of_calls),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    size_t part = 0, parts = 1, count = 0;
+    if (n_arguments == 3) {
+        part = strtoul(arguments[1], NULL, 10);
+        parts = strtoul(arguments[2], NULL, 10);
+    }
+    struct CMUnitTest own[OX_COUNT(tests)];
+    for (size_t i = part; i < OX_COUNT(tests) && parts > 0; i += parts)
+        own[count++] = tests[i];
+    if (count == 0)
+        return 2;
+    return _cmocka_run_group_tests("alloc", own, count, NULL, NULL);
 }

@@ -1,31 +1,18 @@
 /* The blocks pass: which modules it finds equal, and what it does to the graph first. */
-#include "passes/blocks.h"
+#include "passes/modules/blocks.h"
 #include "passes/passes.h"
 
 #include "build.h"
 
 #include <stdio.h>
 
-/* A node whose name says where it is from, such as "/layer.0/up/MatMul". */
-static void add_at(Text *g, const char *name, const char *op, const char *in,
-                   const char *out) {
-    Text t = {.arena = g->arena};
-    put_list(&t, 1, in);
-    put_list(&t, 2, out);
-    put_str(&t, 3, name);
-    put_str(&t, 4, op);
-    put_bytes(g, 1, text_view(&t));
-}
-
 static Model *with_blocks(Fixture *f, Text *g) {
     Model *m = import(f, g);
     infer_model(m);
     pass_dce(m);
     pass_blocks(m);
-    const char *why = NULL;
     assert_no_errors(f);
-    if (!graph_verify(m, &why))
-        fail_msg("%s", why);
+    assert_valid(m);
     return m;
 }
 

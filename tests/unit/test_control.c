@@ -1,47 +1,21 @@
 /* Subgraphs: which branch is taken, and types that cross their borders. */
-#include "ops/nested.h"
+#include "ops/core/nested.h"
 #include "passes/passes.h"
 
 #include "build.h"
 
-static void assert_valid(Model *m) {
-    const char *why = NULL;
-    if (!graph_verify(m, &why))
-        fail_msg("%s", why);
-}
-
-static Str bool_attr(Arena *a, bool value) {
-    Text tensor = {.arena = a}, t = {.arena = a};
-    put_int(&tensor, 2, DT_BOOL);
-    put_bytes(&tensor, 9, (Str){value ? "\1" : "\0", 1});
-    put_str(&t, 1, "value");
-    put_bytes(&t, 5, text_view(&tensor));
-    put_int(&t, 20, ATTR_TENSOR);
-    return text_view(&t);
-}
-
 /* y = If(c) of two unary operators on x. */
-static void add_if(Text *g, const char *yes, const char *no) {
-    Arena *a = g->arena;
-    Text graphs[2] = {{.arena = a}, {.arena = a}}, node = {.arena = a};
-    const char *ops[2] = {yes, no}, *names[2] = {"a", "b"};
-    for (int i = 0; i < 2; i++) {
-        add_node(&graphs[i], ops[i], "x", names[i], NULL);
-        add_output(&graphs[i], names[i]);
-    }
-    Str attr = graph_attr(a, "then_branch", text_view(&graphs[0]));
-    text_str(&node, node_of(a, "If", "c", "y", &attr));
-    put_bytes(&node, 5, graph_attr(a, "else_branch", text_view(&graphs[1])));
-    put_bytes(g, 1, text_view(&node));
+static void add_choice(Text *g, const char *yes, const char *no) {
+    add_if(g, "c", graph_of(g->arena, yes, "x", "a"), graph_of(g->arena, no, "x", "b"),
+           "y");
     add_output(g, "y");
 }
 
 static void check_taken(Fixture *f, bool condition, const char *op) {
     Text g = graph_text(f);
-    Str value = bool_attr(&f->arena, condition);
     add_input(&g, "x", "n,4");
-    add_node(&g, "Constant", "", "c", &value);
-    add_if(&g, "Exp", "Neg");
+    add_flag(&g, "c", condition);
+    add_choice(&g, "Exp", "Neg");
     Model *m = import(f, &g);
     infer_model(m);
     pass_branches(m);
@@ -66,7 +40,7 @@ static void an_unknown_condition_keeps_both(void **state) {
     Text g = graph_text(f);
     add_input(&g, "x", "n,4");
     put_bytes(&g, 11, value_info(&f->arena, "c", "", DT_BOOL));
-    add_if(&g, "Exp", "Neg");
+    add_choice(&g, "Exp", "Neg");
     Model *m = import(f, &g);
     infer_model(m);
     pass_branches(m);
@@ -74,6 +48,85 @@ static void an_unknown_condition_keeps_both(void **state) {
     assert_int_equal(m->graph->n_nodes, 1);
     assert_true(type_same(&m->graph->outputs[0]->type, &m->graph->inputs[0]->type));
     assert_false(m->graph->nodes[0]->concrete);
+}
+
+/* A branch within the one that is taken, which has a weight of its own. */
+static void branches_in_branches_are_taken_too(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f), yes = graph_text(f);
+    add_input(&g, "x", "2");
+    add_flag(&g, "c", true);
+    add_flag(&yes, "d", false);
+    add_floats(&yes, "w", (float[]){1, 2}, 2);
+    add_node(&yes, "Mul", "x,w", "s", NULL);
+    add_if(&yes, "d", graph_of(g.arena, "Exp", "s", "p"),
+           graph_of(g.arena, "Neg", "s", "q"), "t");
+    add_node(&yes, "Tanh", "t", "a", NULL);
+    add_output(&yes, "a");
+    add_if(&g, "c", text_view(&yes), graph_of(g.arena, "Abs", "x", "b"), "y");
+    add_node(&g, "Relu", "y", "z", NULL);
+    add_output(&g, "z");
+    Model *m = inferred(f, &g);
+    Text dump = {.arena = &f->arena};
+    pass_branches(m);
+    assert_no_errors(f);
+    assert_valid(m);
+    graph_dump(&dump, m);
+    assert_string_equal(text_view(&dump).p,
+                        "graph (x float32[2])\n"
+                        "  s float32[2] = Mul(x float32[2], w float32[2])\n"
+                        "  q float32[2] = Neg(s float32[2])\n"
+                        "  a float32[2] = Tanh(q float32[2])\n"
+                        "  z float32[2] = Relu(a float32[2])\n"
+                        "  return z float32[2]\n");
+}
+
+/* The branch that stays is in another graph now. */
+static void what_is_in_a_taken_branch_belongs_to_the_graph(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f), yes = graph_text(f);
+    add_input(&g, "x", "2");
+    put_bytes(&g, 11, value_info(g.arena, "open", "", DT_BOOL));
+    add_flag(&g, "c", true);
+    add_floats(&yes, "w", (float[]){1, 2}, 2);
+    add_node(&yes, "Mul", "x,w", "s", NULL);
+    add_if(&yes, "open", graph_of(g.arena, "Exp", "s", "p"),
+           graph_of(g.arena, "Neg", "s", "q"), "a");
+    add_output(&yes, "a");
+    add_if(&g, "c", text_view(&yes), graph_of(g.arena, "Abs", "x", "b"), "y");
+    add_output(&g, "y");
+    Model *m = inferred(f, &g);
+    pass_branches(m);
+    assert_valid(m);
+    assert_int_equal(m->graph->n_nodes, 2);
+    const Node *inner = m->graph->nodes[1];
+    assert_ptr_equal(inner->graph, m->graph);
+    assert_ptr_equal(inner->out[0]->graph, m->graph);
+    assert_ptr_equal(m->graph->outputs[0], inner->out[0]);
+    for (uint32_t i = 0; i < inner->n_attrs; i++)
+        assert_ptr_equal(inner->attrs[i].graphs[0]->parent, m->graph);
+    assert_ptr_equal(value_of(m, "w")->graph, m->graph); /* among its parameters */
+}
+
+/* A branch in one that stays. */
+static void branches_of_open_conditions_are_looked_into(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f), yes = graph_text(f);
+    add_input(&g, "x", "2");
+    put_bytes(&g, 11, value_info(g.arena, "open", "", DT_BOOL));
+    add_flag(&yes, "c", true);
+    add_if(&yes, "c", graph_of(g.arena, "Exp", "x", "p"),
+           graph_of(g.arena, "Neg", "x", "q"), "a");
+    add_output(&yes, "a");
+    add_if(&g, "open", text_view(&yes), graph_of(g.arena, "Abs", "x", "b"), "y");
+    add_output(&g, "y");
+    Model *m = inferred(f, &g);
+    pass_branches(m);
+    assert_int_equal(m->graph->n_nodes, 1);
+    const Graph *taken = m->graph->nodes[0]->attrs[0].graphs[0];
+    assert_int_equal(taken->n_nodes, 1);
+    assert_true(str_is(taken->nodes[0]->op_type, "Exp"));
+    assert_ptr_equal(taken->outputs[0], taken->nodes[0]->out[0]);
 }
 
 /* y = Loop(3, , x) whose body makes the next state of the last, s, by one operator. */
@@ -162,6 +215,9 @@ int main(void) {
         IN_ARENA(a_known_condition_leaves_one_branch),
         IN_ARENA(and_the_other_one_when_false),
         IN_ARENA(an_unknown_condition_keeps_both),
+        IN_ARENA(branches_in_branches_are_taken_too),
+        IN_ARENA(what_is_in_a_taken_branch_belongs_to_the_graph),
+        IN_ARENA(branches_of_open_conditions_are_looked_into),
         IN_ARENA(a_state_that_stays_keeps_its_type),
         IN_ARENA(a_state_that_grows_is_widened),
         IN_ARENA(types_move_with_what_can_be_read),

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "graph/dim.h"
-#include "graph/ir.h"
+#include "ir/dim.h"
+#include "ir/ir.h"
 
 enum { SYMBOLS = 4 };
 

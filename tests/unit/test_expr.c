@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "ops/expr.h"
+#include "code/program.h"
 
 typedef struct Fixture {
     Arena arena;
@@ -78,6 +78,11 @@ static void test_precedence(void **state) {
     same_text(a, "not a == b and c or d", "((not (a == b)) and c) or d");
     same_text(a, "a | b ^ c & d << e + f", "a | (b ^ (c & (d << (e + f))))");
     same_text(a, "a not in b", "a not in (b)");
+    same_text(a, "a < b + c <= d and e", "(a < (b + c) <= d) and e");
+    assert_false(ex_same(parse(a, "a < b < c"), parse(a, "(a < b) < c")));
+    same_text(a, "[x for a, b in c or d if a if not b]",
+              "[x for (a), b in (c or d) if a if (not b)]");
+    same_text(a, "f(a if b else c for d in e)", "f(((a if b else c) for d in e))");
     same_text(a, "a is not b or c", "(a is not b) or c");
     same_text(a, "a if b else c if d else e", "a if b else (c if d else e)");
     same_text(a, "lambda x, y: x + y", "(lambda x, y: (x + y))");
@@ -129,10 +134,10 @@ static void refuses(Arena *a, const char *text) {
 static void test_bad_templates(void **state) {
     Arena *a = arena_of(state);
     const char *bad[] = {
-        "",       "a +",        "f(",     "f(a",  "a b",      "a < b < c", "$nothing",
-        "$none",  "f($(a)",     "'a",     "x[1",  "lambda x", "a if b",    "{1}",
-        "a ? b",  "f(b=$nope)", "not",    "a.1",  "(a",       "a not b",   "1 + *a",
-        "f(,,x)", "$(x",        "a if b", "x[::", "a..b",     "$",         "$x$y",
+        "",       "a +",        "f(",     "f(a",  "a b",      "a < < b", "$nothing",
+        "$none",  "f($(a)",     "'a",     "x[1",  "lambda x", "a if b",  "{1}",
+        "a ? b",  "f(b=$nope)", "not",    "a.1",  "(a",       "a not b", "1 + *a",
+        "f(,,x)", "$(x",        "a if b", "x[::", "a..b",     "$",       "$x$y",
     };
     for (size_t i = 0; i < OX_COUNT(bad); i++)
         refuses(a, bad[i]);
@@ -148,9 +153,40 @@ static void test_build(void **state) {
     assert_true(ex_same(EX(a, "$0 + $1[:, None]", x, y), parse(a, "x + y[:, None]")));
     assert_true(ex_same(EX(a, "f($0$(, $1))", x, NULL), parse(a, "f(x)")));
     assert_int_equal(ex_template_uses("$x + $xx * f($x, '$x')", STR("x")), 2);
-    assert_false(a->failed);
+    assert_null(a->defect);
     (void)EX(a, "$0 + $7", x, y);
-    assert_true(a->failed);
+    assert_non_null(strstr(a->defect, "template `$0 + $7`: unknown name $7"));
+    assert_false(a->failed);
+}
+
+static void test_nothing_is_a_defect(void **state) {
+    Arena *a = arena_of(state);
+    const Expr *x = ex_name(a, STR("x"));
+    (void)EX(a, "f($0, $1)", x, NULL);
+    assert_non_null(strstr(a->defect, "absent outside a group: $1"));
+    a->defect = NULL;
+    assert_ptr_equal(ex_binary(a, "+", x, NULL), ex_none());
+    assert_non_null(a->defect);
+    a->defect = NULL;
+    (void)ex_astype(a, NULL, x);
+    assert_non_null(a->defect);
+}
+
+static void test_what_is_free_to_repeat(void **state) {
+    Arena *a = arena_of(state);
+    static const char *const free_text[] = {"x", "-1", "x.shape[0]", "params['w']",
+                                            "(x.shape[0], 2)"};
+    static const char *const work[] = {"x + 1", "f(x)", "x.T @ x", "-x[f(0)]"};
+    for (size_t i = 0; i < OX_COUNT(free_text); i++)
+        assert_true(ex_is_free(parse(a, free_text[i])));
+    for (size_t i = 0; i < OX_COUNT(work); i++)
+        assert_false(ex_is_free(parse(a, work[i])));
+    const Expr *sum = parse(a, "x + y");
+    assert_int_equal(ex_count(EX(a, "f($0, $1)", sum, parse(a, "x + y")), sum), 1);
+    assert_int_equal(ex_count(ex_binary(a, "*", sum, sum), sum), 2);
+    assert_null(a->defect);
+    (void)EX(a, "$0 * $0", sum);
+    assert_int_equal(a->defect != NULL, OX_CHECKS);
 }
 
 static void number(Arena *a, double value, int bits, const char *want) {
@@ -271,6 +307,29 @@ static bool parses_within(int chunks, size_t used) {
     return whole;
 }
 
+static const Expr *twice(void *user, const Expr *x) {
+    Arena *a = user;
+    return x->kind == EX_NAME && str_is(x->text, "y") ? EX(a, "2 * $0", x) : x;
+}
+
+/* A note goes with the expression, whatever is made of it, and nobody else has it. */
+static void test_notes(void **state) {
+    Arena *a = *state;
+    const Expr *x = ex_name(a, STR("x")), *noted = ex_note(a, x, 7);
+    assert_int_equal(x->note, 0);
+    assert_int_equal(noted->note, 7);
+    assert_true(ex_same(x, noted));
+    const Expr *sum = EX(a, "$0 + f(y)", noted);
+    assert_ptr_equal(ex_note(a, sum, 3), sum);
+    const Expr *again = ex_note(a, sum, 4);
+    assert_int_equal(sum->note, 3);
+    assert_int_equal(again->note, 4);
+    const Expr *edited = ex_edit(a, sum, twice, a);
+    assert_true(edited != sum);
+    assert_int_equal(edited->note, 3);
+    assert_int_equal(edited->kids[0]->note, 7);
+}
+
 /* Whatever allocation is refused first, the parser still gives a tree that can be
  * walked, and the arena says that it failed. */
 static void test_refused_memory(void **state) {
@@ -290,11 +349,14 @@ int main(void) {
         CASE(test_groups),
         CASE(test_bad_templates),
         CASE(test_build),
+        CASE(test_nothing_is_a_defect),
+        CASE(test_what_is_free_to_repeat),
         CASE(test_floats),
         CASE(test_floats_round_trip),
         CASE(test_literals_fold),
         CASE(test_walks),
         CASE(test_depth),
+        CASE(test_notes),
         CASE(test_refused_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /* Import: names, subgraphs, functions, what is a parameter; and the verifier. */
 #include "build.h"
-#include "graph/signature.h"
+#include "onnx/signature.h"
 
 #include <stdio.h>
 
@@ -263,8 +263,8 @@ static void functions_are_inlined_with_their_attributes(void **state) {
     const Node *n = m->graph->nodes[0];
     assert_true(str_is(n->op_type, "Softmax"));
     assert_true(str_is(n->out[0]->name, "y"));
-    assert_int_equal(n->attrs[0].pb->i, 3);
-    assert_true(str_is(n->attrs[0].pb->name, "axis"));
+    assert_int_equal(n->attrs[0].i, 3);
+    assert_true(str_is(n->attrs[0].name, "axis"));
     assert_int_equal(m->graph->nodes[1]->n_attrs, 0);
     assert_true(str_is(m->graph->outputs[0]->name, "z"));
 }
@@ -331,8 +331,127 @@ static void creation_operators_have_names(void **state) {
         assert_false(signature_is_created(str_from(others[i])));
 }
 
+/* ---- origins ----------------------------------------------------------------------- */
+
+/* x -> Relu -> y, where the node has this name and these entries of metadata. */
+static const Origin *origin_in(Fixture *f, const char *name, const char *scopes,
+                               const char *classes) {
+    Text g = graph_text(f), node = {.arena = &f->arena};
+    add_input(&g, "x", "4");
+    put_list(&node, 1, "x");
+    put_list(&node, 2, "y");
+    put_str(&node, 3, name);
+    put_str(&node, 4, "Relu");
+    if (scopes)
+        put_entry(&node, 9, "pkg.torch.onnx.name_scopes", scopes);
+    if (classes)
+        put_entry(&node, 9, "pkg.torch.onnx.class_hierarchy", classes);
+    put_bytes(&g, 1, text_view(&node));
+    add_output(&g, "y");
+    return import(f, &g)->graph->nodes[0]->origin;
+}
+
+static void traced_names_are_paths(void **state) {
+    Fixture *f = *state;
+    const Origin *o = origin_in(f, "/blocks/blocks.0/proj/Relu", NULL, NULL);
+    assert_int_equal(o->kind, ORIGIN_TRACED);
+    assert_true(str_is(o->path, "blocks.0.proj") && str_is(o->leaf, "proj"));
+    assert_true(str_is(o->around->path, "blocks.0"));
+    assert_true(str_is(o->around->leaf, "blocks.0"));
+    assert_true(str_is(o->around->around->path, "blocks"));
+    assert_null(o->around->around->around);
+    assert_true(str_is(origin_in(f, "/Relu", NULL, NULL)->path, ""));
+    assert_int_equal(origin_in(f, "a/Relu", NULL, NULL)->kind, ORIGIN_NAME);
+    assert_null(origin_in(f, "Relu_3", NULL, NULL));
+}
+
+static void metadata_comes_before_names(void **state) {
+    Fixture *f = *state;
+    const Origin *o = origin_in(f, "/a/Relu", "['', 'up', 'up.act', 'relu']",
+                                "['M', 'm.Up', 'torch.nn.ReLU', 'aten.relu']");
+    assert_int_equal(o->kind, ORIGIN_PROGRAM);
+    assert_true(str_is(o->path, "up.act") && str_is(o->class, "torch.nn.ReLU"));
+    assert_true(str_is(o->around->class, "m.Up"));
+    assert_true(str_is(o->around->around->path, ""));
+    assert_true(str_is(origin_in(f, "/a/Relu", "['relu']", NULL)->path, "a"));
+}
+
+static void deep_names_keep_the_innermost_module(void **state) {
+    Fixture *f = *state;
+    Text name = {.arena = &f->arena};
+    for (int i = 0; i < 1000; i++)
+        text_lit(&name, "/a");
+    text_lit(&name, "/Relu");
+    const Origin *o = origin_in(f, text_view(&name).p, NULL, NULL);
+    int depth = 0;
+    assert_int_equal(o->path.n, 1999);
+    for (; o; o = o->around)
+        depth++;
+    assert_true(depth < 40);
+}
+
+static void is_of_copy(void *user, const Symbol *s) {
+    const Model *copy = user;
+    if (s->value)
+        assert_ptr_equal(s->value->graph->model, copy);
+}
+
+/* Its values, nodes, graphs and what its symbols read are its own. */
+static void check_own(void *user, Graph *g) {
+    Model *copy = user;
+    assert_ptr_equal(g->model, copy);
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        assert_ptr_equal(g->nodes[i]->graph, g);
+        for (uint32_t k = 0; k < g->nodes[i]->n_in; k++)
+            assert_ptr_equal(g->nodes[i]->in[k]->graph->model, copy);
+        for (uint32_t k = 0; k < g->nodes[i]->n_out; k++)
+            assert_ptr_equal(g->nodes[i]->out[k]->def, g->nodes[i]);
+    }
+    for (size_t i = 0; i < g->n_inputs; i++)
+        for (int axis = 0; axis < g->inputs[i]->type.rank; axis++)
+            dim_each_symbol(g->inputs[i]->type.dims[axis], is_of_copy, copy);
+}
+
+static void a_copy_of_a_model_is_apart(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f), inner = {.arena = &f->arena};
+    add_node(&inner, "Neg", "h", "z", NULL);
+    add_output(&inner, "z");
+    Str attr = graph_attr(&f->arena, "then_branch", text_view(&inner));
+    add_input(&g, "x", "batch,4");
+    add_input(&g, "z0", "batch,seq");
+    add_floats(&g, "w", (const float[]){1, 2, 3, 4}, 4);
+    add_node(&g, "Add", "x,w", "h", NULL);
+    add_node(&g, "If", "x", "y", &attr);
+    add_output(&g, "y");
+    add_output(&g, "h");
+    Model *m = import(f, &g);
+    assert_no_errors(f);
+    Diags diags = {.arena = &f->arena};
+    Model *copy = model_copy(m, &diags);
+    const char *why;
+    assert_non_null(copy);
+    assert_true(graph_verify(copy, &why));
+    graph_each(copy->graph, check_own, copy);
+    graph_each(m->graph, check_own, m);
+    Text was = {.arena = &f->arena}, is = {.arena = &f->arena};
+    graph_dump(&was, m);
+    graph_dump(&is, copy);
+    assert_string_equal(text_view(&was).p, text_view(&is).p);
+    /* A name that is new in the copy does not come into the model. */
+    copy->graph->inputs[0]->type.rank = 1;
+    copy->graph->nodes[0]->op_type = STR("Mul");
+    assert_true(dim_eq(named_dim(copy, STR("batch"), NULL, 0),
+                       m->graph->inputs[0]->type.dims[0]));
+    assert_int_equal(m->graph->inputs[0]->type.rank, 2);
+    assert_true(str_is(m->graph->nodes[0]->op_type, "Add"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        IN_ARENA(traced_names_are_paths),
+        IN_ARENA(metadata_comes_before_names),
+        IN_ARENA(deep_names_keep_the_innermost_module),
         IN_ARENA(names_become_pointers),
         IN_ARENA(an_empty_name_is_an_absent_input),
         IN_ARENA(an_unknown_value_is_an_error),
@@ -348,6 +467,7 @@ int main(void) {
         IN_ARENA(one_dim_param_is_one_symbol),
         IN_ARENA(a_subgraph_reads_outer_values),
         IN_ARENA(subgraphs_past_the_depth_limit_are_an_error),
+        IN_ARENA(a_copy_of_a_model_is_apart),
         IN_ARENA(functions_are_inlined_with_their_attributes),
         IN_ARENA(a_function_that_calls_itself_is_an_error),
         IN_ARENA(the_verifier_sees_a_broken_order),

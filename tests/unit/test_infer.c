@@ -1,6 +1,6 @@
 /* Inference over whole graphs: shape arithmetic ends as dimensions, declared types fill
  * what no rule knows, and --shape overrides inputs. */
-#include "shape/infer.h"
+#include "passes/sizes/sizes.h"
 
 #include "build.h"
 

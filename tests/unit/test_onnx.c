@@ -78,14 +78,19 @@ static void node_metadata_is_read_on_demand(void **state) {
     put_str(&n, 9, "\x0a\x7f"); /* malformed: left out */
     put_entry(&n, 99, "x", "no metadata");
     put_entry(&n, 9, "class", "ReLU");
-    const PbNode *node = parse_node(f, text_view(&n));
-    PbEntries entries = onnx_node_metadata(&f->arena, node);
+    const PbModel *m = parse_ok(f, model_with(&f->arena, 1, text_view(&n)));
+    const PbNode *node = &m->graph.nodes.items[0];
+    Entries entries = onnx_node_metadata(&f->arena, m, node);
     assert_int_equal(entries.count, 2);
     assert_true(str_is(entries.items[1].key, "class"));
-    assert_true(str_is(onnx_node_metadata_get(node, STR("class")), "ReLU"));
-    assert_true(str_is(onnx_node_metadata_get(node, STR("scope")), "encoder"));
-    assert_true(str_is(onnx_node_metadata_get(node, STR("x")), ""));
-    assert_true(str_is(onnx_node_metadata_get(&(PbNode){0}, STR("x")), ""));
+    static const char *const keys[] = {"class", "scope", "x"};
+    Str values[3];
+    onnx_node_metadata_get(&f->arena, m, node, keys, 3, values);
+    assert_true(str_is(values[0], "ReLU"));
+    assert_true(str_is(values[1], "encoder"));
+    assert_int_equal(values[2].n, 0);
+    onnx_node_metadata_get(&f->arena, m, &(PbNode){0}, keys, 3, values);
+    assert_int_equal(values[0].n, 0);
 }
 
 static void graph_fields(void **state) {
@@ -202,13 +207,13 @@ static void message_attributes(void **state) {
     put_bytes(&t, 22, sparse_tensor(&f->arena));
     put_int(&t, 20, ATTR_GRAPH);
     const PbAttr *a = parse_attr(f, text_view(&t));
-    assert_int_equal(tensor_i64(a->t, 0), 7);
+    assert_int_equal(tensor_i64(&a->t->t, 0), 7);
     assert_true(str_is(a->g->name, "body"));
     assert_int_equal(a->tp->dtype, DT_FLOAT);
     assert_int_equal(a->sparse->rank, 2);
     assert_int_equal(a->sparse->dims[1], 2);
-    assert_int_equal(tensor_i64(&a->sparse->values, 1), 6);
-    assert_int_equal(tensor_i64(&a->sparse->indices, 1), 3);
+    assert_int_equal(tensor_i64(&a->sparse->values.t, 1), 6);
+    assert_int_equal(tensor_i64(&a->sparse->indices.t, 1), 3);
 }
 
 static void list_attributes(void **state) {
@@ -231,7 +236,7 @@ static void list_attributes(void **state) {
     assert_int_equal(a->strings.count, 2);
     assert_true(str_is(a->strings.items[0], "NOTSET"));
     assert_int_equal(a->tensors.count, 2);
-    assert_int_equal(tensor_i64(&a->tensors.items[1], 0), 7);
+    assert_int_equal(tensor_i64(&a->tensors.items[1].t, 0), 7);
     assert_true(str_is(a->graphs.items[1].name, "else"));
     assert_int_equal(a->types.items[0].dtype, DT_FLOAT);
     assert_int_equal(a->sparses.items[0].rank, 2);
@@ -536,7 +541,8 @@ static void every_truncation_is_an_error(void **state) {
         Arena a;
         arena_init(&a, NULL);
         Diags d = {.arena = &a};
-        assert_null(onnx_parse(&a, &d, (Str){copy, n}));
+        Source source = source_of_memory((Str){copy, n});
+        assert_null(onnx_parse(&a, &d, &source));
         assert_int_equal(diag_status(&d), OX_ERR_MODEL);
         arena_free(&a);
         free(copy);
@@ -583,23 +589,23 @@ static Str large_model(Arena *a) {
     return model_around(a, text_view(&g));
 }
 
-static bool open_digits(void *user, Diags *diags, Str location, Str *bytes) {
-    (void)user, (void)diags, (void)location;
-    *bytes = STR("0123456789");
-    return true;
+static Source *open_digits(void *user, Diags *diags, Str location) {
+    (void)diags, (void)location;
+    return user;
 }
 
 /* Parses with the allocation after the first `allowed` failing. */
 static OxStatus parse_with(Str bytes, int allowed) {
     Meter m = {0, allowed};
     OxAllocator hook = {meter_resize, &m};
-    PbStrings files = {0};
+    Source source = source_of_memory(bytes);
+    Source digits = source_of_memory(STR("0123456789"));
     Arena a;
     arena_init(&a, &hook);
     Diags d = {.arena = &a};
-    PbModel *model = onnx_parse(&a, &d, bytes);
+    PbModel *model = onnx_parse(&a, &d, &source);
     if (model)
-        onnx_resolve(&a, &d, model, open_digits, NULL, &files);
+        onnx_resolve(&a, &d, model, open_digits, &digits);
     OxStatus status = diag_status(&d);
     assert_true(model || status != OX_OK);
     arena_free(&a);

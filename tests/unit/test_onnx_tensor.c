@@ -13,14 +13,15 @@ static void raw_data_is_a_slice_of_the_input(void **state) {
     put_entry(&t, 16, "k", "v");
     put_bytes(&t, 9, STR("\x01\x00\x00\x00\xff\xff\xff\xff"));
     Str bytes = model_with(&f->arena, 5, text_view(&t));
-    const Tensor *w = &parse_ok(f, bytes)->graph.initializers.items[0];
-    assert_true(str_is(w->name, "w") && str_is(w->doc, "doc"));
-    assert_int_equal(w->metadata.count, 1);
+    const PbTensor *pb = &parse_ok(f, bytes)->graph.initializers.items[0];
+    const Tensor *w = &pb->t;
+    assert_true(str_is(w->name, "w") && str_is(pb->doc, "doc"));
+    assert_int_equal(pb->metadata.count, 1);
     assert_int_equal(w->rank, 1);
     assert_int_equal(w->dims[0], 2);
     assert_int_equal(w->count, 2);
-    assert_int_equal(w->source, 0);
-    assert_ptr_equal(w->data.p, bytes.p + w->offset);
+    assert_ptr_equal(w->source->memory, bytes.p);
+    assert_ptr_equal(w->memory, bytes.p + w->offset);
     assert_int_equal(tensor_i64(w, 1), -1);
 }
 
@@ -30,8 +31,9 @@ static void packed_floats_are_a_slice_of_the_input(void **state) {
     Text t = tensor_of(&f->arena, DT_FLOAT, 2);
     put_bytes(&t, 4, (Str){(const char *)values, sizeof values});
     Str bytes = model_with(&f->arena, 5, text_view(&t));
-    const Tensor *w = &parse_ok(f, bytes)->graph.initializers.items[0];
-    assert_ptr_equal(w->data.p, bytes.p + w->offset);
+    const PbTensor *pb = &parse_ok(f, bytes)->graph.initializers.items[0];
+    const Tensor *w = &pb->t;
+    assert_ptr_equal(w->memory, bytes.p + w->offset);
     assert_true(tensor_f64(w, 1) == -2.0);
 }
 
@@ -44,9 +46,13 @@ static void scattered_floats_are_gathered(void **state) {
     put_bytes(&t, 4, STR(""));
     put_bytes(&t, 4, (Str){(const char *)(values + 3), 8});
     const Tensor *w = parse_tensor(f, text_view(&t));
-    assert_int_equal(w->data.n, sizeof values);
-    assert_memory_equal(w->data.p, values, sizeof values);
-    assert_true(w->offset == OX_NO_OFFSET);
+    assert_int_equal(w->size, sizeof values);
+    assert_memory_equal(w->memory, values, sizeof values);
+    assert_null(w->source);
+}
+
+static Str data_of(const Tensor *t) {
+    return (Str){t->memory, (size_t)t->size};
 }
 
 /* Every typed field gives the layout of raw_data, packed and not. */
@@ -96,8 +102,8 @@ static void typed_fields_become_raw(void **state) {
             put_varint(&entries, (uint64_t)cases[i].entries[k]);
         }
         put_bytes(&packed, cases[i].field, text_view(&entries));
-        assert_true(str_eq(parse_tensor(f, text_view(&plain))->data, cases[i].raw));
-        assert_true(str_eq(parse_tensor(f, text_view(&packed))->data, cases[i].raw));
+        assert_true(str_eq(data_of(parse_tensor(f, text_view(&plain))), cases[i].raw));
+        assert_true(str_eq(data_of(parse_tensor(f, text_view(&packed))), cases[i].raw));
     }
 }
 
@@ -108,7 +114,7 @@ static void complex_and_double_fields(void **state) {
     Text t = tensor_of(&f->arena, DT_COMPLEX64, 2);
     put_bytes(&t, 4, (Str){(const char *)c64, sizeof c64});
     const Tensor *w = parse_tensor(f, text_view(&t));
-    assert_memory_equal(w->data.p, c64, sizeof c64);
+    assert_memory_equal(w->memory, c64, sizeof c64);
     assert_true(tensor_f64(w, 1) == 3.0);
     t = tensor_of(&f->arena, DT_COMPLEX128, 2);
     for (int i = 0; i < 4; i++) {
@@ -116,12 +122,12 @@ static void complex_and_double_fields(void **state) {
         put_raw(&t, &c128[i], 8);
     }
     w = parse_tensor(f, text_view(&t));
-    assert_memory_equal(w->data.p, c128, sizeof c128);
+    assert_memory_equal(w->memory, c128, sizeof c128);
     assert_true(tensor_f64(w, 1) == 3.0);
     t = tensor_of(&f->arena, DT_DOUBLE, 4);
     put_bytes(&t, 10, (Str){(const char *)c128, sizeof c128});
     w = parse_tensor(f, text_view(&t));
-    assert_true(w->offset != OX_NO_OFFSET && tensor_f64(w, 3) == 4.0);
+    assert_true(w->source && tensor_f64(w, 3) == 4.0);
 }
 
 static void strings_stay_apart(void **state) {
@@ -132,7 +138,7 @@ static void strings_stay_apart(void **state) {
     const Tensor *w = parse_tensor(f, text_view(&t));
     assert_int_equal(w->strings.count, 2);
     assert_true(str_eq(w->strings.items[1], STR("t\0o")));
-    assert_int_equal(w->data.n, 0);
+    assert_int_equal(w->size, 0);
     assert_int_equal(tensor_i64(w, 0), 0); /* defined, if useless */
 }
 
@@ -141,7 +147,7 @@ static void empty_tensors_need_no_data(void **state) {
     Text t = tensor_of(&f->arena, DT_FLOAT, 0);
     const Tensor *w = parse_tensor(f, text_view(&t));
     assert_int_equal(w->count, 0);
-    assert_int_equal(w->data.n, 0);
+    assert_int_equal(w->size, 0);
     /* ... even where the other dimensions are vast */
     t = tensor_of(&f->arena, DT_FLOAT, INT64_MAX);
     put_int(&t, 1, INT64_MAX);
@@ -216,8 +222,8 @@ static void every_bad_tensor_is_reported(void **state) {
     Text t = tensor_of(&f->arena, DT_FLOAT, 1), graph = {.arena = &f->arena};
     put_bytes(&graph, 5, text_view(&t));
     put_bytes(&graph, 5, text_view(&t));
-    assert_null(
-        onnx_parse(&f->arena, &f->diags, model_around(&f->arena, text_view(&graph))));
+    Str model = model_around(&f->arena, text_view(&graph));
+    assert_null(onnx_parse(&f->arena, &f->diags, source_in(&f->arena, model)));
     assert_int_equal(f->diags.count, 2);
 }
 
@@ -319,19 +325,18 @@ static void integers_are_exact_and_floats_truncate(void **state) {
 /* --- external data -------------------------------------------------------------- */
 
 typedef struct Disk {
-    Str content;
+    Source source;
     int opened;
     bool broken;
 } Disk;
 
-static bool open_disk(void *user, Diags *diags, Str location, Str *bytes) {
+static Source *open_disk(void *user, Diags *diags, Str location) {
     Disk *disk = user;
     disk->opened++;
-    *bytes = disk->content;
     if (disk->broken)
         diag_add(diags, OX0005, STR(""), STR(""), "cannot open %.*s", (int)location.n,
                  location.p);
-    return !disk->broken;
+    return disk->broken ? NULL : &disk->source;
 }
 
 /* The same tensor as initializer, in an attribute, in a subgraph and in a function. */
@@ -361,18 +366,15 @@ static void external_data_is_resolved_everywhere(void **state) {
     Fixture *f = *state;
     Str tensor = external_tensor(&f->arena, "w.bin", "3", "2");
     PbModel *m = parse_ok(f, model_with_external_everywhere(&f->arena, tensor));
-    Disk disk = {.content = STR("0123456789")};
-    PbStrings files = {0};
-    onnx_resolve(&f->arena, &f->diags, m, open_disk, &disk, &files);
+    Disk disk = {.source = source_of_memory(STR("0123456789"))};
+    onnx_resolve(&f->arena, &f->diags, m, open_disk, &disk);
     assert_int_equal(f->diags.count, 0);
     assert_int_equal(disk.opened, 1);
-    assert_int_equal(files.count, 1);
-    assert_true(str_is(files.items[0], "w.bin"));
     const PbAttr *outer = &m->graph.nodes.items[0].attrs.items[0];
     const PbAttr *inner = &outer->g->nodes.items[0].attrs.items[0];
     const PbAttr *listed = &outer->graphs.items[0].nodes.items[0].attrs.items[0];
     const PbFunction *fn = &m->functions.items[0];
-    const Tensor *all[] = {
+    const PbTensor *all[] = {
         &m->graph.initializers.items[0],
         &outer->g->initializers.items[0],
         inner->t,
@@ -382,9 +384,10 @@ static void external_data_is_resolved_everywhere(void **state) {
         fn->attr_defaults.items[0].t,
     };
     for (size_t i = 0; i < OX_COUNT(all); i++) {
-        assert_true(str_is(all[i]->data, "34"));
-        assert_int_equal(all[i]->source, 1);
-        assert_int_equal(all[i]->offset, 3);
+        assert_ptr_equal(all[i]->t.memory, disk.source.memory + 3);
+        assert_int_equal(all[i]->t.size, 2);
+        assert_ptr_equal(all[i]->t.source, &disk.source);
+        assert_int_equal(all[i]->t.offset, 3);
     }
 }
 
@@ -392,18 +395,18 @@ static void resolve_expecting(Fixture *f, Str tensor, OnnxOpen open, Disk *disk,
                               const char *what) {
     f->diags = (Diags){.arena = &f->arena};
     PbModel *m = parse_ok(f, model_with(&f->arena, 5, tensor));
-    PbStrings files = {0};
-    onnx_resolve(&f->arena, &f->diags, m, open, disk, &files);
+    onnx_resolve(&f->arena, &f->diags, m, open, disk);
     assert_int_equal(f->diags.count, 1);
     assert_int_equal(f->diags.items[0].code, OX0005);
     assert_string_equal(f->diags.items[0].what.p, what);
-    assert_int_equal(m->graph.initializers.items[0].data.n, 0);
+    assert_int_equal(m->graph.initializers.items[0].t.size, 0);
 }
 
 static void external_data_that_cannot_be_read(void **state) {
     Fixture *f = *state;
     Arena *a = &f->arena;
-    Disk disk = {.content = STR("0123456789")}, broken = {.broken = true};
+    Disk disk = {.source = source_of_memory(STR("0123456789"))},
+         broken = {.broken = true};
     resolve_expecting(f, external_tensor(a, "w", "9", NULL), open_disk, &disk,
                       "external data \"w\" is too short");
     resolve_expecting(f, external_tensor(a, "w", "18446744073709551615", NULL),
@@ -419,11 +422,9 @@ static void a_broken_file_is_reported_once(void **state) {
     Str tensor = external_tensor(&f->arena, "w", NULL, NULL);
     PbModel *m = parse_ok(f, model_with_external_everywhere(&f->arena, tensor));
     Disk broken = {.broken = true};
-    PbStrings files = {0};
-    onnx_resolve(&f->arena, &f->diags, m, open_disk, &broken, &files);
+    onnx_resolve(&f->arena, &f->diags, m, open_disk, &broken);
     assert_int_equal(broken.opened, 1);
     assert_int_equal(f->diags.count, 1);
-    assert_int_equal(files.count, 0);
 }
 
 static void malformed_external_data_is_an_error(void **state) {

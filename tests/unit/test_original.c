@@ -8,9 +8,9 @@
 
 #include <cmocka.h>
 
-#include "graph/ir.h"
 #include "inspect/inspect.h"
-#include "shape/infer.h"
+#include "onnx/import.h"
+#include "ops/core/engine.h"
 #include "support/file.h"
 
 /* A fixture file through the layers of the library. */
@@ -18,6 +18,7 @@ typedef struct Fixture {
     Arena arena;
     Diags diags;
     FileMap file;
+    Source source;
     PbModel *pb;
     Model *model;
 } Fixture;
@@ -34,7 +35,8 @@ static void open_fixture(Fixture *f, const char *name) {
     *f = (Fixture){.diags = {.arena = &f->arena}};
     arena_init(&f->arena, NULL);
     assert_true(file_map(&f->file, path_of(name, path, sizeof path)));
-    f->pb = onnx_parse(&f->arena, &f->diags, f->file.bytes);
+    f->source = source_of_memory(f->file.bytes);
+    f->pb = onnx_parse(&f->arena, &f->diags, &f->source);
     assert_non_null(f->pb);
     assert_int_equal(diag_status(&f->diags), OX_OK);
 }
@@ -86,13 +88,13 @@ static void parse_linear_model(void **state) {
     assert_int_equal(g->inputs.count, 1);
     assert_true(str_is(g->inputs.items[0].name, "input"));
     assert_int_equal(g->initializers.count, 2);
-    const Tensor *weight = &g->initializers.items[0];
+    const Tensor *weight = &g->initializers.items[0].t;
     assert_true(str_is(weight->name, "layer0.weight"));
     assert_int_equal(weight->dtype, DT_FLOAT);
     assert_int_equal(weight->count, 32);
-    assert_int_equal(weight->data.n, 128);
+    assert_int_equal(weight->size, 128);
     /* Never copied: the data is where the file was mapped. */
-    assert_ptr_equal(weight->data.p, f.file.bytes.p + weight->offset);
+    assert_ptr_equal(weight->memory, f.file.bytes.p + weight->offset);
     close_fixture(&f);
 }
 
@@ -190,7 +192,7 @@ static void ascii_output_not_empty(void **state) {
     Fixture f;
     open_inferred(&f, "two_layer_mlp.onnx");
     Text t = {.arena = &f.arena};
-    inspect_print(f.model, OX_ASCII, &t);
+    inspect_print(f.model, &(InspectOptions){.format = OX_ASCII, .layers = true}, &t);
     const char *text = text_view(&t).p;
     assert_non_null(strstr(text, "two_layer_mlp"));
     assert_non_null(strstr(text, "Softmax"));
@@ -274,7 +276,7 @@ static void json_output_is_valid(void **state) {
         Fixture f;
         open_inferred(&f, names[i]);
         Text t = {.arena = &f.arena};
-        inspect_print(f.model, OX_JSON, &t);
+        inspect_print(f.model, &(InspectOptions){.format = OX_JSON}, &t);
         Json j = {text_view(&t).p, 0};
         assert_true(json_value(&j));
         json_space(&j);

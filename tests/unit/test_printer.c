@@ -1,6 +1,6 @@
 /* The printer by example: one case for each rule of the layout.  That it agrees with
  * ruff everywhere else is the matter of tests/test_printer_ruff.py. */
-#include "codegen/printer.h"
+#include "python/printer.h"
 
 #include <setjmp.h>
 #include <stdlib.h>
@@ -22,13 +22,22 @@ static const Expr *parse(Arena *a, const char *text) {
     return x;
 }
 
+static void print_one(Text *t, int level, StmtKind kind, const Str *targets, size_t n,
+                      const Expr *x) {
+    Stmt s = {.kind = kind,
+              .text = STR("="),
+              .target = n ? code_targets(t->arena, targets, n) : NULL,
+              .expr = x};
+    print_code(t, level, &(Stmts){&s, 1, 1}, true);
+}
+
 /* The example is written as the printer should leave it: it is parsed and printed. */
 static void assigns(const char *target, const char *want) {
     Arena a;
     arena_init(&a, NULL);
     Text t = {.arena = &a};
     Str name = str_from(target);
-    print_assign(&t, 1, &name, 1, parse(&a, want));
+    print_one(&t, 1, ST_ASSIGN, &name, 1, parse(&a, want));
     Str all = arena_printf(&a, "    %s = %s\n", target, want);
     assert_string_equal(text_view(&t).p, all.p);
     arena_free(&a);
@@ -242,15 +251,15 @@ typedef void Statement(Text *t, const Expr *x);
 
 static void unpack(Text *t, const Expr *x) {
     const Str targets[] = {STR("queries"), STR("keys"), STR("values_with_a_long_name")};
-    print_assign(t, 0, targets, 3, x);
+    print_one(t, 0, ST_ASSIGN, targets, 3, x);
 }
 
 static void returned(Text *t, const Expr *x) {
-    print_return(t, 1, x);
+    print_one(t, 1, ST_RETURN, NULL, 0, x);
 }
 
 static void alone(Text *t, const Expr *x) {
-    print_statement(t, 1, x);
+    print_one(t, 1, ST_EXPR, NULL, 0, x);
 }
 
 static void states(Statement *statement, const char *text, const char *want) {
@@ -287,7 +296,10 @@ static void defines(const Str *params, size_t n, const char *want) {
     Arena a;
     arena_init(&a, NULL);
     Text t = {.arena = &a};
-    print_def(&t, 0, STR("function"), params, n);
+    Def def = {
+        .name = STR("function"), .params = code_params(&a, params, n), .n_params = n};
+    Stmt s = {.kind = ST_DEF, .def = &def, .body = &def.body};
+    print_code(&t, 0, &(Stmts){&s, 1, 1}, true);
     assert_string_equal(text_view(&t).p, want);
     arena_free(&a);
 }
@@ -375,7 +387,7 @@ static void deep_trees(void **state) {
     for (int i = 0; i < EX_DEPTH_MAX; i++)
         x = i % 2 ? ex_lambda(&a, STR("y"), x) : ex_call(&a, x, &x, 0);
     Text t = {.arena = &a};
-    print_return(&t, 1, x);
+    print_one(&t, 1, ST_RETURN, NULL, 0, x);
     assert_false(a.failed);
     arena_free(&a);
 }
@@ -403,7 +415,7 @@ static void refused_memory(void **state) {
             x = ex_binary(&a, "+", x,
                           parse(&a, "f(x, [1, 2], key=lambda: {3: 'a'})[4:5]"));
         Text t = {.arena = &a};
-        print_return(&t, 1, x);
+        print_one(&t, 1, ST_RETURN, NULL, 0, x);
         *(a.failed ? &refused : &done) = true;
         arena_free(&a);
     }

@@ -1,6 +1,6 @@
 /* The operator table, reading nodes through it, and evaluation of small tensors. */
+#include "ops/core/engine.h"
 #include "ops/fusion.h"
-#include "shape/infer.h"
 
 #include "build.h"
 
@@ -173,6 +173,48 @@ static void attributes_have_the_defaults_of_the_table(void **state) {
     assert_int_equal(attr_int(n, "axis"), -1);
 }
 
+static void names_that_a_row_lacks_are_defects(void **state) {
+    Fixture *f = *state;
+    Node *n = one_node(f, "LeakyRelu", "x", "2", NULL)->graph->nodes[0];
+    assert_false(node_has(n, "alhpa"));
+    assert_null(attr_find(n, "alhpa"));
+    assert_int_equal(attr_int_or(n, "alhpa", 3), 3);
+    assert_no_errors(f);
+    assert_true(attr_float(n, "alhpa") == 0);
+    assert_error(f, OX0302, "LeakyRelu: its code reads \"alhpa\"");
+}
+
+static void inputs_that_a_row_lacks_are_defects(void **state) {
+    Fixture *f = *state;
+    Node *n = one_node(f, "LeakyRelu", "x", "2", NULL)->graph->nodes[0];
+    assert_true(is_absent(n, "x"));
+    assert_error(f, OX0302, "LeakyRelu: its code reads \"x\"");
+}
+
+static void attributes_of_another_type_are_defects(void **state) {
+    Fixture *f = *state;
+    Node *n = one_node(f, "LeakyRelu", "x", "2", NULL)->graph->nodes[0];
+    assert_int_equal(attr_int(n, "alpha"), 0);
+    assert_error(f, OX0302, "reads \"alpha\" as int, its row has float");
+}
+
+static Str text_attr(Arena *a, const char *name, const char *value) {
+    Text t = {.arena = a};
+    put_str(&t, 1, name);
+    put_str(&t, 4, value);
+    put_int(&t, 20, ATTR_STRING);
+    return text_view(&t);
+}
+
+static void words_that_a_row_does_not_allow_are_defects(void **state) {
+    Fixture *f = *state;
+    Node *n = one_node(f, "Gelu", "x", "2", NULL)->graph->nodes[0];
+    assert_false(attr_is(n, "approximate", "tanh"));
+    assert_no_errors(f);
+    assert_false(attr_is(n, "approximate", "erf"));
+    assert_error(f, OX0302, "Gelu: its code asks for approximate \"erf\"");
+}
+
 static void integers_come_from_attribute_or_input(void **state) {
     Fixture *f = *state;
     Ints v;
@@ -221,6 +263,25 @@ static void an_axis_out_of_range_is_an_error(void **state) {
 static bool passes(Fixture *f, const char *op, const char *in, const Str *attr) {
     Model *m = one_node(f, op, in, "2,3", attr);
     return node_check(m, m->graph->nodes[0]);
+}
+
+/* The hint is the word that was meant, or all of them. */
+static void texts_are_words_of_the_row(void **state) {
+    Fixture *f = *state;
+    Str tanh = text_attr(&f->arena, "approximate", "tanh"),
+        slip = text_attr(&f->arena, "approximate", "tan"),
+        part = text_attr(&f->arena, "approximate", "none tanh"),
+        mode = text_attr(&f->arena, "mode", "mirror");
+    assert_true(passes(f, "Gelu", "x", &tanh));
+    assert_no_errors(f);
+    assert_false(passes(f, "Gelu", "x", &slip));
+    assert_error(f, OX0303, "Gelu: approximate \"tan\" is not known");
+    assert_true(str_is(f->diags.items[0].hint, "did you mean \"tanh\"?"));
+    assert_false(passes(f, "Gelu", "x", &part));
+    assert_false(passes(f, "Pad", "x,axes", &mode));
+    assert_error(f, OX0302, "Pad: mode \"mirror\" is not supported");
+    assert_true(str_is(f->diags.items[f->diags.count - 1].hint,
+                       "it is one of constant, reflect, edge, wrap"));
 }
 
 static void nodes_are_checked_against_the_table(void **state) {
@@ -456,45 +517,6 @@ static void reductions_are_computed(void **state) {
     }
 }
 
-static void numbers_round_to_their_type(void **state) {
-    (void)state;
-    static const struct {
-        DType dtype;
-        double x, rounded;
-    } rows[] = {
-        {DT_FLOAT, 0.1, (double)0.1F},
-        {DT_FLOAT, 1e39, INFINITY},
-        {DT_DOUBLE, 0.1, 0.1},
-        {DT_FLOAT16, 0.1, 0.0999755859375},
-        {DT_FLOAT16, 65504, 65504},
-        {DT_FLOAT16, 65519.99, 65504},
-        {DT_FLOAT16, 65520, INFINITY},
-        {DT_FLOAT16, -1e6, -INFINITY},
-        {DT_FLOAT16, 0x1p-24, 0x1p-24},
-        {DT_FLOAT16, 0x1p-25, 0},
-        {DT_FLOAT16, 0x1.8p-24, 0x1p-23},
-        {DT_FLOAT16, 2049, 2048},
-        {DT_FLOAT16, 2051, 2052},
-        {DT_BFLOAT16, 0.1, 0.10009765625},
-        {DT_BFLOAT16, 257, 256},
-        {DT_BFLOAT16, 259, 260},
-        {DT_BFLOAT16, 3.39e38, 0x1.fep127},
-        {DT_BFLOAT16, 3.4e38, INFINITY},
-        {DT_BFLOAT16, 0x1p-133, 0x1p-133},
-        {DT_BFLOAT16, 0x1p-135, 0},
-    };
-    for (size_t i = 0; i < OX_COUNT(rows); i++) {
-        double x = rows[i].x;
-        assert_true(round_to(rows[i].dtype, &x));
-        if (x != rows[i].rounded)
-            fail_msg("%s: %.17g gives %.17g, not %.17g",
-                     dtype_info(rows[i].dtype)->name, rows[i].x, x, rows[i].rounded);
-    }
-    double x = 1;
-    assert_false(round_to(DT_INT32, &x));
-    assert_false(round_to(DT_FLOAT8E4M3FN, &x));
-}
-
 static void integers_fit_their_type(void **state) {
     (void)state;
     assert_true(int_fits(DT_INT8, -128) && !int_fits(DT_INT8, -129));
@@ -516,9 +538,14 @@ int main(void) {
         IN_ARENA(the_table_prints_in_three_forms),
         IN_ARENA(operators_print_in_the_order_of_their_names),
         IN_ARENA(attributes_have_the_defaults_of_the_table),
+        IN_ARENA(names_that_a_row_lacks_are_defects),
+        IN_ARENA(inputs_that_a_row_lacks_are_defects),
+        IN_ARENA(attributes_of_another_type_are_defects),
+        IN_ARENA(words_that_a_row_does_not_allow_are_defects),
         IN_ARENA(integers_come_from_attribute_or_input),
         IN_ARENA(axes_become_a_mask),
         IN_ARENA(an_axis_out_of_range_is_an_error),
+        IN_ARENA(texts_are_words_of_the_row),
         IN_ARENA(nodes_are_checked_against_the_table),
         IN_ARENA(shapes_broadcast),
         IN_ARENA(types_must_agree),
@@ -530,7 +557,6 @@ int main(void) {
         IN_ARENA(symbols_are_computed_with),
         IN_ARENA(where_picks_by_a_known_condition),
         IN_ARENA(reductions_are_computed),
-        cmocka_unit_test(numbers_round_to_their_type),
         cmocka_unit_test(integers_fit_their_type),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

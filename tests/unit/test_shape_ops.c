@@ -1,6 +1,6 @@
 /* Symbolic shapes and elements through the operators that move and count: the rules
  * that decide whether generated code says `batch` or reads a shape at run time. */
-#include "shape/infer.h"
+#include "ops/core/engine.h"
 
 #include "build.h"
 

@@ -2,6 +2,7 @@
 #include "support/diag.h"
 #include "support/dtype.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,6 +57,12 @@ static void slices_find_their_ends(void **state) {
     assert_true(str_is(str_after_last(STR("a/b/c"), '/'), "c"));
     assert_true(str_is(str_after_last(STR("abc"), '/'), "abc"));
     assert_true(str_is(str_after_last(STR("abc/"), '/'), ""));
+    assert_true(str_is(str_before(STR("a.b.c"), '.'), "a"));
+    assert_true(str_is(str_before(STR("abc"), '.'), "abc"));
+    assert_true(str_is(str_before((Str){0}, '.'), ""));
+    assert_true(str_contains(STR("a.b.c"), STR("b.c")));
+    assert_true(str_contains((Str){0}, (Str){0}));
+    assert_false(str_contains(STR("abc"), STR("abcd")));
 }
 
 static void utf8_decodes_and_rejects(void **state) {
@@ -236,6 +243,31 @@ static void map_finds_replaces_and_grows(void **state) {
     arena_free(&a);
 }
 
+/* Neither list is taken again while as many keys come as were announced. */
+static void a_map_has_the_room_it_reserved(void **state) {
+    (void)state;
+    enum { COUNT = 1000 };
+    Arena a;
+    arena_init(&a, NULL);
+    char keys[COUNT][8];
+    Map map = {.arena = &a};
+    assert_true(map_set(&map, STR("before"), &a));
+    assert_true(map_reserve(&map, COUNT + 1));
+    const void *entries = map.entries, *slots = map.slots;
+    for (int i = 0; i < COUNT; i++) {
+        int n = snprintf(keys[i], sizeof keys[i], "%d", i);
+        assert_true(map_set(&map, (Str){keys[i], (size_t)n}, keys[i]));
+    }
+    assert_ptr_equal(map.entries, entries);
+    assert_ptr_equal(map.slots, slots);
+    assert_ptr_equal(map_get(&map, STR("before")), &a);
+    for (int i = 0; i < COUNT; i++)
+        assert_ptr_equal(map_get(&map, str_from(keys[i])), keys[i]);
+    assert_false(map_reserve(&map, SIZE_MAX));
+    assert_true(a.failed);
+    arena_free(&a);
+}
+
 static void a_refused_map_keeps_its_entries(void **state) {
     (void)state;
     Meter m;
@@ -257,6 +289,45 @@ static void a_refused_map_keeps_its_entries(void **state) {
 }
 
 /* --- element types -------------------------------------------------------------- */
+
+static void numbers_round_to_their_type(void **state) {
+    (void)state;
+    static const struct {
+        DType dtype;
+        double x, rounded;
+    } rows[] = {
+        {DT_FLOAT, 0.1, (double)0.1F},
+        {DT_FLOAT, 1e39, INFINITY},
+        {DT_DOUBLE, 0.1, 0.1},
+        {DT_FLOAT16, 0.1, 0.0999755859375},
+        {DT_FLOAT16, 65504, 65504},
+        {DT_FLOAT16, 65519.99, 65504},
+        {DT_FLOAT16, 65520, INFINITY},
+        {DT_FLOAT16, -1e6, -INFINITY},
+        {DT_FLOAT16, 0x1p-24, 0x1p-24},
+        {DT_FLOAT16, 0x1p-25, 0},
+        {DT_FLOAT16, 0x1.8p-24, 0x1p-23},
+        {DT_FLOAT16, 2049, 2048},
+        {DT_FLOAT16, 2051, 2052},
+        {DT_BFLOAT16, 0.1, 0.10009765625},
+        {DT_BFLOAT16, 257, 256},
+        {DT_BFLOAT16, 259, 260},
+        {DT_BFLOAT16, 3.39e38, 0x1.fep127},
+        {DT_BFLOAT16, 3.4e38, INFINITY},
+        {DT_BFLOAT16, 0x1p-133, 0x1p-133},
+        {DT_BFLOAT16, 0x1p-135, 0},
+    };
+    for (size_t i = 0; i < OX_COUNT(rows); i++) {
+        double x = rows[i].x;
+        assert_true(dtype_round(rows[i].dtype, &x));
+        if (x != rows[i].rounded)
+            fail_msg("%s: %.17g gives %.17g, not %.17g",
+                     dtype_info(rows[i].dtype)->name, rows[i].x, x, rows[i].rounded);
+    }
+    double x = 1;
+    assert_false(dtype_round(DT_INT32, &x));
+    assert_false(dtype_round(DT_FLOAT8E4M3FN, &x));
+}
 
 static void dtypes_have_their_onnx_numbers(void **state) {
     (void)state;
@@ -377,8 +448,10 @@ int main(void) {
         cmocka_unit_test(a_refused_push_keeps_the_array),
         cmocka_unit_test(text_grows_and_ends_with_nul),
         cmocka_unit_test(map_finds_replaces_and_grows),
+        cmocka_unit_test(a_map_has_the_room_it_reserved),
         cmocka_unit_test(a_refused_map_keeps_its_entries),
         cmocka_unit_test(dtypes_have_their_onnx_numbers),
+        cmocka_unit_test(numbers_round_to_their_type),
         cmocka_unit_test(messages_follow_the_grammar),
         cmocka_unit_test(text_of_the_model_is_escaped),
         cmocka_unit_test(status_is_that_of_the_first_error),

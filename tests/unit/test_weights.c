@@ -27,14 +27,18 @@ static const int64_t dims_3[] = {3};
 
 static Tensor tensor_of(DType dtype, const int64_t *dims, Str data) {
     return (Tensor){
-        .dtype = dtype, .rank = 1, .dims = dims, .data = data, .offset = OX_NO_OFFSET};
+        .dtype = dtype, .rank = 1, .dims = dims, .memory = data.p, .size = data.n};
+}
+
+static Str bytes_of(const WeightSegment *s) {
+    return (Str){s->memory, (size_t)s->size};
 }
 
 /* The whole file as one slice of the arena. */
 static Str flatten(Arena *arena, const WeightPlan *plan) {
     Text t = {.arena = arena};
     for (size_t i = 0; i < plan->count; i++)
-        text_str(&t, plan->items[i].bytes);
+        text_str(&t, bytes_of(&plan->items[i]));
     assert_int_equal(t.n, plan->total);
     return text_view(&t);
 }
@@ -99,20 +103,22 @@ static void neighbours_in_a_file_become_one_segment(void **state) {
     arena_init(&arena, NULL);
     Tensor tensors[3];
     WeightEntry entries[3];
+    Source files[2] = {{0}};
     for (size_t i = 0; i < 3; i++) {
         tensors[i] = tensor_of(DT_UINT8, dims_2, (Str){data + 4 * i, 4});
+        tensors[i].source = &files[i / 2];
         tensors[i].offset = 100 + 4 * i;
         entries[i] = (WeightEntry){.key = STR("k"), .tensor = &tensors[i]};
     }
-    tensors[2].source = 1;
     WeightPlan plan;
     assert_true(weights_plan(&arena, entries, 3, OX_SAFETENSORS, &plan));
     assert_int_equal(plan.count, 3);
-    assert_int_equal(plan.items[0].source_offset, OX_NO_OFFSET);
-    assert_int_equal(plan.items[1].source_offset, 100);
-    assert_int_equal(plan.items[1].bytes.n, 8);
-    assert_int_equal(plan.items[2].source, 1);
-    assert_int_equal(plan.items[2].source_offset, 108);
+    assert_null(plan.items[0].source);
+    assert_ptr_equal(plan.items[1].source, &files[0]);
+    assert_int_equal(plan.items[1].offset, 100);
+    assert_int_equal(plan.items[1].size, 8);
+    assert_ptr_equal(plan.items[2].source, &files[1]);
+    assert_int_equal(plan.items[2].offset, 108);
     arena_free(&arena);
 }
 
@@ -266,7 +272,7 @@ static void past_4_gib_an_npz_has_zip64_records(void **state) {
                              {.key = STR("small"), .tensor = &small}};
     WeightPlan plan;
     assert_true(weights_plan(&arena, entries, 2, OX_NPZ, &plan));
-    Str local = plan.items[0].bytes, end = plan.items[plan.count - 1].bytes;
+    Str local = bytes_of(&plan.items[0]), end = bytes_of(&plan.items[plan.count - 1]);
     uint64_t stored = size + 128; /* with the npy header */
     assert_int_equal(read_le(local.p + 4, 2), 45);
     assert_int_equal(read_le(local.p + 18, 4), UINT32_MAX);

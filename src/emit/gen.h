@@ -1,0 +1,542 @@
+/* State of one code generation, shared by the files of emit/. */
+#ifndef OX_EMIT_GEN_H
+#define OX_EMIT_GEN_H
+
+#include "emit/codegen.h"
+#include "passes/modules/blocks.h"
+#include "python/printer.h"
+
+/* How far the code of a value has come. */
+typedef enum ValueState {
+    VS_NONE,    /* not generated, or needs no code (parameters, literals) */
+    VS_PENDING, /* an expression that waits for its only reader */
+    VS_DONE,    /* a name, or an expression as cheap as a name */
+} ValueState;
+
+typedef struct ValueCode {
+    ValueState state;
+    const Expr *expr;
+    const Expr *number; /* a Python int for shapes; NULL where expr is all there is */
+    /* Array reads by live nodes and outputs; fixed inputs are not counted. */
+    uint32_t reads;
+    uint32_t ops; /* operators in a pending expression */
+    bool keep;    /* must have a name: its shape is read */
+    bool touched; /* some code has read it */
+    Str wanted;   /* the name it gets as the argument of a block; empty: its own */
+} ValueCode;
+
+/* The body of forward or of a local function while it is generated: the code of one
+ * graph. */
+typedef struct Scope {
+    const Graph *graph;
+    struct Scope *up; /* NULL for forward */
+    Str name;
+    Str *params;
+    size_t n_params;
+    Stmts body;
+    const Expr *result;
+    const Expr *index; /* of the iteration; NULL when the function is no loop's body */
+    Str counter;       /* variable of the loops over blocks; empty: none yet */
+} Scope;
+
+/* A dimension, and the variable that holds it. */
+typedef struct KnownDim {
+    Dim dim;
+    const Expr *name;
+} KnownDim;
+
+/* The calls of one function in another. */
+typedef struct Calls {
+    struct Function *caller; /* NULL: forward */
+    size_t count;            /* were each loop written out */
+    size_t lines;            /* that they take */
+} Calls;
+
+/* The function that stands for the blocks of one kind. */
+typedef struct Function {
+    const BlockKind *kind;
+    Scope scope;
+    size_t *args; /* which of the block's inputs it takes, in the order of parameters */
+    size_t n_args;
+    struct {
+        const Symbol **items; /* sizes that no argument shows, behind the arguments */
+        size_t count, cap;
+    } sizes;
+    struct {
+        KnownDim *items; /* sums and quotients that an argument shows */
+        size_t count, cap;
+    } dims;
+    struct {
+        const Symbol **items; /* sizes that have code in the function ... */
+        size_t count, cap;
+    } known;
+    struct {
+        const Expr **items; /* ... and what they are called */
+        size_t count, cap;
+    } names;
+    Stmts prelude;         /* batch = x.shape[0] */
+    bool uses_params;      /* takes params as its first argument */
+    bool run_time;         /* needs numbers that are only there when forward runs */
+    Def *def;              /* what came out */
+    size_t lines;          /* of the body */
+    size_t lines_in_place; /* that the body takes where it is called */
+    struct {
+        Calls *items; /* by who calls */
+        size_t count, cap;
+    } calls;
+    uint32_t number;       /* in Gen.functions */
+    bool fails, in_place;  /* it does not pay: pays.c */
+    struct Function *twin; /* prints the same, and stands for this one; NULL: none */
+} Function;
+
+/* Parameters that load_params stacks for a scan: head + "*" + tail. */
+typedef struct Stack {
+    Str head, tail;
+    int64_t first, end;
+} Stack;
+
+/* What a random node draws from. */
+typedef struct NodeKey {
+    const Node *node;
+    const Expr *key;
+} NodeKey;
+
+/* A node that needs numbers which are only there when forward runs. */
+typedef struct RunTime {
+    Str why;
+    Str hint; /* what to do about it */
+} RunTime;
+
+typedef struct UsedHelper {
+    const struct Helper *helper;
+    Stmts code; /* its definition, the last of them, and what is above it */
+} UsedHelper;
+
+/* The module: helpers in front of the code that calls them, then what is about the
+ * parameters. */
+typedef struct Program {
+    Stmts code;   /* of the model: Outputs, the functions, forward */
+    Stmts params; /* trainable, load_params and what they need */
+    struct {
+        UsedHelper *items; /* that the code calls, callees first */
+        size_t count, cap;
+    } helpers;
+    unsigned imports; /* one bit for each row of the table in imports.c */
+} Program;
+
+/* Several notes on one expression: a chain. */
+typedef struct NotePair {
+    uint32_t note, next;
+} NotePair;
+
+/* What something was before it changed: bytes, or the value of a key (undo.c). */
+typedef struct Change {
+    void *at;
+    size_t size;
+    char old[sizeof(ValueCode)];
+    Map *map; /* NULL: bytes */
+    Str key;
+    void *value;
+} Change;
+
+/* What an operator has read in a transaction and got a name there: a value, or the
+ * module of a parameter. */
+typedef struct Named {
+    Value *value; /* NULL: the module */
+    Str path;     /* of the parameter */
+} Named;
+
+/* A point in a transaction. */
+typedef struct Mark {
+    size_t changes, named;
+} Mark;
+
+typedef struct Gen {
+    Model *m;
+    Arena *arena;
+    const CodegenOptions *options;
+    ValueCode *code; /* by value id */
+    size_t n_code;   /* entries of it */
+    Map used_names; /* identifiers of the function -> how often each base was asked for */
+    Map global_names; /* of the functions for blocks */
+    Map roles;        /* id of a value -> what a fused operator calls it: "mask" */
+    Map symbols;      /* named dimension -> EX_NAME of its variable */
+    Map helpers;      /* names of those in use */
+    Program program;
+    struct {
+        ModuleParam *items;
+        size_t count, cap;
+    } params;
+    Map param_keys; /* key -> index + 1 into params */
+    Map twins;      /* of parameters with one name: see twin_key */
+    Map modules; /* path -> what its parameters are called in the body: named_modules.c */
+    struct {
+        Str *items; /* keys and paths that the body will read */
+        size_t count, cap;
+    } read_keys;
+    bool unprepared; /* a key that prepare would make is another parameter's */
+    Map tensors;     /* of nodes, by index and name -> Value; see emit_tensor */
+    Stmts prelude;   /* batch = x.shape[0] */
+    Scope *scope;    /* of the graph whose nodes are being generated */
+    struct {
+        NodeKey *items;
+        size_t count, cap;
+    } keys;
+    struct {
+        const Node **items;
+        size_t count, cap;
+    } bounded;          /* nodes whose outputs are padded */
+    Function *function; /* whose body is being generated; NULL: forward's */
+    struct {
+        Function **items; /* those for blocks, callees first */
+        size_t count, cap;
+    } functions;
+    struct {
+        Stack *items;
+        size_t count, cap;
+    } stacks;
+    const Node *node; /* whose statements are being added; NULL: of none */
+    struct {
+        NotePair *items;
+        size_t count, cap;
+    } notes; /* behind those of kind NOTE_CHAIN */
+    struct {
+        const Value **items;
+        size_t count, cap;
+    } reads;    /* parameters that expressions read, for those of kind NOTE_PARAM */
+    int traced; /* functions around this point that JAX traces */
+    struct {
+        RunTime *items;
+        size_t count, cap;
+    } run_time; /* why forward is not jitted */
+    struct {
+        Change *items;
+        size_t count, cap;
+        int open; /* transactions */
+    } undo;
+    struct {
+        Named *items;
+        size_t count, cap;
+    } named;
+} Gen;
+
+/* ---- undo.c -------------------------------------------------------------------------- */
+
+/* Opens a transaction. */
+Mark gen_begin(Gen *g);
+/* Undoes what has changed since the mark. */
+void gen_undo(Gen *g, Mark mark);
+/* Closes the transaction: what has changed stays, unless one around it is undone. */
+void gen_end(Gen *g);
+/* The `size` bytes at `at`, of a ValueCode at most, are going to change. */
+void gen_changes(Gen *g, void *at, size_t size);
+/* The code of v, which is going to change. */
+ValueCode *gen_code(Gen *g, const Value *v);
+bool gen_map_set(Gen *g, Map *map, Str key, void *value);
+/* The function that is being generated reads parameters. */
+void gen_use_params(Gen *g);
+/* What was read has got a name. */
+void gen_note_named(Gen *g, Named named);
+/* An append to a growing list of the generator's; false when refused. */
+#define GEN_PUSH(g, list, value)                                                       \
+    (gen_changes((g), &(list)->count, sizeof(list)->count),                            \
+     ARENA_PUSH((g)->arena, list, value))
+
+/* ---- notes.c ------------------------------------------------------------------------- */
+
+/* What a note on an expression or statement names; see ex_note. */
+typedef enum NoteKind {
+    NOTE_NODE,     /* the node it is the code of, by its index */
+    NOTE_FUNCTION, /* a call of this function */
+    NOTE_PARAM,    /* reads this entry of Gen.reads */
+    NOTE_CHAIN,    /* this entry of Gen.notes */
+} NoteKind;
+
+typedef struct NoteList {
+    uint32_t rest;
+} NoteList;
+/* The next note of a chain; false past the last. */
+bool gen_next_note(const Gen *g, NoteList *list, NoteKind *kind, uint32_t *number);
+/* x is, besides what it is already, the code of n; a call of f; or reads v. */
+const Expr *gen_note_node(Gen *g, const Expr *x, const Node *n);
+const Expr *gen_note_call(Gen *g, const Expr *x, const Function *f);
+const Expr *gen_note_read(Gen *g, const Expr *x, const Value *v);
+/* The note for statements that the node under way needs; 0: there is none. */
+uint32_t gen_statement_note(const Gen *g);
+
+/* ---- line_map.c ---------------------------------------------------------------------- */
+
+/* The lines of the printed module as JSON: see ox_line_map. */
+void gen_line_map(Gen *g, Str source, Text *out);
+
+/* ---- names.c ------------------------------------------------------------------------- */
+
+/* A Python identifier, unused so far, near `wanted`; and marks it as used. */
+Str gen_unique_name(Gen *g, Str wanted);
+/* Marks a name that the module itself uses (params, jax, forward). */
+void gen_reserve_name(Gen *g, Str name);
+/* A helper, a name of Python's or the module's, or one that gen_unique_name has given. */
+bool gen_is_known_name(Gen *g, Str name);
+/* What fused operators call their inputs names the values that they read. */
+void gen_find_roles(Gen *g);
+/* The identifier that a value's ONNX name, or its role, suggests: not unique yet. */
+Str gen_name_hint(Gen *g, const Value *v);
+/* An identifier from arbitrary text; fallback when nothing of it can be kept. */
+Str gen_identifier(Arena *a, Str text, const char *fallback);
+/* The same in lower case. */
+Str gen_lower_identifier(Arena *a, Str text, const char *fallback);
+/* The number at s[i] and where it ends; -1 when there is none, or another text means it. */
+int64_t gen_number_at(Str s, size_t i, size_t *end);
+/* Text that stands for itself in an f-string. */
+bool gen_is_plain(Str s);
+
+/* ---- width.c ------------------------------------------------------------------------- */
+
+/* About how many columns x takes on one line; limit + 1 when it needs more. */
+size_t gen_width(const Expr *x, size_t limit);
+/* About how many lines the statements take at the indentation `level`, where keys of
+ * parameters have `longer` columns more than they say. */
+size_t gen_lines(const Stmts *list, int level, size_t longer);
+
+/* ---- number.c ------------------------------------------------------------------------ */
+
+/* The only element of a value that Python computes while JAX traces (emit.c). */
+const Expr *gen_number(Gen *g, Value *v);
+/* Element i of v, where that is known; NULL where the node of v says how it is computed. */
+const Expr *gen_known_number(Gen *g, const Value *v, size_t i);
+/* All elements of floats that follow from sizes: a number, or a tuple. */
+const Expr *gen_numbers(Gen *g, Value *v);
+/* A float that is a size n: arrays can be divided by n itself. */
+bool gen_is_size(const Value *v);
+/* The integral part of a float that Python computes, under a name: see REAL_OWN. */
+const Expr *gen_computed(Gen *g, Value *v);
+
+/* ---- literal.c ----------------------------------------------------------------------- */
+
+/* A literal value as an array expression: jnp.array([1, 2], jnp.float32). */
+const Expr *gen_literal(Gen *g, const Value *v);
+/* The same for integers that JAX's mode may have no room for: the nearest it has. */
+const Expr *gen_saturated(Gen *g, const Value *v);
+/* Its elements as Python numbers: one, or nested lists. */
+const Expr *gen_plain(Gen *g, const Value *v);
+/* The same in the type that an expression gives. */
+const Expr *gen_literal_as(Gen *g, const Value *v, const Expr *dtype);
+/* Element i of a Known as a Python scalar of this dtype. */
+const Expr *gen_scalar(Gen *g, const Known *k, size_t i, DType dtype);
+/* The same beside arrays of `type`, an expression (NULL: dtype): the limits of a type,
+ * which masks are made of, become jnp.finfo(type).min. */
+const Expr *gen_scalar_as(Gen *g, const Known *k, size_t i, DType dtype,
+                          const Expr *type);
+const Expr *gen_dtype(Gen *g, DType dtype);
+/* A dimension as a Python int expression; names the values that its symbols read. */
+const Expr *gen_dim(Gen *g, Dim d);
+/* A symbol as a Python int expression. */
+const Expr *gen_symbol(Gen *g, const Symbol *s);
+/* A tuple of dimensions. */
+const Expr *gen_dims(Gen *g, const Dim *dims, size_t n);
+
+/* ---- function.c ---------------------------------------------------------------------- */
+
+/* A local function, or a lambda when short: see emit_function. */
+const Expr *gen_function(Gen *g, const Graph *graph, const char *hint,
+                         const EmitPart *in, size_t n_in, const EmitPart *out,
+                         size_t n_out);
+/* The random key of a node; inside a loop it differs from one iteration to the next. */
+const Expr *gen_key(Gen *g, const Node *n);
+/* Splits forward's key among the nodes that asked for one, when all have. */
+void gen_keys(Gen *g);
+/* The only node that asked gets the key itself. */
+void gen_use_only_key(Gen *g);
+/* The function that a scope has become; prelude: statements at its top, or NULL. */
+Def *gen_def(Gen *g, const Scope *s, const Stmts *prelude);
+
+/* ---- hints.c ------------------------------------------------------------------------- */
+
+/* Names the inputs of the model that decide what n needs at run time; empty where they
+ * are none that a user could give at compile time. */
+Str gen_input_hint(Gen *g, const Node *n);
+
+/* ---- blocks.c ------------------------------------------------------------------------ */
+
+/* Generates the functions for repeated modules. */
+void gen_functions(Gen *g);
+/* What g->code says of the values of the graph, or of a function's body: how often each
+ * is read, and whether its shape is. */
+void gen_count_reads(Gen *g, const Block *block);
+/* The nodes of the graph, or of a block, with calls for the blocks inside. */
+void gen_region(Gen *g, const Block *block);
+/* What a body that is complete returns when v is all its result: a last statement
+ * `y = ...` becomes part of `return`. */
+const Expr *gen_only_result(Gen *g, Value *v);
+/* The symbol in the function that is being generated; NULL: it is made in there. */
+const Expr *gen_function_symbol(Gen *g, const Symbol *s);
+/* The variable of the function that holds d, where an argument has that size; or NULL. */
+const Expr *gen_function_dim(Gen *g, Dim d);
+/* Adds the functions to the program. */
+void gen_add_functions(Gen *g);
+
+/* ---- pays.c -------------------------------------------------------------------------- */
+
+/* Counts the lines of a function. */
+void gen_measure(Function *f);
+/* The code that is being generated calls f. */
+void gen_note_calls(Gen *g, Function *f, size_t count, size_t lines);
+/* Whether some functions do not pay; they are marked, and all has to be generated again. */
+bool gen_inline_functions(Gen *g);
+
+/* ---- loops.c ------------------------------------------------------------------------- */
+
+/* Generates the calls of a row of blocks that starts with b as a loop or scan; returns
+ * the last, or NULL when there is no such row. */
+const Block *gen_loop(Gen *g, const Block *b);
+
+/* ---- scan.c -------------------------------------------------------------------------- */
+
+/* The function that stacks what scans read. */
+void gen_add_stacked(Gen *g);
+
+/* ---- changes.c ----------------------------------------------------------------------- */
+
+/* What changes are in a table, each kind also what is above it. */
+typedef enum ChangeKind {
+    CHANGES_NONE,
+    CHANGES_TRANSPOSED,
+    CHANGES_UNSHARED, /* changes that cannot be undone */
+    CHANGES_SHARED,   /* parameters that are two here, one of them transposed */
+} ChangeKind;
+
+/* Each of these adds a table to the program.
+ * PARAMS = {"fc.weight": "float32[8,4]"}: what load_params looks for. */
+void gen_add_params(Gen *g);
+/* CHANGED = {"fc.weight": "transposed", ...}: what load_params must know of files that
+ * PyTorch wrote. */
+ChangeKind gen_add_changes(Gen *g);
+/* TIED = {"lm_head.weight": "embed.weight"}: other names of parameters.  This and the
+ * following: false when there is nothing to add. */
+bool gen_add_tied(Gen *g);
+/* BUFFERS = ("rotary.inv_freq",): what no state_dict has. */
+bool gen_add_buffers(Gen *g);
+/* Whether endings of keys must, must not or may find a parameter. */
+typedef enum Ending { ENDING_MEANT, ENDING_OTHER, ENDING_EITHER } Ending;
+typedef Ending EndingSide(const ModuleParam *p, const void *user);
+/* name = (".conv1.weight",): the shortest endings of keys, of which a slash marks whole
+ * ones, that find those parameters alone.  `prepared`: also under the keys that prepare
+ * gives them. */
+bool gen_add_endings(Gen *g, const char *comment, const char *name, EndingSide *side,
+                     const void *user, bool prepared);
+/* FROZEN = ("running_mean",): endings of floating-point parameters that are not trained;
+ * a slash before them marks whole names. */
+bool gen_add_frozen(Gen *g);
+/* LITERALS = {"mask": [True, False]}: buffers of a state_dict that are code here. */
+bool gen_add_literals(Gen *g);
+/* UNUSED = ("num_batches_tracked",): what a state_dict has that forward does not read. */
+bool gen_add_unused(Gen *g);
+
+/* ---- imports.c ----------------------------------------------------------------------- */
+
+/* Adds a helper to the functions about the parameters. */
+void gen_add_helper(Gen *g, const char *name);
+/* A helper as it is. */
+Stmts gen_helper(Gen *g, Str name);
+/* The same as trees of their own, to be edited: of a function its head and the first n
+ * statements of its body. */
+Stmts gen_parse_helper(Gen *g, Str name, size_t n);
+/* Adds the helpers that the code calls to the program, with those that these call, and
+ * notes what has to be imported. */
+void gen_find_helpers(Gen *g);
+/* Adds the imports of all that is in the program: Python's own modules, and others. */
+void gen_add_imports(Gen *g, Stmts *standard, Stmts *others);
+
+/* ---- loader.c ------------------------------------------------------------------------ */
+
+/* Adds trainable, load_params and save_params to the program, with all they need. */
+void gen_add_parameters(Gen *g);
+
+/* ---- prepare.c ----------------------------------------------------------------------- */
+
+/* conv1.weight -> conv1.kernel: as prepared_key in python/lib/prepare.py. */
+Str gen_prepared_key(Arena *a, Str key, const char *form);
+/* Sets `unprepared`. */
+void gen_find_prepared(Gen *g);
+/* The code of n reads input i, a parameter, as prepare may have left it: emit_in_form. */
+bool gen_is_prepared(const Gen *g, const Node *n, int i);
+/* Sets the forms of the parameters; whether there is one. */
+bool gen_set_forms(Gen *g);
+/* The same, once they are set. */
+bool gen_has_forms(const Gen *g);
+/* Statements that refuse the flat `params` that prepare has made: see PARAMS. */
+void gen_refuse_prepared(Gen *g, Stmts *steps);
+/* Adds prepare to the program, with all it needs. */
+void gen_add_prepare(Gen *g);
+
+/* ---- table.c ------------------------------------------------------------------------- */
+
+typedef struct TableRow {
+    Str key, text;
+} TableRow;
+
+/* Adds `name = {key: text}`, in as few lines as numbered keys allow; comment: above. */
+void gen_add_table(Gen *g, const char *comment, const char *name, const TableRow *rows,
+                   size_t n);
+
+/* ---- calls.c ------------------------------------------------------------------------- */
+
+/* The function that stands for b. */
+Function *gen_function_of(const Block *b);
+/* f(scope(params, path), args...); `args` by parameter, NULL: what b reads.  `path` is
+ * how the call's parameters are found; NULL: b's own place. */
+const Expr *gen_call(Gen *g, const Block *b, const Expr *params,
+                     const Expr *const *args);
+/* The parameters of b; NULL when its function takes none. */
+const Expr *gen_params_of(Gen *g, const Block *b);
+/* range(first, end) */
+const Expr *gen_range(Gen *g, int64_t first, int64_t end);
+/* Adds all parameters of b to the module's list. */
+void gen_list_params(Gen *g, const Block *b);
+/* The path of b's part, relative to the function around, without the mark of a call. */
+Str gen_relative_path(const Gen *g, const Block *b);
+
+/* ---- defaults.c ---------------------------------------------------------------------- */
+
+/* Makes keyword arguments that all calls of a helper have in common its defaults. */
+void gen_move_defaults(Gen *g);
+
+/* ---- named_modules.c ------------------------------------------------------------------------ */
+
+/* Forgets the modules of the body before. */
+void gen_forget_modules(Gen *g);
+/* The body reads this key of its parameters, or the keys below this path. */
+void gen_note_key(Gen *g, Str key);
+/* Chooses the modules that get names, when all keys were noted. */
+void gen_choose_modules(Gen *g);
+/* The parameters that hold the key, `params` or those of a module; the key then is
+ * without the path of the module. */
+const Expr *gen_module_of(Gen *g, Str *key);
+/* The parameters below a path. */
+const Expr *gen_params_below(Gen *g, const Expr *params, Str path);
+
+/* ---- emit.c -------------------------------------------------------------------------- */
+
+/* No array of JAX's has the type of v. */
+bool gen_is_unwritable(const Value *v);
+/* Generates the statements of a graph's nodes. */
+void gen_nodes(Gen *g, const Graph *graph);
+void gen_node(Gen *g, Node *n);
+/* A value as an array expression; `inline_ok`: a pending expression may be spliced. */
+const Expr *gen_value(Gen *g, Value *v, bool inline_ok);
+/* params["..."] for a parameter, which is added to the module's list. */
+const Expr *gen_param(Gen *g, Value *v);
+/* x["a"]["b"] for "a.b" where params is nested, x["a.b"] where it is flat. */
+const Expr *gen_subscript(Gen *g, const Expr *x, Str key);
+/* Levels of dicts; a parameter with more in its name is an error. */
+enum { NESTED_LEVELS_MAX = 64 };
+/* Adds v to the module's parameters; its key. */
+Str gen_add_param(Gen *g, const Value *v);
+/* Some other value's shape is read from those that the dimensions of v name. */
+void gen_keep_origins(Gen *g, const Value *v);
+/* `target = x`; the same for names, of which several are a tuple. */
+void gen_assign(Gen *g, Stmts *list, const Expr *target, const Expr *x);
+void gen_statement(Gen *g, Stmts *list, const Str *targets, size_t n, const Expr *x);
+/* The statements of the function that v belongs to: the current one or one around it. */
+Stmts *gen_body_of(Gen *g, const Value *v);
+#endif

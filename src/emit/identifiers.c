@@ -1,0 +1,236 @@
+/* Python identifiers from the names in a model, which are hostile text: only letters,
+ * digits and underscores survive, keywords and names in use are avoided. */
+#include "emit/gen.h"
+#include "python/helpers.h"
+
+#include <ctype.h>
+
+enum { NAME_MAX_LENGTH = 40, DIGITS_MAX = 9 };
+
+/* Keywords, and builtins that the generated code or its reader relies on. */
+static const char *const taken[] = {
+    "False",       "None",        "True",       "and",        "as",        "assert",
+    "async",       "await",       "break",      "class",      "continue",  "def",
+    "del",         "elif",        "else",       "except",     "finally",   "for",
+    "from",        "global",      "if",         "import",     "in",        "is",
+    "lambda",      "nonlocal",    "not",        "or",         "pass",      "raise",
+    "return",      "try",         "while",      "with",       "yield",     "match",
+    "case",        "type",        "print",      "int",        "float",     "bool",
+    "complex",     "str",         "tuple",      "list",       "dict",      "set",
+    "len",         "min",         "max",        "range",      "zip",       "sum",
+    "any",         "all",         "map",        "slice",      "object",    "super",
+    "repr",        "open",        "isinstance", "jax",        "jnp",       "np",
+    "json",        "math",        "Path",       "NamedTuple", "params",    "forward",
+    "load_params", "read_params", "trainable",  "Outputs",    "functools", "l",
+    "O",           "I",           "self",       "round",      "abs",       "reversed",
+    "export",      "next",        "getattr",    "prepare",
+};
+
+Str gen_identifier(Arena *a, Str text, const char *fallback) {
+    Text t = {.arena = a};
+    for (size_t i = 0; i < text.n && t.n < NAME_MAX_LENGTH; i++) {
+        char c = char_is_word(text.p[i]) ? text.p[i] : '_';
+        bool doubled = c == '_' && (t.n == 0 || t.p[t.n - 1] == '_');
+        if (t.n == 0 && char_is_digit(c))
+            text_char(&t, 'v');
+        if (!doubled)
+            text_char(&t, c);
+    }
+    Str name = text_view(&t);
+    while (name.n && name.p[name.n - 1] == '_')
+        name.n--;
+    return name.n ? name : str_from(fallback);
+}
+
+static bool is_taken(Str name) {
+    for (size_t i = 0; name.n && i < OX_COUNT(taken); i++)
+        if (taken[i][0] == name.p[0] && str_is(name, taken[i]))
+            return true;
+    return false;
+}
+
+bool gen_is_known_name(Gen *g, Str name) {
+    return is_taken(name) || map_get(&g->used_names, name) ||
+           map_get(&g->global_names, name) || helper_named(name);
+}
+
+void gen_reserve_name(Gen *g, Str name) {
+    size_t *count = map_get(&g->used_names, name) ? NULL : ARENA_NEW(g->arena, size_t);
+    if (count)
+        gen_map_set(g, &g->used_names, name, count);
+}
+
+Str gen_unique_name(Gen *g, Str wanted) {
+    size_t *count = map_get(&g->used_names, wanted);
+    if (!count && !is_taken(wanted) && !map_get(&g->global_names, wanted) &&
+        !helper_named(wanted)) {
+        gen_reserve_name(g, wanted);
+        return wanted;
+    }
+    gen_reserve_name(g, wanted);
+    count = map_get(&g->used_names, wanted);
+    Str name = wanted;
+    if (count)
+        gen_changes(g, count, sizeof *count);
+    while (count && !g->arena->failed) {
+        name = arena_printf(g->arena, "%.*s_%zu", (int)wanted.n, wanted.p, ++*count);
+        if (!map_get(&g->used_names, name) && !map_get(&g->global_names, name))
+            break;
+    }
+    gen_reserve_name(g, name);
+    return name;
+}
+
+static Str lower(Arena *a, Str s) {
+    Str copy = arena_str(a, s);
+    char *p = (char *)(uintptr_t)copy.p;
+    for (size_t i = 0; i < copy.n; i++)
+        p[i] = (char)tolower((unsigned char)p[i]);
+    return copy;
+}
+
+Str gen_lower_identifier(Arena *a, Str text, const char *fallback) {
+    return lower(a, gen_identifier(a, text, fallback));
+}
+
+static bool has_letter(Str s) {
+    for (size_t i = 0; i < s.n; i++)
+        if (char_is_letter(s.p[i]))
+            return true;
+    return false;
+}
+
+/* add_12 -> add: the numbers of this file are given anew, in the order of its lines. */
+static Str without_number(Str name) {
+    Str base = name;
+    while (base.n && char_is_digit(base.p[base.n - 1]))
+        base.n--;
+    bool numbered = base.n < name.n && base.n > 1 && base.p[base.n - 1] == '_';
+    return numbered ? (Str){base.p, base.n - 1} : name;
+}
+
+/* The innermost module between a part and the function around; what the function itself
+ * is called would differ from one block to the next. */
+static Str module_in_function(const Gen *g, const Part *part) {
+    size_t around = g->function->kind->blocks[0]->part->path.n + 1;
+    if (part->path.n <= around)
+        return (Str){0};
+    return str_after_last((Str){part->path.p + around, part->path.n - around}, '.');
+}
+
+/* matmul; operators of our own say what they give. */
+static Str hint_from_op(Gen *g, const Node *n) {
+    OpSlot slot;
+    const char *at = n && n->op && str_is(n->domain, OP_INTERNAL) ? n->op->out : NULL;
+    if (at && op_spec_next(&at, &slot))
+        return slot.name;
+    return n ? gen_lower_identifier(g->arena, n->op_type, "x") : STR("x");
+}
+
+/* "/encoder/layer.0/query/MatMul_output_0" -> "query": the innermost module that has a
+ * name of letters, else the operator. */
+static Str hint_from_path(Gen *g, const Value *v) {
+    Str path = v->name;
+    Str last = str_after_last(path, '/');
+    path.n -= last.n + (path.n > last.n);
+    Str module = str_after_last(path, '/');
+    if (g->function && v->def && v->def->part)
+        module = module_in_function(g, v->def->part);
+    if (!has_letter(module) || str_is(module, "self"))
+        return hint_from_op(g, v->def);
+    return without_number(gen_lower_identifier(g->arena, module, "x"));
+}
+
+/* The parameter that n reads, itself or through a node that reads nothing else, such as
+ * the transpose of a weight; NULL when there is none. */
+static const Value *param_read_by(const Node *n) {
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        const Value *v = n->in[i];
+        const Node *def = v ? v->def : NULL;
+        if (def && def->n_in > 0 && def->in[0] && !(def->n_in > 1 && def->in[1]))
+            v = def->in[0];
+        if (v && v->kind == VALUE_PARAM && !v->generated_name)
+            return v;
+    }
+    return NULL;
+}
+
+/* PyTorch's own names in an FX graph say the operation (linear_3, getitem_7).  A value
+ * made from "layer.0.q_proj.weight" is better called q_proj. */
+static Str hint_from_param(Gen *g, const Value *v) {
+    const Origin *origin = v->def ? v->def->origin : NULL;
+    if (!origin || origin->kind != ORIGIN_PROGRAM)
+        return (Str){0};
+    const Value *param = param_read_by(v->def);
+    Str path = param ? param_key_of(param) : (Str){0};
+    if (param && g->function)
+        path = block_relative_key(g->function->kind->blocks[0]->part, param);
+    Str leaf = str_after_last(path, '.');
+    if (leaf.n == path.n)
+        return (Str){0};
+    path.n -= leaf.n + 1;
+    Str module = str_after_last(path, '.');
+    return has_letter(module) ? gen_identifier(g->arena, module, "x") : (Str){0};
+}
+
+static Str id_key(const Value *v) {
+    return (Str){(const char *)&v->id, sizeof v->id};
+}
+
+static void note_role(Gen *g, const Node *n, uint32_t k) {
+    const Value *v = value_final(n->in[k]);
+    Str role = op_input_name(n->op, k);
+    if (!v || v->kind != VALUE_NODE || role.n < 2 || map_get(&g->roles, id_key(v)))
+        return;
+    Str *copy = ARENA_NEW(g->arena, Str);
+    if (copy) {
+        *copy = role;
+        map_set(&g->roles, id_key(v), copy);
+    }
+}
+
+void gen_find_roles(Gen *g) {
+    const Graph *graph = g->m->graph;
+    for (size_t i = 0; i < graph->n_nodes; i++) {
+        const Node *n = graph->nodes[i];
+        for (uint32_t k = 0; str_is(n->domain, OP_INTERNAL) && k < n->n_in; k++)
+            note_role(g, n, k);
+    }
+}
+
+Str gen_name_hint(Gen *g, const Value *v) {
+    Str owner = hint_from_param(g, v);
+    if (owner.n)
+        return lower(g->arena, owner);
+    const Str *role = map_get(&g->roles, id_key(v));
+    if (role)
+        return *role;
+    if (v->name.n && memchr(v->name.p, '/', v->name.n))
+        return hint_from_path(g, v);
+    bool plain = has_letter(v->name) && !str_starts(v->name, STR("val_")) &&
+                 !memchr(v->name.p, ':', v->name.n);
+    if (plain)
+        return without_number(gen_identifier(g->arena, v->name, "x"));
+    return v->def ? hint_from_op(g, v->def) : gen_identifier(g->arena, v->name, "x");
+}
+
+/* ---- numbers in names ---------------------------------------------------------------- */
+
+static bool is_digit(Str s, size_t i) {
+    return i < s.n && char_is_digit(s.p[i]);
+}
+
+int64_t gen_number_at(Str s, size_t i, size_t *end) {
+    int64_t x = 0;
+    for (*end = i; is_digit(s, *end) && *end < i + DIGITS_MAX; ++*end)
+        x = x * 10 + s.p[*end] - '0';
+    bool odd = *end == i || is_digit(s, *end) || (s.p[i] == '0' && *end > i + 1);
+    return odd ? -1 : x;
+}
+
+bool gen_is_plain(Str s) {
+    for (size_t i = 0; i < s.n; i++)
+        if (!char_is_word(s.p[i]) && s.p[i] != '.' && s.p[i] != '-')
+            return false;
+    return true;
+}

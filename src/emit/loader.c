@@ -1,0 +1,310 @@
+/* What a module has besides forward: trainable, prepare, load_params, save_params, and what they
+ * need.  load_params works on the arrays of the file, which are mapped and not read: they
+ * are renamed and transposed, checked, and only then handed to JAX one by one. */
+#include "emit/gen.h"
+#include "python/helpers.h"
+
+/* The shorter reader knows the types that safetensors has and most models use. */
+static bool has_rare_types(const Gen *g) {
+    for (size_t i = 0; i < g->params.count; i++) {
+        const DTypeInfo *info = dtype_info(g->params.items[i].tensor->dtype);
+        if (!info->safetensors || info->cls == DC_COMPLEX ||
+            (info->cls == DC_FLOAT && info->bits == 8))
+            return true;
+    }
+    return false;
+}
+
+static bool has_plain_weights(const Gen *g) {
+    return g->options->weights != OX_NPZ && !has_rare_types(g);
+}
+
+static bool can_save(const Gen *g) {
+    return has_plain_weights(g) && !g->stacks.count && !g->options->no_load_params;
+}
+
+/* ---- pieces ------------------------------------------------------------------------ */
+
+/* The helper `from` under another name. */
+static void add_renamed(Gen *g, const char *from, const char *name) {
+    if (strcmp(from, name) == 0) {
+        gen_add_helper(g, name);
+        return;
+    }
+    const Helper *helper = helper_named(str_from(from));
+    bool recursive = helper && helper->recursive;
+    Stmts code = gen_parse_helper(g, str_from(from), recursive ? SIZE_MAX : 0);
+    code_rename(g->arena, &code, str_from(from), str_from(name));
+    code_append(g->arena, &g->program.params, &code);
+}
+
+static void add_conversions(Gen *g, ChangeKind kind, bool saves) {
+    const char *const from[] = {"", "from_transposed_state_dict",
+                                "from_unshared_state_dict", "from_state_dict"};
+    const char *const to[] = {"", "to_transposed_state_dict", "to_unshared_state_dict",
+                              "to_state_dict"};
+    if (kind == CHANGES_NONE)
+        return;
+    add_renamed(g, from[kind], "from_state_dict");
+    if (saves)
+        add_renamed(g, to[kind], "to_state_dict");
+}
+
+/* ---- save_params ------------------------------------------------------------------- */
+
+typedef struct Saved {
+    Arena *arena;
+    const Expr *items; /* what replaces params.items */
+} Saved;
+
+static const Expr *replace_items(void *user, const Expr *x) {
+    const Saved *s = user;
+    bool items = x->kind == EX_NAME && str_is(x->text, "params.items");
+    return items ? s->items : x;
+}
+
+enum { SAVE_READ = 2 }; /* statements of save_params: docstring, what reads params */
+
+/* Behind the docstring of save_params, params become what the file has. */
+static void add_edited_save_params(Gen *g, bool changed, bool tied, bool buffers) {
+    bool nested = g->options->params == OX_PARAMS_NESTED;
+    Arena *a = g->arena;
+    Stmts code = gen_parse_helper(g, STR("save_params"), SAVE_READ), steps = {0};
+    Def *def = code_find(&code, STR("save_params"));
+    const Expr *params = ex_name(a, STR("params"));
+    const Expr *flat = nested ? EX(a, "flatten(params)", NULL) : params;
+    if (gen_has_forms(g)) {
+        if (nested)
+            CODE(a, &steps, "params = $0", flat);
+        gen_add_helper(g, "refuse_prepared");
+        gen_refuse_prepared(g, &steps);
+        flat = params;
+    }
+    if (changed && tied)
+        CODE(a, &steps, "params = to_state_dict($0, CHANGED)", flat);
+    else if (flat != params && (changed || tied || buffers))
+        CODE(a, &steps, "params = $0", flat);
+    if (tied)
+        CODE(a, &steps,
+             "params = params | {name: params[kept] for name, kept in TIED.items()}",
+             NULL);
+    if (buffers)
+        CODE(a, &steps,
+             "own = Path(__file__.removesuffix(\".py\") + \".safetensors\")\n"
+             "if Path(path).resolve() != own.resolve():\n"
+             "    params = {k: x for k, x in params.items() if k not in BUFFERS}",
+             NULL);
+    const Expr *read = steps.count ? params : flat;
+    if (changed && !tied)
+        read = EX(a, "to_state_dict($0, CHANGED)", read);
+    Saved saved = {a, ex_attribute(a, read, STR("items"))};
+    if (!def)
+        return;
+    code_edit(a, &def->body, replace_items, &saved);
+    code_insert(a, &def->body, 1, &steps);
+    code_append(a, &g->program.params, &code);
+}
+
+/* ---- load_params ------------------------------------------------------------------- */
+
+/* The tracing exporter drops what outputs do not depend on, and its names with it: a
+ * checkpoint may have more than is known. */
+static bool is_strict(const Gen *g) {
+    return !str_is(g->m->facts.producer, "pytorch") || g->m->state.count;
+}
+
+/* The table of a file: what load_params finds there, and how. */
+typedef struct Loader {
+    ChangeKind changed;
+    bool tied, unused, literals;
+    bool
+        buffers; /* BUFFERS is there: they are not cast, as PyTorch casts no table that a
+                     module computes for itself (rounding inv_freq moves every angle) */
+    bool borrows; /* and come from beside the module where the file has none */
+} Loader;
+
+/* Adds what reads the file; its call. */
+static const char *add_readers(Gen *g) {
+    if (g->options->weights == OX_NPZ) {
+        gen_add_helper(g, "unpack");
+        gen_add_helper(g, "read_npz");
+        return "read_npz(path)";
+    }
+    gen_add_helper(g, "read_safetensors");
+    if (g->options->weights == OX_REFERENCE) {
+        gen_add_helper(g, "unpack");
+        gen_add_helper(g, "bytes_in_place");
+        gen_add_helper(g, "read_reference");
+        return "read_reference(path)";
+    }
+    if (!has_rare_types(g))
+        return "read_safetensors(path)[0]";
+    gen_add_helper(g, "unpack");
+    gen_add_helper(g, "read_packed");
+    return "read_packed(path)";
+}
+
+static Str load_docstring(const Gen *g, const Loader *l) {
+    return arena_printf(
+        g->arena,
+        "Read the parameters from the %s file beside this module, or at `path`.\n\n"
+        "With `dtype`, floating-point parameters%s are cast to it. A ValueError lists\n"
+        "all that do not fit this model.%s\n",
+        g->options->weights == OX_NPZ ? "npz" : "safetensors",
+        l->buffers ? " but BUFFERS" : "",
+        l->borrows ? " BUFFERS that are not at `path` come from\nbeside this module."
+                   : "");
+}
+
+/* Where the file is. */
+static void add_path(Gen *g, const Loader *l, Stmts *body) {
+    const char *ending = g->options->weights == OX_NPZ ? ".npz" : ".safetensors";
+    const Expr *own = EX(g->arena, "__file__.removesuffix(\".py\") + $0",
+                         ex_str(g->arena, str_from(ending)));
+    CODE(g->arena, body,
+         l->borrows ? "own = $0\npath = path or own" : "path = path or $0", own);
+}
+
+/* The arrays of the file under the names and in the layout that forward reads. */
+static void add_arrays(Gen *g, const Loader *l, const char *read, Stmts *body) {
+    Arena *a = g->arena;
+    const char *error;
+    CODE(a, body, "arrays = $0", ex_template(a, read, NULL, &error));
+    if (l->borrows)
+        CODE(a, body,
+             "if lacking := [key for key in BUFFERS if key not in arrays]:\n"
+             "    found = read_safetensors(own)[0]\n"
+             "    arrays |= {key: found[key] for key in lacking if key in found}",
+             NULL);
+    if (l->tied)
+        CODE(a, body, "arrays = untie(arrays, path, TIED)", NULL);
+    if (l->changed)
+        CODE(a, body, "arrays = from_state_dict(arrays, path, CHANGED)", NULL);
+    if (l->literals)
+        CODE(a, body, "check_literals(arrays, path, LITERALS)", NULL);
+    CODE(a, body,
+         l->unused ? "arrays = check_params(arrays, path, PARAMS, UNUSED, strict)"
+                   : "arrays = check_params(arrays, path, PARAMS, strict=strict)",
+         NULL);
+}
+
+/* Every array in JAX, in the form that forward takes. */
+static void add_result(Gen *g, const Loader *l, Stmts *body) {
+    Arena *a = g->arena;
+    bool nested = g->options->params == OX_PARAMS_NESTED, stacked = g->stacks.count;
+    const Expr *dtype =
+        l->buffers ? EX(a, "None if key in BUFFERS else dtype", NULL) : NULL;
+    const Expr *params =
+        EX(a, "{key: as_param(key, x, $0) for key, x in arrays.items()}",
+           dtype ? dtype : ex_name(a, STR("dtype")));
+    if (!nested && !stacked) {
+        (void)code_return(a, body, params);
+        return;
+    }
+    CODE(a, body, "params = $0", params);
+    CODE(a, body,
+         !nested   ? "return stacked(params)"
+         : stacked ? "return nest(stacked(params))"
+                   : "return nest(params)",
+         NULL);
+}
+
+/* save_params, which writes what load_params reads. */
+static void add_save_params(Gen *g, const Loader *l) {
+    if (g->options->params == OX_PARAMS_NESTED || l->changed || l->tied || l->borrows ||
+        gen_has_forms(g))
+        add_edited_save_params(g, l->changed, l->tied, l->borrows);
+    else
+        gen_add_helper(g, "save_params");
+}
+
+/* Adds load_params; its body is still empty but for the docstring. */
+static Def *add_load_def(Gen *g, bool strict, Str doc) {
+    Stmts code = {0};
+    Param params[] = {{STR("path"), ex_none()},
+                      {STR("dtype"), ex_none()},
+                      {STR("*"), NULL},
+                      {STR("strict"), ex_bool(g->arena, strict)}};
+    Def *def = ARENA_NEW(g->arena, Def);
+    Param *copy = ARENA_ARRAY(g->arena, OX_COUNT(params), Param);
+    if (!def || !copy)
+        return NULL;
+    memcpy(copy, params, sizeof params);
+    *def =
+        (Def){.name = STR("load_params"), .params = copy, .n_params = OX_COUNT(params)};
+    (void)code_add(g->arena, &def->body, (Stmt){.kind = ST_DOC, .text = doc});
+    (void)code_define(g->arena, &code, def);
+    code_append(g->arena, &g->program.params, &code);
+    return def;
+}
+
+static void add_load_params(Gen *g) {
+    bool converts = g->options->weights != OX_NPZ; /* which PyTorch does not write */
+    bool saves = can_save(g);
+    gen_add_params(g);
+    Loader l = {.changed = converts ? gen_add_changes(g) : CHANGES_NONE};
+    l.tied = converts && gen_add_tied(g);
+    l.unused = converts && gen_add_unused(g);
+    l.literals = converts && gen_add_literals(g);
+    l.buffers = gen_add_buffers(g);
+    l.borrows = l.buffers && has_plain_weights(g);
+    add_conversions(g, l.changed, saves);
+    if (l.tied)
+        gen_add_helper(g, "untie");
+    const char *read = add_readers(g);
+    if (l.literals)
+        gen_add_helper(g, "check_literals");
+    gen_add_helper(g, "check_params");
+    gen_add_helper(g, "as_param");
+    Def *def = add_load_def(g, is_strict(g), load_docstring(g, &l));
+    if (!def)
+        return;
+    add_path(g, &l, &def->body);
+    add_arrays(g, &l, read, &def->body);
+    add_result(g, &l, &def->body);
+    if (saves)
+        add_save_params(g, &l);
+}
+
+static bool has_integers(const Gen *g) {
+    for (size_t i = 0; i < g->params.count; i++)
+        if (!dtype_is_float(g->params.items[i].tensor->dtype))
+            return true;
+    return false;
+}
+
+/* trainable, and with nested params what it and the others need. */
+static void add_trainable(Gen *g, bool prepares) {
+    bool nested = g->options->params == OX_PARAMS_NESTED && g->params.count;
+    bool frozen = gen_add_frozen(g);
+    if (nested && (frozen || prepares || !g->options->no_load_params))
+        gen_add_helper(g, "nest");
+    if (nested && (frozen || prepares || can_save(g)))
+        gen_add_helper(g, "flatten");
+    if (!frozen) {
+        add_renamed(g, has_integers(g) ? "trainable" : "all_trainable", "trainable");
+        return;
+    }
+    add_renamed(g, nested ? "nested_trainable_but_frozen" : "trainable_but_frozen",
+                "trainable");
+}
+
+void gen_add_parameters(Gen *g) {
+    bool prepares = gen_set_forms(g);
+    add_trainable(g, prepares);
+    if (prepares)
+        gen_add_prepare(g);
+    if (g->stacks.count) {
+        gen_add_helper(g, "stack_layers");
+        gen_add_stacked(g);
+    }
+    if (g->options->no_load_params)
+        return;
+    if (g->params.count) {
+        add_load_params(g);
+        return;
+    }
+    Def *def = add_load_def(g, true, STR("This model has no parameters."));
+    if (def)
+        CODE(g->arena, &def->body, "return {}", NULL);
+}

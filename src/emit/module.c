@@ -1,0 +1,398 @@
+/* Assembles the module: what forward needs is generated first, into statements, since
+ * only then it is known which helpers, imports and parameters the file uses. */
+#include "emit/gen.h"
+#include "ops/core/nested.h"
+#include "python/seal.h"
+
+enum { FINGERPRINT_SHOWN = 12 }; /* hex digits: the line stays short */
+
+/* ---- preparation ------------------------------------------------------------------- */
+
+/* The parameters of forward; those behind the inputs are there when it is random. */
+static Str *name_inputs(Gen *g, const Graph *graph) {
+    Str *names = ARENA_ARRAY(g->arena, graph->n_inputs + 3, Str);
+    if (!names)
+        return NULL;
+    if (graph_is_random(graph)) {
+        gen_reserve_name(g, STR("key"));
+        gen_reserve_name(g, STR("keys"));
+    }
+    names[0] = STR("params");
+    names[graph->n_inputs + 1] = STR("*");
+    names[graph->n_inputs + 2] = STR("key");
+    for (size_t i = 0; i < graph->n_inputs; i++) {
+        Value *v = graph->inputs[i];
+        names[i + 1] = gen_unique_name(g, gen_identifier(g->arena, v->name, "x"));
+        g->code[v->id].expr = ex_name(g->arena, names[i + 1]);
+        g->code[v->id].state = VS_DONE;
+    }
+    return names;
+}
+
+/* Fields of the NamedTuple; they may not begin with an underscore, which
+ * gen_identifier never gives. */
+static Str *name_outputs(Gen *g, const Graph *graph) {
+    Str *names = ARENA_ARRAY(g->arena, graph->n_outputs, Str);
+    Gen fields = {.m = g->m, .arena = g->arena, .used_names = {.arena = g->arena}};
+    for (size_t i = 0; names && i < graph->n_outputs; i++)
+        names[i] = gen_unique_name(
+            &fields, gen_identifier(g->arena, graph->output_names[i], "output"));
+    return names;
+}
+
+static bool nests_too_deeply(Gen *g, Str key) {
+    int levels = 1;
+    for (size_t i = 0; i < key.n; i++)
+        levels += key.p[i] == '.';
+    if (levels > NESTED_LEVELS_MAX)
+        diag_add(g->m->diags, OX0104, (Str){0}, STR("use --params flat"),
+                 "parameter \"%.64s...\" would nest in %d levels, more than %d", key.p,
+                 levels, NESTED_LEVELS_MAX);
+    return levels > NESTED_LEVELS_MAX;
+}
+
+/* Nested params cannot hold both "a" and "a.b". */
+static void check_nested_keys(Gen *g) {
+    for (size_t i = 0; i < g->params.count; i++) {
+        Str key = g->params.items[i].key;
+        if (nests_too_deeply(g, key))
+            continue;
+        for (size_t k = 0; k < key.n; k++) {
+            Str prefix = {key.p, k};
+            if (key.p[k] == '.' && map_get(&g->param_keys, prefix))
+                diag_add(g->m->diags, OX0501, (Str){0}, STR("use --params flat"),
+                         "parameter \"%.*s\" lies inside parameter \"%.*s\"",
+                         (int)key.n, key.p, (int)k, key.p);
+        }
+    }
+}
+
+/* ---- the parts of the file --------------------------------------------------------- */
+
+static const Expr *annotation(Arena *a, const Type *t) {
+    bool list = t->kind == TYPE_SEQUENCE ||
+                (t->kind == TYPE_OPTIONAL && type_elem(t).kind == TYPE_SEQUENCE);
+    const Expr *array = ex_name(a, STR("jax.Array"));
+    const Expr *x = list ? EX(a, "list[$0]", array) : array;
+    return t->kind == TYPE_OPTIONAL ? EX(a, "$0 | None", x) : x;
+}
+
+/* @serializable class Outputs(NamedTuple): */
+static void add_outputs_class(Gen *g, const Str *fields) {
+    const Graph *graph = g->m->graph;
+    Arena *a = g->arena;
+    Stmt s = {.kind = ST_CLASS,
+              .apart = true,
+              .decorator = ex_name(a, STR("serializable")),
+              .target = ex_name(a, STR("Outputs")),
+              .expr = ex_name(a, STR("NamedTuple")),
+              .body = ARENA_NEW(a, Stmts)};
+    for (size_t i = 0; s.body && i < graph->n_outputs; i++) {
+        Stmt field = {.kind = ST_FIELD,
+                      .target = ex_name(a, fields[i]),
+                      .expr = annotation(a, &graph->outputs[i]->type)};
+        (void)code_add(a, s.body, field);
+    }
+    (void)code_add(a, &g->program.code, s);
+}
+
+/* Output i; floats of one type in the file have one when the code runs, too. */
+static const Expr *output(Gen *g, const Graph *graph, size_t i) {
+    Value *v = value_final(graph->outputs[i]);
+    const Type *t = &v->type;
+    Value *other = NULL;
+    for (size_t k = 0; k < graph->n_outputs && !other; k++) {
+        Value *w = value_final(graph->outputs[k]);
+        if (w->follows && w->type.kind == t->kind && w->type.dtype == t->dtype)
+            other = w;
+    }
+    if (v->follows || !other || t->kind != TYPE_TENSOR)
+        return gen_value(g, v, false);
+    const Expr *dtype = EX(g->arena, "$0.dtype", gen_value(g, other, false));
+    return v->kind == VALUE_CONST ? gen_literal_as(g, v, dtype)
+                                  : ex_astype(g->arena, gen_value(g, v, false), dtype);
+}
+
+static const Expr *return_expr(Gen *g, const Graph *graph) {
+    if (graph->n_outputs == 1)
+        return gen_only_result(g, graph->outputs[0]);
+    const Expr **items = ARENA_ARRAY(g->arena, graph->n_outputs, const Expr *);
+    if (!items)
+        return ex_none();
+    for (size_t i = 0; i < graph->n_outputs; i++)
+        items[i] = output(g, graph, i);
+    return ex_call(g->arena, ex_name(g->arena, STR("Outputs")), items,
+                   graph->n_outputs);
+}
+
+static void describe(Text *t, const char *title, Value *const *values, const Str *names,
+                     size_t n) {
+    if (!n)
+        return;
+    text_printf(t, "\n%s\n", title);
+    for (size_t i = 0; i < n; i++) {
+        text_printf(t, "    %.*s: ", (int)names[i].n, names[i].p);
+        type_print(t, &values[i]->type);
+        if (values[i]->remark.n)
+            text_printf(t, "\n        %.*s", (int)values[i]->remark.n,
+                        values[i]->remark.p);
+        text_char(t, '\n');
+    }
+}
+
+/* What forward does not take. */
+static void describe_given(const Model *m, Text *t) {
+    if (m->given.count)
+        text_lit(t, "\nFixed when this was compiled:\n");
+    for (size_t i = 0; i < m->given.count; i++) {
+        const Value *v = m->given.items[i];
+        text_printf(t, "    %.*s: ", (int)v->name.n, v->name.p);
+        type_print(t, &v->type);
+        text_printf(t, " = %.*s\n", (int)v->remark.n, v->remark.p);
+    }
+}
+
+/* What the padding is, since callers must tell it from results. */
+static void describe_bounds(const Gen *g, Text *t) {
+    if (g->bounded.count)
+        text_lit(t, "\nBounded sizes, padded after what there is:\n");
+    for (size_t i = 0; i < g->bounded.count; i++) {
+        const Node *n = g->bounded.items[i];
+        const char *before = "    ";
+        for (uint32_t k = 0; k < n->n_out; k++) {
+            if (!n->out[k])
+                continue;
+            text_printf(t, "%s%.*s", before, (int)n->out[k]->name.n, n->out[k]->name.p);
+            before = ", ";
+        }
+        text_printf(t, ": %lld with %s\n", (long long)n->bound, n->op->padding);
+    }
+}
+
+static Str module_docstring(Gen *g, const Str *inputs, const Str *outputs) {
+    const Graph *graph = g->m->graph;
+    Text doc = {.arena = g->arena};
+    text_printf(&doc, "%.*s in JAX: forward(params", (int)g->m->name.n, g->m->name.p);
+    for (size_t i = 0; i < graph->n_inputs; i++)
+        text_printf(&doc, ", %.*s", (int)inputs[i].n, inputs[i].p);
+    text_lit(&doc, g->keys.count ? ", *, key)\n" : ")\n");
+    if (g->keys.count)
+        text_lit(&doc, "\nRandom numbers come from key, which jax.random.key makes.\n");
+    describe(&doc, "Inputs:", graph->inputs, inputs, graph->n_inputs);
+    describe_given(g->m, &doc);
+    describe(&doc, "Outputs:", graph->outputs, outputs, graph->n_outputs);
+    describe_bounds(g, &doc);
+    if (g->m->graph->doc.n)
+        text_printf(&doc, "\n%.*s\n", (int)graph->doc.n, graph->doc.p);
+    return text_view(&doc);
+}
+
+/* Why forward is not jitted. */
+static const char *run_time_reasons(Gen *g) {
+    Text t = {.arena = g->arena};
+    for (size_t i = 0; i < g->run_time.count; i++) {
+        Str why = g->run_time.items[i].why;
+        text_printf(&t, "%sNot jitted: %.*s", i ? "\n" : "", (int)why.n, why.p);
+    }
+    return text_view(&t).p;
+}
+
+/* Without jit, what callers give may be numpy arrays, which lack methods of JAX's. */
+static void add_conversion(Gen *g, Stmts *list, const Str *inputs, size_t n) {
+    const Expr **items = ARENA_ARRAY(g->arena, n, const Expr *);
+    for (size_t i = 0; items && i < n; i++)
+        items[i] = ex_name(g->arena, inputs[i]);
+    const Expr *all = n == 1 ? ex_name(g->arena, inputs[0])
+                             : ex_seq(g->arena, EX_TUPLE, items, items ? n : 0);
+    gen_statement(g, list, inputs, n,
+                  EX(g->arena, "jax.tree.map(jnp.asarray, $0)", all));
+    if (list->count)
+        list->items[0].comment = run_time_reasons(g);
+}
+
+static void add_forward(Gen *g, Str *inputs) {
+    const Graph *graph = g->m->graph;
+    Stmts top = {0};
+    g->scope->result = return_expr(g, graph); /* may name sizes of the inputs */
+    if (g->run_time.count)
+        add_conversion(g, &top, inputs, graph->n_inputs + 1);
+    for (size_t i = 0; i < g->prelude.count; i++)
+        (void)code_add(g->arena, &top, g->prelude.items[i]);
+    g->scope->name = STR("forward");
+    g->scope->params = inputs;
+    g->scope->n_params = graph->n_inputs + (g->keys.count ? 3 : 1);
+    Def *def = gen_def(g, g->scope, &top);
+    if (!def)
+        return;
+    Stmt s = {.kind = ST_DEF, .apart = true, .def = def, .body = &def->body};
+    s.decorator = ex_name(g->arena, STR("jax.jit"));
+    if (g->run_time.count) {
+        s.decorator = EX(g->arena, "jax.ensure_compile_time_eval()", NULL);
+        s.comment =
+            "What is known while a caller's jit traces may decide shapes: it is "
+            "computed then.";
+    }
+    (void)code_add(g->arena, &g->program.code, s);
+}
+
+static int64_t main_opset(const Model *m) {
+    for (size_t i = 0; i < m->facts.opsets.count; i++) {
+        Str d = m->facts.opsets.items[i].domain;
+        if (!d.n || str_is(d, "ai.onnx"))
+            return m->facts.opsets.items[i].version;
+    }
+    return 1;
+}
+
+static void print_header(Gen *g, Text *t) {
+    Text line = {.arena = g->arena};
+    Str file = g->options->file.n ? g->options->file : g->m->name;
+    text_printf(&line, "Generated by OxideXLA %s from %.*s (opset %lld", OX_VERSION,
+                (int)file.n, file.p, (long long)main_opset(g->m));
+    if (g->options->fingerprint.n >= FINGERPRINT_SHOWN)
+        text_printf(&line, ", sha256 %.*s", FINGERPRINT_SHOWN,
+                    g->options->fingerprint.p);
+    text_char(&line, ')');
+    print_comment(t, 0, text_view(&line));
+}
+
+static void drop_unread(Gen *g) {
+    Arena scratch;
+    arena_scratch_begin(&scratch, g->arena);
+    for (size_t i = 0; i < g->program.code.count; i++)
+        if (g->program.code.items[i].kind == ST_DEF)
+            code_drop_unread(&scratch, g->program.code.items[i].def);
+    arena_scratch_end(&scratch, g->arena);
+}
+
+/* The statements of the module behind its docstring. */
+static void make_program(Gen *g, Str *inputs, const Str *outputs) {
+    if (g->m->graph->n_outputs != 1)
+        add_outputs_class(g, outputs);
+    gen_add_functions(g);
+    add_forward(g, inputs);
+    if (!g->arena->failed)
+        drop_unread(g);
+    gen_use_only_key(g);
+    gen_add_parameters(g);
+    if (g->arena->failed) /* trees may lack parts */
+        return;
+    gen_find_helpers(g);
+    gen_move_defaults(g);
+}
+
+/* Helpers stand in front of what calls them. */
+static void print_program(Gen *g, Text *t) {
+    const Program *p = &g->program;
+    Stmts standard = {0}, others = {0};
+    gen_add_imports(g, &standard, &others);
+    print_code(t, 0, &standard, true);
+    if (standard.count && others.count)
+        text_char(t, '\n');
+    print_code(t, 0, &others, true);
+    for (size_t i = 0; i < p->helpers.count; i++)
+        print_code(t, 0, &p->helpers.items[i].code, true);
+    print_code(t, 0, &p->code, true);
+    print_code(t, 0, &p->params, true);
+}
+
+static void print_module(Gen *g, Text *t, Str *inputs, const Str *outputs) {
+    Text header = {.arena = g->arena}, body = {.arena = g->arena};
+    make_program(g, inputs, outputs);
+    if (g->arena->failed)
+        return;
+    print_header(g, &header);
+    print_docstring(&body, 0, module_docstring(g, inputs + 1, outputs));
+    text_char(&body, '\n');
+    print_program(g, &body);
+    Str sealed[] = {text_view(&header), text_view(&body)};
+    text_str(t, sealed[0]);
+    text_str(t, seal_make(g->arena, sealed, OX_COUNT(sealed)));
+    text_str(t, sealed[1]);
+}
+
+/* What callers give and get has the types of the model. */
+static void check_interface(Model *m, Value *const *values, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (gen_is_unwritable(values[i]))
+            diag_add(m->diags, OX0302, (Str){0},
+                     STR("cast it to float32 inside the model"),
+                     "\"%.*s\": JAX has no %s arrays", (int)values[i]->name.n,
+                     values[i]->name.p, dtype_info(values[i]->type.dtype)->name);
+}
+
+/* Generates all code. */
+static void generate(Gen *g, Scope *top, Str **inputs) {
+    Model *m = g->m;
+    memset(g->code, 0, g->n_code * sizeof *g->code);
+    gen_functions(g);
+    *inputs = NULL;
+    if (g->arena->failed)
+        return;
+    memset(g->code, 0, g->n_code * sizeof *g->code);
+    gen_count_reads(g, NULL);
+    *inputs = name_inputs(g, m->graph);
+    if (!*inputs)
+        return;
+    g->scope = top;
+    gen_region(g, NULL);
+    gen_keys(g);
+}
+
+static Gen new_gen(Model *m, const CodegenOptions *options, ValueCode *code,
+                   size_t n_code) {
+    Gen g = {
+        .m = m, .arena = m->arena, .options = options, .code = code, .n_code = n_code};
+    g.used_names.arena = g.symbols.arena = g.helpers.arena = m->arena;
+    g.param_keys.arena = g.twins.arena = g.global_names.arena = g.tensors.arena =
+        m->arena;
+    g.roles.arena = m->arena;
+    gen_find_roles(&g);
+    gen_find_prepared(&g);
+    return g;
+}
+
+void codegen_module(Model *m, const CodegenOptions *options, Module *module) {
+    if (!m->graph->n_outputs) {
+        diag_add(m->diags, OX0201, (Str){0}, STR("name some with --outputs"),
+                 "the graph has no outputs");
+        return;
+    }
+    check_interface(m, m->graph->inputs, m->graph->n_inputs);
+    check_interface(m, m->graph->outputs, m->graph->n_outputs);
+    size_t n_code = m->value_count + 1; /* generating makes more values, without code */
+    ValueCode *code = ARENA_ARRAY(m->arena, n_code, ValueCode);
+    if (!code)
+        return;
+    Scope top = {.graph = m->graph};
+    Str *inputs;
+    Gen g = new_gen(m, options, code, n_code);
+    generate(&g, &top, &inputs);
+    if (diag_status(m->diags) == OX_OK && gen_inline_functions(&g)) {
+        g = new_gen(m, options, code, n_code);
+        top = (Scope){.graph = m->graph};
+        generate(&g, &top, &inputs);
+    }
+    Str *outputs = name_outputs(&g, m->graph);
+    if (!inputs || (!outputs && m->graph->n_outputs))
+        return;
+    if (g.options->params == OX_PARAMS_NESTED)
+        check_nested_keys(&g);
+    Text t = {.arena = m->arena};
+    print_module(&g, &t, inputs, outputs);
+    for (size_t i = 0; i < g.run_time.count; i++)
+        diag_add(m->diags, OX0502, g.run_time.items[i].why, g.run_time.items[i].hint,
+                 "forward is not jitted");
+    *module =
+        (Module){text_view(&t), g.params.items, g.params.count,
+                 .gen = ARENA_NEW(m->arena, Gen), .exported = m->left_out.count > 0};
+    if (module->gen)
+        *module->gen = g;
+    for (size_t i = 0; i < g.params.count; i++)
+        module->exported |= g.params.items[i].note && g.params.items[i].note->change;
+}
+
+void module_line_map(const Module *module, Text *out) {
+    if (module->gen)
+        gen_line_map(module->gen, module->source, out);
+}

@@ -1,0 +1,138 @@
+"""Convolutions of generated modules; arrays are (N, C, ...) as in ONNX and PyTorch."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from prepare import in_form
+
+
+def per_axis(value, n):
+    """One value for each of n axes; an int stands for n equal ones."""
+    return (value,) * n if isinstance(value, int) else value
+
+
+def as_kernel(w):
+    """Weights (M, C / groups, ...) of a convolution as kernel (..., C / groups, M)."""
+    return jnp.moveaxis(w, (1, 0), (-2, -1))
+
+
+def kernel(params, key):
+    """The kernel of a convolution, whether or not prepare has made it."""
+    return in_form(params, key, "kernel", as_kernel)
+
+
+def conv(x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
+    """Convolution of x (N, C, ...) with kernel w (..., C / groups, M), plus b (M,).
+
+    Sizes are ints or one int for each axis; padding may also be "SAME" or a
+    (low, high) pair for each axis.
+    """
+    n = x.ndim - 2
+    axes = "XYZUVW"[:n]
+    y = jax.lax.conv_general_dilated(
+        x,
+        w,
+        per_axis(stride, n),
+        [(padding, padding)] * n if isinstance(padding, int) else padding,
+        rhs_dilation=per_axis(dilation, n),
+        dimension_numbers=(f"NC{axes}", f"{axes}IO", f"NC{axes}"),
+        feature_group_count=groups,
+    )
+    return y if b is None else y + b.reshape(1, -1, *[1] * n)
+
+
+def pointwise_conv(x, w, b=None, stride=1):
+    """Convolution of x (N, C, ...) with weights w (M, C, 1, ...), plus bias b (M,)."""
+    n = x.ndim - 2
+
+    def product(x, w):
+        z = jax.lax.slice(x, (0,) * x.ndim, x.shape, (1, 1, *per_axis(stride, n)))
+        pixels = z.reshape(*z.shape[:2], math.prod(z.shape[2:]))
+        y = jnp.einsum("mc,ncp->nmp", w.reshape(w.shape[:2]), pixels)
+        return y.reshape(*y.shape[:2], *z.shape[2:])
+
+    # 1.2 to 1.6 times as fast as XLA's convolution on a CPU
+    y = jax.lax.platform_dependent(
+        x, w, cpu=product, default=lambda x, w: conv(x, as_kernel(w), None, stride)
+    )
+    return y if b is None else y + b.reshape(1, -1, *[1] * n)
+
+
+def sum_of_slices(x, w, stride, padding, dilation):
+    """depthwise_conv without bias: the sum of slices of x times elements of kernels."""
+    n = x.ndim - 2
+    pads = [(padding, padding)] * n if isinstance(padding, int) else padding
+    strides, dilation = (1, 1, *per_axis(stride, n)), per_axis(dilation, n)
+    z = x.astype(np.promote_types(x.dtype, np.float32))
+    z = jax.lax.pad(z, z.dtype.type(0), [(0, 0, 0)] * 2 + [(*p, 0) for p in pads])
+    reach = [(k - 1) * d for k, d in zip(w.shape, dilation)]
+
+    def term(place):
+        low = [i * d for i, d in zip(place, dilation)]
+        high = [s - r + i for s, r, i in zip(z.shape[2:], reach, low)]
+        window = jax.lax.slice(z, (0, 0, *low), (*z.shape[:2], *high), strides)
+        return window * w[place].reshape(1, -1, *[1] * n).astype(z.dtype)
+
+    places, row = list(np.ndindex(w.shape[:n])), w.shape[n - 1]
+    if len(places) <= 25:
+        return sum(map(term, places)).astype(x.dtype)
+    y = z.dtype.type(0)
+    for i in range(0, len(places), row):  # else each reader computes all of it anew
+        y = jax.lax.optimization_barrier(y + sum(map(term, places[i : i + row])))
+    return y.astype(x.dtype)
+
+
+def depthwise_conv(x, w, b=None, stride=1, padding=0, dilation=1):
+    """Convolution of each channel of x (N, C, ...) with its kernel of w (..., 1, C).
+
+    Sizes are as those of conv, without "SAME".
+    """
+    # XLA's convolution takes 20 to 50 times as long on a CPU.
+    y = jax.lax.platform_dependent(
+        x,
+        w,
+        cpu=lambda x, w: sum_of_slices(x, w, stride, padding, dilation),
+        default=lambda x, w: conv(x, w, None, stride, padding, dilation, x.shape[1]),
+    )
+    return y if b is None else y + b.reshape(1, -1, *[1] * (x.ndim - 2))
+
+
+def conv_transpose(x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
+    """Transposed convolution of x (N, C, ...) with w (C, M / groups, ...).
+
+    padding is what the full result loses: an int, or (low, high) for each axis.
+    """
+    n = x.ndim - 2
+    if isinstance(padding, int):
+        padding = [(padding, padding)] * n
+    dilation = per_axis(dilation, n)
+    reach = [(k - 1) * d for k, d in zip(w.shape[2:], dilation)]
+    w = w.reshape(groups, -1, *w.shape[1:]).swapaxes(1, 2)
+    y = jax.lax.conv_general_dilated(
+        x,
+        jnp.flip(w.reshape(-1, *w.shape[2:]), tuple(range(2, n + 2))),
+        [1] * n,
+        [(r - low, r - high) for r, (low, high) in zip(reach, padding)],
+        lhs_dilation=per_axis(stride, n),
+        rhs_dilation=dilation,
+        feature_group_count=groups,
+    )
+    return y if b is None else y + b.reshape(1, -1, *[1] * n)
+
+
+def causal_conv(x, w, b=None, state=None, silu=False):
+    """Depthwise convolution of x (B, C, T) with w (C, 1, K) over the past.
+
+    state (B, C, K - 1) is what came before x; returns y and the state after x.
+    """
+    past = w.shape[-1] - 1
+    if state is None:
+        state = jnp.zeros((*x.shape[:2], past), x.dtype)
+    x = jnp.concatenate([state, x], axis=2)
+    y = depthwise_conv(x, as_kernel(w), b)
+    if silu:
+        y = jax.nn.silu(y.astype(jnp.float32)).astype(x.dtype)
+    return y, x[:, :, x.shape[2] - past :]
