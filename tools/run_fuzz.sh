@@ -1,8 +1,9 @@
 #!/bin/sh
 # tools/run_fuzz.sh [SECONDS]: runs every libFuzzer target for about that long, side by
-# side.  Seeds come from tests/fuzz/corpus/<target>; what is found on the way stays in
-# build/fuzz/corpus, and inputs that fail lie in build/fuzz/failures.  The seed is fixed,
-# so that a longer run goes through what a shorter one did; FUZZ_SEED=0 draws another.
+# side.  Seeds come from tests/fuzz/corpus/<target>, where the reader takes those of
+# fuzz_compile; what is found on the way stays in build/fuzz/corpus, and inputs that fail
+# lie in build/fuzz/failures.  The seed is fixed, so that a longer run goes through what a
+# shorter one did; FUZZ_SEED=0 draws another.
 set -eu
 
 seconds=${1:-60}
@@ -11,9 +12,16 @@ passed=0
 failed=0
 running=
 
+seeds_of() { # seeds_of NAME
+    case $1 in
+    fuzz_reader) echo tests/fuzz/corpus/fuzz_compile ;;
+    *) echo "tests/fuzz/corpus/$1" ;;
+    esac
+}
+
 targets=$(find $out/tests/fuzz -maxdepth 1 -type f -name 'fuzz_*' -perm -u+x | sort)
 for target in $targets; do
-    seeds=tests/fuzz/corpus/$(basename "$target")
+    seeds=$(seeds_of "$(basename "$target")")
     [ -d "$seeds" ] || { echo "no seeds in $seeds" >&2; exit 1; }
 done
 
@@ -30,7 +38,7 @@ for target in $targets; do
     mkdir -p "$out/corpus/$name"
     "$target" -seed="${FUZZ_SEED:-1}" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 \
         -artifact_prefix="$out/failures/$name-" -print_final_stats=1 \
-        "$out/corpus/$name" "tests/fuzz/corpus/$name" >"$out/$name.log" 2>&1 &
+        "$out/corpus/$name" "$(seeds_of "$name")" >"$out/$name.log" 2>&1 &
     running="$running $name:$!"
 done
 
