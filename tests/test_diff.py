@@ -169,6 +169,21 @@ def test_inputs_outputs_and_opsets(tmp_path):
     ]
 
 
+def test_outputs_that_come_from_elsewhere(tmp_path):
+    text = """<ir_version: 10, opset_import: ["" : 20]>
+        g (float[n] x) => (float[n] y, float[n] z, float[2] c) {
+            y = Relu(x) z = Sin(x) c = Constant <value_floats = [1.0, 2.0]> () }"""
+    a = save(tmp_path / "a.onnx", text)
+    swapped = text.replace("y = Relu(x) z = Sin(x)", "z = Relu(x) y = Sin(x)")
+    b = save(tmp_path / "b.onnx", swapped.replace("2.0", "3.0"))
+    found = json.loads(run(a, b, "--format", "json", status=1).stdout)["outputs"]
+    assert [(entry["name"], entry["what"]) for entry in found["differences"]] == [
+        ("y", "source"),
+        ("z", "source"),
+        ("c", "values"),
+    ]
+
+
 def test_modules(tmp_path):
     def in_module(path):
         def change(model):
@@ -294,9 +309,7 @@ def test_types_strings_and_sparse_tensors_equal_themselves(tmp_path):
     def build(path, words=("a", "b"), place=3, dtype=TensorProto.FLOAT):
         indices.raw_data = np.int64([0, place]).tobytes()
         sparse = helper.make_sparse_tensor(values, indices, [4])
-        kind = helper.make_optional_type_proto(
-            helper.make_tensor_type_proto(dtype, [3])
-        )
+        kind = helper.make_tensor_type_proto(dtype, [3])
         text = helper.make_tensor("t", TensorProto.STRING, [len(words)], words)
         nodes = [
             helper.make_node("Constant", [], ["s"], sparse_value=sparse),

@@ -133,6 +133,19 @@ static Str end_name(const Ends *e, size_t i) {
     return e->names ? e->names[i] : e->values[i]->name;
 }
 
+static bool same_input(const Compare *c, const Value *x, const Value *y);
+
+/* How a value and one of the same name differ: NULL if not. */
+static const char *end_difference(const Compare *c, const Value *x, const Value *y,
+                                  bool same_type, DiffPart part) {
+    if (!same_type)
+        return "type";
+    if (part == DIFF_INPUTS || same_input(c, x, y))
+        return NULL;
+    return x->kind == VALUE_CONST && y->kind == VALUE_CONST ? "values" : "source";
+}
+
+/* Outputs are compared by what they come from, so nodes are matched before. */
 static void compare_ends(Compare *c, DiffPart part) {
     Diff *d = c->d;
     Ends a = ends_of(&d->a, part), b = ends_of(&d->b, part);
@@ -144,10 +157,13 @@ static void compare_ends(Compare *c, DiffPart part) {
         const Value *v = map_get(&other, name);
         Str after = v ? type_text(d, &v->type) : STR("");
         (void)map_set(&own, name, a.values[i]);
-        if (str_eq(before, after))
-            d->equal[part]++;
+        bool same_type = str_eq(before, after);
+        const char *what =
+            v ? end_difference(c, a.values[i], v, same_type, part) : "type";
+        if (what)
+            add_named(d, part, name, before, after, what);
         else
-            add_named(d, part, name, before, after, "type");
+            d->equal[part]++;
     }
     for (size_t i = 0; i < b.n; i++)
         if (!map_get(&own, end_name(&b, i)))
@@ -607,9 +623,10 @@ void diff_make(Diff *d, Model *a, Model *b) {
     arena_scratch_begin(&c.scratch, a->arena);
     compare_opsets(d);
     compare_ends(&c, DIFF_INPUTS);
-    compare_ends(&c, DIFF_OUTPUTS);
     compare_modules(&c);
     compare_nodes(&c);
+    if (!c.scratch.failed)
+        compare_ends(&c, DIFF_OUTPUTS);
     compare_params(&c);
     arena_scratch_end(&c.scratch, a->arena);
 }

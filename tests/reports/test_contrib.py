@@ -62,7 +62,8 @@ def test_quantized_lstm(per_channel):
     x = rand(4, 3, 5, seed=3)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "quantized.onnx"
-        quantize_dynamic(plain, path, per_channel=per_channel)
+        # 7 bits, for products that every CPU computes: see ort.without_overflow
+        quantize_dynamic(plain, path, per_channel=per_channel, reduce_range=True)
         model = harness.onnx.load(path)
     assert [n.op_type for n in model.graph.node] == ["DynamicQuantizeLSTM"]
     expected = ort.run(model, {"X": x})
