@@ -56,7 +56,7 @@ class Encoder(nn.Module):
 
 def functions(source):
     """The functions made of modules, and forward, of a generated file."""
-    begin = source.index("def linear(params")
+    begin = source.index("def block(params")
     end = source.index("\n\n\n", source.index("@jax.jit\ndef forward"))
     return source[begin:end]
 

@@ -135,6 +135,12 @@ typedef enum OxLayers {
     OX_LAYERS_UNROLLED, /* straight code */
 } OxLayers;
 
+/* The jax_numpy_rank_promotion under which the module runs. */
+typedef enum OxRankPromotion {
+    OX_RANKS_ALLOW, /* JAX's default: x + params["bias"] */
+    OX_RANKS_RAISE, /* arrays that broadcast have one rank: x + params["bias"][None] */
+} OxRankPromotion;
+
 /* What ox_compile is told.  A field that is zero has its default:
  *
  *     OxOptions options = {.size = sizeof options, .layers = OX_LAYERS_SCAN};
@@ -166,6 +172,7 @@ typedef struct OxOptions {
     const char *const *input_values;
     size_t input_value_count;
     OxLayers layers; /* how repeated modules are written */
+    OxRankPromotion rank_promotion;
 } OxOptions;
 
 /* Compiles the loaded model to a Python module.  NULL options mean the defaults.

@@ -47,5 +47,5 @@ def test_readme_shows_the_encoder_and_its_code():
     assert shown and shown.group(1) in readme
     model = encoder.compiled()
     assert encoder.functions(model.source) in readme
-    helpers = set(re.findall(r"^def (\w+)", model.source.split("def linear(")[0], re.M))
+    helpers = set(re.findall(r"^def (\w+)", model.source.split("def block(")[0], re.M))
     assert len(helpers) == 3 and "three helpers" in readme

@@ -118,7 +118,7 @@ def test_inverse_rms():
     x = rand(3, 4, 5)
     expected = 1 / np.sqrt(np.mean(x * x, (1, 2), keepdims=True) + 1e-5)
     close(N.inverse_rms(x, axis=-2), expected)
-    close(N.rms_norm(x, 2.0, axis=-2), 2 * x * expected)
+    close(N.rms_norm(x, np.float32(2), axis=-2), 2 * x * expected)
     assert N.inverse_rms(x.astype(np.float16)).dtype == jnp.float32
 
 

@@ -192,6 +192,7 @@ static int set_options(Compile *job) {
     job->options.params =
         args_choice(args, "params") ? OX_PARAMS_NESTED : OX_PARAMS_FLAT;
     job->options.layers = (OxLayers)args_choice(args, "layers");
+    job->options.rank_promotion = (OxRankPromotion)args_choice(args, "rank-promotion");
     job->options.dump = args_value(args, "dump");
     int code = set_paths(job);
     if (code == EXIT_OK)
@@ -349,6 +350,9 @@ static const Option options[] = {
      "fix an input: 3, true, 0.5, [1,2]; forward then does not take it", true},
     {"bound", 'b', "NAME=N", "pad a value whose size depends on data to N, for jax.jit",
      true},
+    {"rank-promotion", 0, "allow|raise",
+     "the jax_numpy_rank_promotion that the module runs under: x + b, or x + b[None]",
+     false},
     {"map", 0, "FILE",
      "which lines of the module come from which nodes, as JSON (- for standard output)",
      false},

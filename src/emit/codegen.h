@@ -8,6 +8,7 @@ typedef struct CodegenOptions {
     OxParamStyle params;
     OxWeightFormat weights;
     OxLayers layers;
+    OxRankPromotion rank_promotion;
     bool no_load_params;
     Str file;        /* base name of the model file for the header; may be empty */
     Str fingerprint; /* hex digest for the header; may be empty */

@@ -72,17 +72,26 @@ static int largest_rank(Emit *e) {
     return e->widest - 2;
 }
 
-/* x[None, None]: what broadcasting would do in silence, so that the file works under
- * jax_numpy_rank_promotion=raise.  JAX lets scalars pass. */
-static const Expr *lifted(Emit *e, const Expr *x, const Type *type, int rank) {
+/* x[None, None]: with axes of size 1 in front.  JAX lets scalars pass. */
+static const Expr *with_rank(Emit *e, const Expr *x, int from, int rank) {
     enum { LIFT_MAX = 8 };
-    int more = rank - type->rank;
-    if (type->kind != TYPE_TENSOR || type->rank < 1 || more < 1 || more > LIFT_MAX)
+    int more = rank - from;
+    if (from < 1 || more < 1 || more > LIFT_MAX)
         return x;
     const Expr *items[OX_MAX_RANK] = {NULL};
     for (int i = 0; i < more; i++)
         items[i] = ex_none();
     return ex_subscript(e->g->arena, x, items, rank);
+}
+
+/* What broadcasting does in silence, unless jax_numpy_rank_promotion is "raise". */
+const Expr *emit_lift(Emit *e, const Expr *x, int from, int rank) {
+    bool raise = e->g->options->rank_promotion == OX_RANKS_RAISE;
+    return x && raise ? with_rank(e, x, from, rank) : x;
+}
+
+static int rank_of(const Value *v) {
+    return v->type.kind == TYPE_TENSOR ? v->type.rank : -1;
 }
 
 /* Input i broadcasts with the others, whatever their ranks are. */
@@ -162,12 +171,17 @@ const Expr *emit_in(Emit *e, int i) {
                                                  : gen_saturated(e->g, v);
     if (is_contracted_literal(e->node, v, i))
         return EX(e->g->arena, "jax.lax.optimization_barrier($0)", x);
-    return is_lifted(e->node, i) ? lifted(e, x, &v->type, largest_rank(e)) : x;
+    return is_lifted(e->node, i) ? emit_lift(e, x, rank_of(v), largest_rank(e)) : x;
 }
 
 const Expr *emit_in_lifted(Emit *e, int i, int rank) {
     const Value *v = node_in(e->node, i);
-    return v ? lifted(e, emit_in(e, i), &v->type, rank) : NULL;
+    return v ? emit_lift(e, emit_in(e, i), rank_of(v), rank) : NULL;
+}
+
+const Expr *emit_in_of_rank(Emit *e, int i, int rank) {
+    const Value *v = node_in(e->node, i);
+    return v ? with_rank(e, emit_in(e, i), rank_of(v), rank) : NULL;
 }
 
 const Expr *emit_in_named(Emit *e, int i) {
@@ -238,8 +252,9 @@ const Expr *emit_operand(Emit *e, int i) {
         return gen_dim(e->g, v->reals->items[0].num);
     if (!v || !is_scalar_literal(v) || !may_be_python_scalar(e->node, v)) {
         const Expr *x = emit_in(e, i);
-        return !v || is_lifted(e->node, i) ? x
-                                           : lifted(e, x, &v->type, largest_rank(e));
+        return !v || is_lifted(e->node, i)
+                   ? x
+                   : emit_lift(e, x, rank_of(v), largest_rank(e));
     }
     int other = v->holds_limit ? node_type_giver(e->node, i) : -1;
     return gen_scalar_as(e->g, v->splat, 0, v->type.dtype,

@@ -142,16 +142,17 @@ OxStatus load(Session *s, uint32_t file, double size, const char *name) {
     return ox_load_reader(s->compiler, &model, &beside, name);
 }
 
-/* `layers`, `params` and `weights` are the enums of the header; `load_params`: whether the
- * module has it. */
+/* `layers`, `params`, `weights` and `ranks` are the enums of the header; `load_params`:
+ * whether the module has it. */
 EXPORT(compile)
 OxStatus compile(Session *s, uint32_t layers, uint32_t params, uint32_t weights,
-                 bool load_params, const Lists *lists) {
+                 uint32_t ranks, bool load_params, const Lists *lists) {
     OxOptions options = {
         .size = sizeof options,
         .layers = (OxLayers)layers,
         .params = (OxParamStyle)params,
         .weights = (OxWeightFormat)weights,
+        .rank_promotion = (OxRankPromotion)ranks,
         .no_load_params = !load_params,
         .shapes = lists->shapes.items,
         .shape_count = lists->shapes.count,

@@ -63,16 +63,16 @@ def assert_close(actual, expected, tolerance=1e-5):
         assert np.linalg.norm(a - b) <= tolerance * np.linalg.norm(b)
 
 
-def pillar(name):
+def pillar(name, **options):
     """A pillar model's forward, its parameters and its example inputs."""
     model = zoo.MODELS[name]
-    compiled = oxide_xla.compile(zoo.exported(model, "bridge"))
+    compiled = oxide_xla.compile(zoo.exported(model, "bridge"), **options)
     return compiled, [jnp.asarray(x.numpy()) for x in model.inputs()]
 
 
-def golden(fixture):
+def golden(fixture, **options):
     """The same of a golden file."""
-    compiled = oxide_xla.compile(fixture)
+    compiled = oxide_xla.compile(fixture, **options)
     inputs = test_golden.random_inputs(onnx.load(fixture).graph)
     return compiled, [jnp.asarray(x) for x in inputs.values()]
 
@@ -294,20 +294,20 @@ def strict():
 
 @each_model
 def test_models_promote_nothing(name):
-    model = transforms.subject(name)
+    model = transforms.subject(name, rank_promotion="raise")
     with strict():
         jax.eval_shape(model.forward, model.params, *model.arrays())
 
 
 @each_pillar
 def test_pillars_promote_nothing(name):
-    compiled, inputs = pillar(name)
+    compiled, inputs = pillar(name, rank_promotion="raise")
     with strict():
         jax.eval_shape(compiled.forward, compiled.params, *inputs)
 
 
 @each_golden
 def test_goldens_promote_nothing(fixture):
-    compiled, inputs = golden(fixture)
+    compiled, inputs = golden(fixture, rank_promotion="raise")
     with strict():
         jax.eval_shape(compiled.forward, compiled.params, *inputs)

@@ -51,13 +51,13 @@ class Subject:
 
 
 @functools.lru_cache(maxsize=4)  # the tests of one model follow each other
-def subject(name: str) -> Subject:
-    """The architecture of this name, through the bridge."""
+def subject(name: str, **options: str) -> Subject:
+    """The architecture of this name, through the bridge; `options` of `compile`."""
     entry = all_architectures()[name]
     export = exports.exported(entry, "bridge")
     assert export.path, export.error
     names = tuple(compare.input_names(export.path))
-    return Subject(entry, oxide_xla.compile(export.path), names)
+    return Subject(entry, oxide_xla.compile(export.path, **options), names)
 
 
 def is_float(x) -> bool:

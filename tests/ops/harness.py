@@ -344,24 +344,38 @@ def check_model(
     ran=None,
 ):
     """Compiles a model and runs it on positional inputs, with and without 64-bit types
-    as `x64` lists; `ranked`: the file says all ranks.  The code of `ran`, a source, has
-    run on these inputs, and does not again.  Returns the generated source."""
+    as `x64` lists; `ranked`: the file says all ranks, and the form that
+    `--rank-promotion raise` asks for runs, too.  Codes in the list `ran` have run on
+    these inputs, and do not again; what runs is added.  Returns the source."""
+    ran = [] if ran is None else ran
     with tempfile.TemporaryDirectory() as folder:
         path = compile_model(model, folder)
         if infer:
             compare_types(inferred_outputs(folder), expected, names)
-        if ran is not None and spliced.is_equal(ran, path.read_text()):
-            return path.read_text()
-        for mode in x64:
-            with _mode(mode, ranked):
-                module = load_module(path)
-                arrays = [jax.tree.map(_as_jax, v) for v in inputs]
-                actual = run_module(module, arrays)
-                assert len(actual) == len(expected), f"{len(actual)} outputs"
-                for i, (a, e) in enumerate(zip(actual, expected, strict=True)):
-                    compare(a, e, rtol, atol, f"output {i}, x64={mode}")
+        if ranked:
+            (other := Path(folder) / "raise").mkdir()
+            raised = compile_model(model, other, "--rank-promotion", "raise")
+            _run_form(raised, inputs, expected, x64, True, ran, rtol=rtol, atol=atol)
+        modes = x64[:1] if ranked else x64
+        _run_form(path, inputs, expected, modes, False, ran, rtol=rtol, atol=atol)
         row_coverage.note(model, PROGRAM)
         return path.read_text()
+
+
+def _run_form(path, inputs, expected, x64, ranked, ran, *, rtol, atol):
+    """Runs a file and compares, unless its code is in `ran`."""
+    source = path.read_text()
+    if any(spliced.is_equal(other, source) for other in ran):
+        return
+    ran.append(source)
+    for mode in x64:
+        with _mode(mode, ranked):
+            module = load_module(path)
+            arrays = [jax.tree.map(_as_jax, v) for v in inputs]
+            actual = run_module(module, arrays)
+            assert len(actual) == len(expected), f"{len(actual)} outputs"
+            for i, (a, e) in enumerate(zip(actual, expected, strict=True)):
+                compare(a, e, rtol, atol, f"output {i}, x64={mode}")
 
 
 def _as_jax(x):
@@ -426,7 +440,7 @@ def check_node(
     if dynamic:
         makers = {"unique": _unique_shapes, "unranked": _no_shapes}
         variants.append(makers.get(dynamic, _sized_shapes)(inputs, fixed))
-    sources = []
+    sources, ran = [], []
     for i, (names, shapes) in enumerate(variants):
         model = build(shapes=shapes, output_types=types)
         modes = ((False,) if i else (False, True)) if x64 is None else (x64,)
@@ -440,7 +454,7 @@ def check_node(
             x64=modes,
             infer=infer,
             ranked=i == 0 or dynamic != "unranked",
-            ran=sources[0] if i else None,  # in this mode among others
+            ran=ran,
         )
         sources.append(source)
     check_behind_sums(

@@ -98,7 +98,7 @@ def test_binary_before_numpy_broadcasting(op, opset):
 
     symbol = SYMBOL[op]
     check(y, y, f"A {symbol} B")
-    check(y[0], y[0], f"A {symbol} B[None]", broadcast=1)
+    check(y[0], y[0], f"A {symbol} B", broadcast=1)
     check(y[0, :, 0], y[0, :, :1], f"A {symbol} B[None, :, None]", broadcast=1, axis=1)
     check(y[:, :, 0], y[:, :, :1], f"A {symbol} B[:, :, None]", broadcast=1, axis=0)
     check(y[0, 0, 0], y[0, 0, 0], f"A {symbol} B", broadcast=1, axis=0)

@@ -69,7 +69,7 @@ def test_ends_and_more(op):
 
 def test_attention_code():
     source = check("Attention", [*projected(), MASKS["keys"]], {"num_heads": 2})
-    assert "*split_qkv(arg_0 @ arg_1 + arg_2[None, None], 2)" in source
+    assert "*split_qkv(arg_0 @ arg_1 + arg_2, 2)" in source
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_scaler_reads_well():
         {"offset": [0.5, 1.0, -1.0, 0.0], "scale": [2.0] * 4},
         expected=[(X - np.float32([0.5, 1.0, -1.0, 0.0])) * np.float32(2)],
     )
-    assert '(X - params["node.offset"][None]) * params["node.scale"][None]' in source
+    assert '(X - params["node.offset"]) * params["node.scale"]' in source
 
 
 @pytest.mark.parametrize("norm", ["MAX", "L1", "L2"])

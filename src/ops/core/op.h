@@ -436,10 +436,15 @@ Node *emit_node(Emit *e);
 /* Input i as an array expression: a name, or a whole expression where it is used once.
  * NULL when absent. */
 const Expr *emit_in(Emit *e, int i);
-/* The same with axes of size 1 in front, `rank` axes in all, so that JAX need not promote
- * its rank; a scalar stays as it is, and so does all of a rank that is not known.  Inputs
- * of OP_BROADCAST and of OpDef.lifted come so anyway. */
+/* The same with axes of size 1 in front, `rank` axes in all, where the module is to run
+ * under jax_numpy_rank_promotion=raise: for what JAX broadcasts.  A scalar stays as it is,
+ * and so does all of a rank that is not known.  Inputs of OP_BROADCAST and of
+ * OpDef.lifted come so anyway. */
 const Expr *emit_in_lifted(Emit *e, int i, int rank);
+/* x, an array with `from` axes, as emit_in_lifted would have it. */
+const Expr *emit_lift(Emit *e, const Expr *x, int from, int rank);
+/* emit_in_lifted whatever the module runs under: for functions that count axes. */
+const Expr *emit_in_of_rank(Emit *e, int i, int rank);
 /* The same, but always a name or another atom: for arguments that are used twice. */
 const Expr *emit_in_named(Emit *e, int i);
 /* The same in the form that the row's `form` names, "kernel" for example: of a parameter

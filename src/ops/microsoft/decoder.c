@@ -88,8 +88,7 @@ static void infer_decoder(Model *m, Node *n) {
 
 /* Input i, or its part of packed ones, plus its part of the bias, with heads apart. */
 static const Expr *token_operand(Emit *e, const Token *t, int i) {
-    static const char *const parts[] = {
-        "$0[None, None, :$1]", "$0[None, None, $1:2 * $2]", "$0[None, None, 2 * $1:]"};
+    static const char *const parts[] = {"$0[:$1]", "$0[$1:2 * $2]", "$0[2 * $1:]"};
     static const char *const packed[] = {"$0[..., :$1]", "$0[..., $1:2 * $2]",
                                          "$0[..., 2 * $1:]"};
     Arena *a = emit_arena(e);
@@ -100,9 +99,10 @@ static const Expr *token_operand(Emit *e, const Token *t, int i) {
                         : emit_in(e, i);
     if (!t->packed && in_rank(n, i) == 4)
         return x;
-    if (node_in(n, BIAS))
-        x = EX(a, "$0 + $1", x,
-               EX(a, parts[i], emit_in_named(e, BIAS), hidden, hidden));
+    if (node_in(n, BIAS)) {
+        const Expr *bias = EX(a, parts[i], emit_in_named(e, BIAS), hidden, hidden);
+        x = EX(a, "$0 + $1", x, emit_lift(e, bias, 1, 3));
+    }
     return EX(a, "split_heads($0, $1)", x, emit_dim(e, t->heads));
 }
 

@@ -95,7 +95,8 @@ static const Expr *normalized(Emit *e, const Expr *x, int weight, const char *ep
     if (!op_attr(n->op, str_from(epsilon)) || !node_in(n, weight))
         return x;
     double eps = attr_float(n, attr_has(n, epsilon) ? epsilon : "qk_norm_epsilon");
-    const Expr *call = EX(emit_arena(e), "rms_norm($0, $1)", x, emit_in(e, weight));
+    const Expr *call =
+        EX(emit_arena(e), "rms_norm($0, $1)", x, emit_in_lifted(e, weight, 4));
     return call_with(e, call, "eps", emit_float(e, eps, DT_FLOAT));
 }
 

@@ -296,10 +296,12 @@ static const Expr *projected(Emit *e, const Multi *m, int i, Dim from, Dim to) {
     const Expr *x = emit_in(e, i);
     if (in_rank(emit_node(e), i) == 4)
         return x;
-    if (node_in(emit_node(e), BIAS))
-        x = EX(a, "$0 + $1[None, None, $($2):$($3)]", x, emit_in_named(e, BIAS),
-               dim_is(from, 0) ? NULL : emit_dim(e, from),
-               i == VALUE ? NULL : emit_dim(e, to));
+    if (node_in(emit_node(e), BIAS)) {
+        const Expr *bias = EX(a, "$0[$($1):$($2)]", emit_in_named(e, BIAS),
+                              dim_is(from, 0) ? NULL : emit_dim(e, from),
+                              i == VALUE ? NULL : emit_dim(e, to));
+        x = EX(a, "$0 + $1", x, emit_lift(e, bias, 1, 3));
+    }
     return EX(a, "split_heads($0, $1)", x, emit_dim(e, m->heads));
 }
 

@@ -57,7 +57,7 @@ static void emit_layer_norm(Emit *e) {
         return;
     }
     const Expr *y = EX(a, "layer_norm($0, $1$(, $2))", dequantized(e, 0, 1),
-                       emit_in(e, 2), emit_in(e, 3));
+                       emit_in_lifted(e, 2, rank), emit_in_lifted(e, 3, rank));
     emit_int8(e, with_epsilon(e, y), 4);
 }
 

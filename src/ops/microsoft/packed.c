@@ -105,13 +105,15 @@ static const Expr *packed_operands(Emit *e, const Expr *offset) {
 
 /* Input i and its part of the bias, with its heads apart. */
 static const Expr *multi_operand(Emit *e, int i, const Expr *offset) {
-    static const char *const parts[] = {
-        "$0 + $1[None, :$2]", "$0 + $1[None, $2:2 * $2]", "$0 + $1[None, 2 * $2:]"};
+    static const char *const parts[] = {"$0[:$1]", "$0[$1:2 * $1]", "$0[2 * $1:]"};
     Arena *a = emit_arena(e);
     const Node *n = emit_node(e);
     const Expr *x = emit_in(e, i);
-    if (node_in(n, BIAS))
-        x = EX(a, parts[i], x, emit_in_named(e, BIAS), emit_dim(e, in_dim(n, 0, 1)));
+    if (node_in(n, BIAS)) {
+        const Expr *bias =
+            EX(a, parts[i], emit_in_named(e, BIAS), emit_dim(e, in_dim(n, 0, 1)));
+        x = EX(a, "$0 + $1", x, emit_lift(e, bias, 1, 2));
+    }
     return EX(a, "split_heads(restore_padding($0, $1), $2)", x, offset,
               ex_int(a, attr_int(n, "num_heads")));
 }

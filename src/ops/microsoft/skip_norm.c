@@ -115,8 +115,9 @@ static void emit_embed(Emit *e) {
         sum = emit_let(e, "embedding", sum);
         emit_out(e, 2, sum);
     }
-    const Expr *y = EX(a, "layer_norm($0, $1, $2)", sum, as_floats(e, emit_in(e, 5), 5),
-                       as_floats(e, emit_in(e, 6), 6));
+    const Expr *y =
+        EX(a, "layer_norm($0, $1, $2)", sum, as_floats(e, emit_in_lifted(e, 5, 3), 5),
+           as_floats(e, emit_in_lifted(e, 6, 3), 6));
     emit_out(e, 0, with_epsilon(e, y));
     if (!emit_wants(e, 1))
         return;
@@ -210,12 +211,13 @@ static void emit_group_norm(Emit *e) {
 static const OpDef ops[] = {
     {.name = "SkipLayerNormalization", MICROSOFT, .in = "input skip gamma beta? bias?",
      .out = "output mean? inv_std_var? input_skip_bias_sum?",
-     .attrs = {EPSILON(1e-12)}, .lifted = "skip bias", .batch = "input skip?",
+     .attrs = {EPSILON(1e-12)}, .lifted = "skip gamma beta bias",
+     .batch = "input skip?",
      .infer = infer_skip_norm, .emit = emit_skip_norm},
     {.name = "SkipSimplifiedLayerNormalization", MICROSOFT,
      .in = "input skip gamma bias?",
      .out = "output mean? inv_std_var? input_skip_bias_sum?",
-     .attrs = {EPSILON(1e-12)}, .lifted = "skip bias", .batch = "input skip?",
+     .attrs = {EPSILON(1e-12)}, .lifted = "skip gamma bias", .batch = "input skip?",
      .infer = infer_skip_norm, .emit = emit_skip_norm},
     {.name = "EmbedLayerNormalization", MICROSOFT,
      .in = "input_ids segment_ids? word_embedding position_embedding "

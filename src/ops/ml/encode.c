@@ -32,7 +32,7 @@ static const Expr *per_feature(Emit *e, const char *name) {
         emit_fail(e, OX0401, "", "%zu values of %s for %lld features", f.n, name,
                   (long long)in_dim(n, 0, rank - 1).c);
     const Expr *x = ml_operand(e, name, 0);
-    return x && rank == 2 ? EX(emit_arena(e), "$0[None]", x) : x;
+    return emit_lift(e, x, 1, rank);
 }
 
 /* ---- Scaler, Normalizer ------------------------------------------------------------ */
@@ -99,7 +99,7 @@ static const Expr *imputed_ints(Emit *e) {
     const Expr *x = emit_tensor(e, "imputed_value_int64s", t, true);
     if (in_dtype(emit_node(e), 0) == DT_INT32)
         x = EX(emit_arena(e), "$0.astype(jnp.int32)", x);
-    return in_rank(emit_node(e), 0) == 2 ? EX(emit_arena(e), "$0[None]", x) : x;
+    return emit_lift(e, x, 1, in_rank(emit_node(e), 0));
 }
 
 static const Expr *is_replaced(Emit *e, const Expr *x, bool floats) {

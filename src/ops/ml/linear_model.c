@@ -40,7 +40,7 @@ static const Expr *linear_scores(Emit *e, size_t targets) {
         return NULL;
     }
     const Expr *b = ml_operand(e, "intercepts", 0);
-    return EX(a, "$0 @ $1.T$( + $2[None])", x, w, b);
+    return EX(a, "$0 @ $1.T$( + $2)", x, w, emit_lift(e, b, 1, 2));
 }
 
 static void infer_regressor(Model *m, Node *n) {

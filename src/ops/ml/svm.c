@@ -62,7 +62,7 @@ static void emit_regressor(Emit *e) {
         emit_fail(e, OX0302, "", "post_transform of one value is not defined");
         return;
     }
-    const Expr *y = EX(a, "($0) @ $1.T + $2[None]", k, w, rho);
+    const Expr *y = EX(a, "($0) @ $1.T + $2", k, w, emit_lift(e, rho, 1, 2));
     if (attr_int(n, "one_class"))
         y = EX(a, "jnp.where($0 > 0, 1.0, -1.0)", y);
     bool float32 = attr_int(n, "one_class") || in_dtype(n, 0) == DT_DOUBLE;

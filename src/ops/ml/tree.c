@@ -133,7 +133,8 @@ static const Expr *with_base(Emit *e, const Expr *y, size_t targets) {
         emit_fail(e, OX0303, "", "%zu base_values for %zu targets", base.n, targets);
     if (zero)
         return y;
-    return EX(emit_arena(e), "$0 + $1[None]", y, ml_weights(e, "base_values", 0));
+    return EX(emit_arena(e), "$0 + $1", y,
+              emit_lift(e, ml_weights(e, "base_values", 0), 1, 2));
 }
 
 /* y in the type of the output. */

@@ -116,7 +116,7 @@ static const Expr *mask_bias(Emit *e, const Heads *a) {
     Arena *arena = emit_arena(e);
     Dims *ds = &emit_model(e)->dims;
     const Type *t = &node_input(emit_node(e), "attn_mask")->type;
-    const Expr *mask = emit_in_lifted(e, 3, 4);
+    const Expr *mask = emit_in_of_rank(e, 3, 4);
     Dim keys = dim_add(ds, a->past, a->s);
     int last = t->rank - 1;
     if (last >= 0 && last < 4 && is_mask_short(e, t->dims[last], keys)) {

@@ -38,8 +38,8 @@ def layer_norm(x, weight, bias=None, axis=-1, eps=1e-05):
     z = x.astype(np.promote_types(x.dtype, np.float32))
     z = z - jnp.mean(z, axes, keepdims=True)
     z = z * jax.lax.rsqrt(jnp.mean(z * z, axes, keepdims=True) + eps)
-    y = z * jnp.broadcast_to(weight, x.shape).astype(z.dtype)
-    y = y if bias is None else y + jnp.broadcast_to(bias, x.shape).astype(z.dtype)
+    y = z * weight.astype(z.dtype)
+    y = y if bias is None else y + bias.astype(z.dtype)
     return y.astype(x.dtype)
 
 
@@ -63,7 +63,7 @@ def rms_norm(x, weight, axis=-1, eps=1e-05):
 
     The result has the type of weight.
     """
-    scale, weight = inverse_rms(x, axis, eps), jnp.broadcast_to(weight, x.shape)
+    scale = inverse_rms(x, axis, eps)
     y = x.astype(scale.dtype) * scale * weight.astype(scale.dtype)
     return y.astype(weight.dtype)
 

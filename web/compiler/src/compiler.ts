@@ -11,6 +11,8 @@ export interface Options {
     layers?: "functions" | "scan" | "unrolled";
     /** `params["a.b"]`, or `params["a"]["b"]`. */
     params?: "flat" | "nested";
+    /** The `jax_numpy_rank_promotion` that the module runs under: `x + b`, `x + b[None]`. */
+    rankPromotion?: "allow" | "raise";
     /** Other shapes of inputs: `x=8,3,h,w`; a name or `?` stays open. */
     shapes?: readonly string[];
     /** Names of values to return instead of the outputs. */
@@ -91,6 +93,7 @@ export type WasmSource =
 // The order is that of the enums of oxide_xla.h.
 const LAYERS = ["functions", "scan", "unrolled"] as const;
 const PARAMS = ["flat", "nested"] as const;
+const RANKS = ["allow", "raise"] as const;
 const WEIGHTS = ["safetensors", "npz"] as const;
 const FORMATS = ["ascii", "json", "markdown", "dot", "mermaid"] as const;
 const STATUS = [null, "model", "unsupported", "usage", "io", "memory"] as const;
@@ -353,6 +356,7 @@ export class Model {
     compile(options: Options = {}): Result {
         const layers = choice("layers", LAYERS, options.layers);
         const style = choice("params", PARAMS, options.params);
+        const ranks = choice("rankPromotion", RANKS, options.rankPromotion);
         const none = options.weights === "none";
         const format = choice("weights", WEIGHTS, none ? undefined : options.weights);
         const lists = [
@@ -366,7 +370,15 @@ export class Model {
             loaded.instance.withLists(
                 lists.map((list) => [...(list ?? [])]),
                 (pointer) =>
-                    x.compile(session, layers, style, format, none ? 0 : 1, pointer),
+                    x.compile(
+                        session,
+                        layers,
+                        style,
+                        format,
+                        ranks,
+                        none ? 0 : 1,
+                        pointer,
+                    ),
             ),
         );
         this.#compiled = true;

@@ -23,6 +23,7 @@ export interface Exports {
         layers: number,
         params: number,
         weights: number,
+        ranks: number,
         loadParams: number,
         lists: Pointer,
     ): number;
