@@ -117,20 +117,6 @@ static Str module_in_function(const Gen *g, const Part *part) {
     return str_after_last((Str){part->path.p + around, part->path.n - around}, '.');
 }
 
-/* "/encoder/layer.0/query/MatMul_output_0" -> "query": the innermost module that has a
- * name of letters, else the operator. */
-static Str hint_from_path(Gen *g, const Value *v) {
-    Str path = v->name;
-    Str last = str_after_last(path, '/');
-    path.n -= last.n + (path.n > last.n);
-    Str module = str_after_last(path, '/');
-    if (g->function && v->def && v->def->part)
-        module = module_in_function(g, v->def->part);
-    if (!has_letter(module) || str_is(module, "self"))
-        return gen_role(g, v);
-    return gen_without_number(gen_lower_identifier(g->arena, module, "x"));
-}
-
 /* The parameter that n reads, itself or through a node that reads nothing else, such as
  * the transpose of a weight; NULL when there is none. */
 static const Value *param_read_by(const Node *n) {
@@ -143,6 +129,30 @@ static const Value *param_read_by(const Node *n) {
             return v;
     }
     return NULL;
+}
+
+/* Computed from other values without parameters: a mask, a view, a sum, attention. */
+static bool is_derived(const Value *v) {
+    enum { FORMS = OP_MOVES | OP_JOINS | OP_KEEPS | OP_BROADCAST | OP_ELEMENTWISE };
+    const Node *n = v->def;
+    if (!n || !n->op || param_read_by(n))
+        return false;
+    return !dtype_is_float(v->type.dtype) || n->op->facts & FORMS ||
+           str_is(n->domain, OP_INTERNAL);
+}
+
+/* "/encoder/layer.0/query/MatMul_output_0" -> "query": the innermost module that has a
+ * name of letters, where v is more than a form of other values. */
+static Str hint_from_path(Gen *g, const Value *v) {
+    Str path = v->name;
+    Str last = str_after_last(path, '/');
+    path.n -= last.n + (path.n > last.n);
+    Str module = str_after_last(path, '/');
+    if (g->function && v->def && v->def->part)
+        module = module_in_function(g, v->def->part);
+    if (!has_letter(module) || str_is(module, "self") || is_derived(v))
+        return gen_role(g, v);
+    return gen_without_number(gen_lower_identifier(g->arena, module, "x"));
 }
 
 /* PyTorch's own names in an FX graph say the operation (linear_3, getitem_7).  A value

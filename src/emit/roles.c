@@ -86,11 +86,17 @@ static Str name_of(Gen *g, Value *v, int depth) {
     return v->def ? role_of(g, v, depth + 1) : gen_identifier(g->arena, v->name, "x");
 }
 
+/* v may be called as what it is made of: a number is no mask. */
+static bool is_alike(const Value *v, const Value *of) {
+    return !of || v->type.dtype == of->type.dtype ||
+           (dtype_is_float(v->type.dtype) && of->type.dtype != DT_BOOL);
+}
+
 /* Input i is as large as the output, and computed. */
 static bool is_full(const Node *n, uint32_t i) {
     const Value *v = value_final(n->in[i]);
     return v && v->kind != VALUE_CONST && v->kind != VALUE_PARAM &&
-           type_same_shape(&v->type, &n->out[0]->type);
+           is_alike(n->out[0], v) && type_same_shape(&v->type, &n->out[0]->type);
 }
 
 /* Of two that are added, what goes on is the stream: x, or what is no residual, or the
@@ -119,7 +125,9 @@ static Str name_of_operand(Gen *g, const Node *n, int depth) {
 /* The name of what v is another form of; empty when it is of nothing. */
 static Str name_of_source(Gen *g, const Node *n, int depth) {
     enum { FORMS = OP_MOVES | OP_JOINS | OP_KEEPS | OP_IDENTITY };
-    if (n->op->facts & FORMS && n->n_in && n->in[0])
+    if (!n->n_in || !is_alike(n->out[0], value_final(n->in[0])))
+        return (Str){0};
+    if (n->op->facts & FORMS && n->in[0])
         return name_of(g, n->in[0], depth);
     if (n->op->facts & OP_BROADCAST)
         return name_of_operand(g, n, depth);
