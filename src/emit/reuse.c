@@ -4,7 +4,8 @@
  * Works on statements that are complete.  A local lives from the statement that binds it
  * to the last one that reads it.  What a lambda, a comprehension or an inner function
  * names, what is bound more than once, and what a loop binds keep their names: those of
- * the first kinds for all of the function, since it is not known when they are read. */
+ * the first kinds for all of the function, since it is not known when they are read.
+ * `x_1 = x` in front of a loop goes where nobody reads x any more. */
 #include "emit/gen.h"
 
 enum { FAMILY_MAX = 4096, FOREVER = INT32_MAX };
@@ -13,6 +14,7 @@ typedef struct Local {
     Str name, given; /* before and after */
     int32_t first, last;
     bool fixed;           /* keeps its name */
+    bool merged;          /* is another name of `given` */
     struct Local *holder; /* the one that got this local's old name last */
 } Local;
 
@@ -147,6 +149,32 @@ static void read_statements(Reuse *r, const Stmts *list) {
     }
 }
 
+/* ---- copies ------------------------------------------------------------------------ */
+
+/* The statement is t = s, all that s is still needed for, and t lives until it is read
+ * for the last time: they are one. */
+static bool merges(Reuse *r, const Stmt *x, int32_t at) {
+    bool copy = x->kind == ST_ASSIGN && str_is(x->text, "=") &&
+                x->target->kind == EX_NAME && x->expr->kind == EX_NAME;
+    Local *t = copy ? map_get(&r->locals, x->target->text) : NULL;
+    Local *s = copy ? map_get(&r->locals, x->expr->text) : NULL;
+    if (!t || !s || !t->fixed || !s->fixed || t->last == FOREVER || t->first != at ||
+        s->last != at || s->first == at)
+        return false;
+    t->merged = true;
+    t->given = s->given;
+    s->last = t->last;
+    return true;
+}
+
+static void merge_copies(Reuse *r, Stmts *body) {
+    size_t kept = 0;
+    for (size_t i = 0; i < body->count; i++)
+        if (!merges(r, &body->items[i], (int32_t)i))
+            body->items[kept++] = body->items[i];
+    body->count = kept;
+}
+
 /* ---- families ---------------------------------------------------------------------- */
 
 static Str base_of(Str name) {
@@ -200,7 +228,7 @@ static const Expr *rename_local(void *user, const Expr *x) {
     const Reuse *r = user;
     Str name = x->kind == EX_NAME ? str_before(x->text, '.') : (Str){0};
     const Local *l = name.n ? map_get(&r->locals, name) : NULL;
-    if (!l || l->fixed || str_eq(l->given, l->name))
+    if (!l || (l->fixed && !l->merged) || str_eq(l->given, l->name))
         return x;
     Str rest = {name.p + name.n, x->text.n - name.n};
     return ex_name(r->arena, arena_printf(r->arena, "%.*s%.*s", (int)l->given.n,
@@ -216,9 +244,12 @@ static void reuse_in(Arena *a, Arena *scratch, Def *def) {
     for (size_t i = 0; i < def->n_params; i++)
         fix(&r, def->params[i].name, false);
     read_statements(&r, &def->body);
+    size_t count = def->body.count;
+    if (!scratch->failed)
+        merge_copies(&r, &def->body);
     for (size_t i = 0; i < r.order.count; i++)
         add_to_family(&r, r.order.items[i]);
-    bool any = false;
+    bool any = def->body.count < count;
     for (size_t i = 0; i < r.order.count; i++) {
         Family *f = map_get(&r.families, base_of(r.order.items[i]->name));
         if (!f || f->items[0] != r.order.items[i] || f->count < 2 ||
