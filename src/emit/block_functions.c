@@ -376,20 +376,23 @@ static void order_inputs(Function *f, const Block *b) {
     f->n_args = b->n_in;
 }
 
-static Str parameter_name(Gen *g, const Value *v, bool is_main) {
-    if (is_main && v->kind != VALUE_PARAM)
+static Str parameter_name(Gen *g, const Value *v, const Value *main) {
+    if (v == main && v->kind != VALUE_PARAM)
         return STR("x");
     if (v->kind == VALUE_PARAM && v->generated_name)
         return STR("constant");
     if (v->kind == VALUE_PARAM)
         return gen_identifier(g->arena, str_after_last(param_key_of(v), '.'), "w");
-    return gen_name_hint(g, v);
+    Str name = gen_name_hint(g, v);
+    bool alike = str_is(name, "hidden") && type_same_shape(&v->type, &main->type);
+    return alike ? STR("residual") : name;
 }
 
 static void bind_inputs(Gen *g, Function *f, const Block *b, Str *names) {
     for (size_t i = 0; i < f->n_args; i++) {
         const Value *v = value_final(b->in[f->args[i]]);
-        names[i] = gen_unique_name(g, parameter_name(g, v, i == 0));
+        const Value *main = value_final(b->in[f->args[0]]);
+        names[i] = gen_unique_name(g, parameter_name(g, v, main));
         g->code[v->id] =
             (ValueCode){.state = VS_DONE, .expr = ex_name(g->arena, names[i])};
     }

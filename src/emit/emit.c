@@ -228,8 +228,27 @@ static void name_again(Gen *g, const Named *what) {
         (void)give_name(g, what->value);
 }
 
-/* Builds the expression anew from names.  What has been read and got a name comes first
- * again, then what was spliced. */
+/* Which input of the node was named; -1: something else. */
+static int input_named(const Emit *e, const Named *what) {
+    for (uint32_t k = 0; what->value && k < e->node->n_in; k++)
+        if (e->node->in[k] && value_final(e->node->in[k]) == what->value)
+            return (int)k;
+    return -1;
+}
+
+/* Query, key and value in this order, behind what else was named. */
+static void order_by_input(const Emit *e, Named *named, size_t n) {
+    for (size_t i = 1; i < n; i++) {
+        Named last = named[i];
+        size_t k = i;
+        for (; k && input_named(e, &named[k - 1]) > input_named(e, &last); k--)
+            named[k] = named[k - 1];
+        named[k] = last;
+    }
+}
+
+/* Builds the expression anew from names: of what has been read and got a name, and of
+ * what was spliced. */
 static void unsplice(Emit *e, Mark mark) {
     Gen *g = e->g;
     size_t n = g->named.count - mark.named, count = n + e->n_spliced;
@@ -239,6 +258,7 @@ static void unsplice(Emit *e, Mark mark) {
     for (size_t i = 0; i < count; i++)
         named[i] = i < n ? g->named.items[mark.named + i]
                          : (Named){.value = e->spliced[i - n]};
+    order_by_input(e, named, count);
     gen_undo(g, mark);
     for (size_t i = 0; i < count; i++)
         name_again(g, &named[i]);

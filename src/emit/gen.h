@@ -277,8 +277,8 @@ Str gen_unique_name(Gen *g, Str wanted);
 void gen_reserve_name(Gen *g, Str name);
 /* A helper, a name of Python's or the module's, or one that gen_unique_name has given. */
 bool gen_is_known_name(Gen *g, Str name);
-/* What fused operators call their inputs names the values that they read. */
-void gen_find_roles(Gen *g);
+/* add_12 -> add: the numbers of this file are given anew, in the order of its lines. */
+Str gen_without_number(Str name);
 /* The identifier that a value's ONNX name, or its role, suggests: not unique yet. */
 Str gen_name_hint(Gen *g, const Value *v);
 /* An identifier from arbitrary text; fallback when nothing of it can be kept. */
@@ -289,6 +289,19 @@ Str gen_lower_identifier(Arena *a, Str text, const char *fallback);
 int64_t gen_number_at(Str s, size_t i, size_t *end);
 /* Text that stands for itself in an f-string. */
 bool gen_is_plain(Str s);
+
+/* ---- roles.c ------------------------------------------------------------------------- */
+
+/* What fused operators call their inputs names the values that they read. */
+void gen_find_roles(Gen *g);
+bool gen_has_role(const Gen *g, const Value *v);
+/* What v is in the model, as an identifier: for values without a name of their own. */
+Str gen_role(Gen *g, const Value *v);
+
+/* ---- reuse.c ------------------------------------------------------------------------- */
+
+/* Gives locals of the functions names with lower numbers, once these are free again. */
+void gen_reuse_names(Gen *g);
 
 /* ---- width.c ------------------------------------------------------------------------- */
 

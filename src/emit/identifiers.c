@@ -100,8 +100,7 @@ static bool has_letter(Str s) {
     return false;
 }
 
-/* add_12 -> add: the numbers of this file are given anew, in the order of its lines. */
-static Str without_number(Str name) {
+Str gen_without_number(Str name) {
     Str base = name;
     while (base.n && char_is_digit(base.p[base.n - 1]))
         base.n--;
@@ -118,29 +117,6 @@ static Str module_in_function(const Gen *g, const Part *part) {
     return str_after_last((Str){part->path.p + around, part->path.n - around}, '.');
 }
 
-/* matmul; operators of our own say what they give. */
-static Str hint_from_op(Gen *g, const Node *n) {
-    OpSlot slot;
-    const char *at = n && n->op && str_is(n->domain, OP_INTERNAL) ? n->op->out : NULL;
-    if (at && op_spec_next(&at, &slot))
-        return slot.name;
-    return n ? gen_lower_identifier(g->arena, n->op_type, "x") : STR("x");
-}
-
-/* "/encoder/layer.0/query/MatMul_output_0" -> "query": the innermost module that has a
- * name of letters, else the operator. */
-static Str hint_from_path(Gen *g, const Value *v) {
-    Str path = v->name;
-    Str last = str_after_last(path, '/');
-    path.n -= last.n + (path.n > last.n);
-    Str module = str_after_last(path, '/');
-    if (g->function && v->def && v->def->part)
-        module = module_in_function(g, v->def->part);
-    if (!has_letter(module) || str_is(module, "self"))
-        return hint_from_op(g, v->def);
-    return without_number(gen_lower_identifier(g->arena, module, "x"));
-}
-
 /* The parameter that n reads, itself or through a node that reads nothing else, such as
  * the transpose of a weight; NULL when there is none. */
 static const Value *param_read_by(const Node *n) {
@@ -153,6 +129,30 @@ static const Value *param_read_by(const Node *n) {
             return v;
     }
     return NULL;
+}
+
+/* Computed from other values without parameters: a mask, a view, a sum, attention. */
+static bool is_derived(const Value *v) {
+    enum { FORMS = OP_MOVES | OP_JOINS | OP_KEEPS | OP_BROADCAST | OP_ELEMENTWISE };
+    const Node *n = v->def;
+    if (!n || !n->op || param_read_by(n))
+        return false;
+    return !dtype_is_float(v->type.dtype) || n->op->facts & FORMS ||
+           str_is(n->domain, OP_INTERNAL);
+}
+
+/* "/encoder/layer.0/query/MatMul_output_0" -> "query": the innermost module that has a
+ * name of letters, where v is more than a form of other values. */
+static Str hint_from_path(Gen *g, const Value *v) {
+    Str path = v->name;
+    Str last = str_after_last(path, '/');
+    path.n -= last.n + (path.n > last.n);
+    Str module = str_after_last(path, '/');
+    if (g->function && v->def && v->def->part)
+        module = module_in_function(g, v->def->part);
+    if (!has_letter(module) || str_is(module, "self") || is_derived(v))
+        return gen_role(g, v);
+    return gen_without_number(gen_lower_identifier(g->arena, module, "x"));
 }
 
 /* PyTorch's own names in an FX graph say the operation (linear_3, getitem_7).  A value
@@ -173,45 +173,26 @@ static Str hint_from_param(Gen *g, const Value *v) {
     return has_letter(module) ? gen_identifier(g->arena, module, "x") : (Str){0};
 }
 
-static Str id_key(const Value *v) {
-    return (Str){(const char *)&v->id, sizeof v->id};
-}
-
-static void note_role(Gen *g, const Node *n, uint32_t k) {
-    const Value *v = value_final(n->in[k]);
-    Str role = op_input_name(n->op, k);
-    if (!v || v->kind != VALUE_NODE || role.n < 2 || map_get(&g->roles, id_key(v)))
-        return;
-    Str *copy = ARENA_NEW(g->arena, Str);
-    if (copy) {
-        *copy = role;
-        map_set(&g->roles, id_key(v), copy);
-    }
-}
-
-void gen_find_roles(Gen *g) {
-    const Graph *graph = g->m->graph;
-    for (size_t i = 0; i < graph->n_nodes; i++) {
-        const Node *n = graph->nodes[i];
-        for (uint32_t k = 0; str_is(n->domain, OP_INTERNAL) && k < n->n_in; k++)
-            note_role(g, n, k);
-    }
+/* torch.export calls values after the operators that make them: add_12, view. */
+static bool is_of_operator(const Value *v) {
+    const Origin *origin = v->def ? v->def->origin : NULL;
+    return origin && origin->kind == ORIGIN_PROGRAM &&
+           !memchr(v->name.p, '/', v->name.n);
 }
 
 Str gen_name_hint(Gen *g, const Value *v) {
     Str owner = hint_from_param(g, v);
     if (owner.n)
         return lower(g->arena, owner);
-    const Str *role = map_get(&g->roles, id_key(v));
-    if (role)
-        return *role;
+    if (gen_has_role(g, v) || is_of_operator(v))
+        return gen_role(g, v);
     if (v->name.n && memchr(v->name.p, '/', v->name.n))
         return hint_from_path(g, v);
     bool plain = has_letter(v->name) && !str_starts(v->name, STR("val_")) &&
                  !memchr(v->name.p, ':', v->name.n);
     if (plain)
-        return without_number(gen_identifier(g->arena, v->name, "x"));
-    return v->def ? hint_from_op(g, v->def) : gen_identifier(g->arena, v->name, "x");
+        return gen_without_number(gen_identifier(g->arena, v->name, "x"));
+    return v->def ? gen_role(g, v) : gen_identifier(g->arena, v->name, "x");
 }
 
 /* ---- numbers in names ---------------------------------------------------------------- */

@@ -274,6 +274,7 @@ static void make_program(Gen *g, Str *inputs, const Str *outputs) {
     if (!g->arena->failed)
         drop_unread(g);
     gen_use_only_key(g);
+    gen_reuse_names(g);
     gen_add_parameters(g);
     if (g->arena->failed) /* trees may lack parts */
         return;

@@ -25,6 +25,9 @@ void pass_fuse(Model *m);
 /* The same with the patterns that match a part of others. */
 void pass_fuse_late(Model *m);
 
+/* Transposes that undo each other meet, where elementwise nodes stand between them. */
+void pass_transposes(Model *m);
+
 /* Literals that XLA would compute with wrongly become parameters. */
 void pass_weights(Model *m);
 

@@ -72,7 +72,9 @@ typedef enum OpFact {
     OP_OWN_TYPE = 1 << 25, /* its code names the types of its outputs, whatever those of
                               its inputs are when it runs */
     OP_PROBABILITIES = 1 << 26, /* output 0 is a distribution over some axes */
-    OP_RANKS = 1 << 27, /* chooses among the elements of input 0 by their order */
+    OP_RANKS = 1 << 27,  /* chooses among the elements of input 0 by their order */
+    OP_BY_ROW = 1 << 28, /* numpy broadcasting of all inputs, but that it looks at the
+                            last axis as a whole */
 } OpFact;
 
 /* What hides the padding of an axis: see OpDef.past. */
@@ -205,6 +207,10 @@ typedef struct OpDef {
     Graph *(*inlined)(const Node *n);
     /* A value made before that output 0 always equals; NULL: none. */
     Value *(*same)(const Node *n);
+    /* Output 0 is input 0 with other axes in the place of each, perm; with axes of size 1
+     * put in, bits of the mask.  NULL or false: it is not, or the rank is not known. */
+    bool (*permutes)(const Node *n, int *perm);
+    bool (*inserts)(const Node *n, uint64_t *mask);
     /* Turns the node into a simpler one with the same output, where there is one. */
     void (*rewrite)(Model *m, Node *n);
     /* Integers of input i past an end of the type may be that end: the output stays the

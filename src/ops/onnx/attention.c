@@ -443,7 +443,7 @@ static const OpDef ops[] = {
      .attrs = {FLOAT_REQ("scale")},
      .infer = infer_same, .emit = emit_dot_product_attention},
     {.name = "RotateHalf", .domain = OP_INTERNAL, .since = 1, .in = "x cos sin",
-     .out = "rotated", .mixes = "cos sin", .infer = infer_same,
+     .out = "rotated", .facts = OP_BY_ROW, .mixes = "cos sin", .infer = infer_same,
      .jax = "apply_rotary($x, $cos, $sin)"},
 };
 /* clang-format on */

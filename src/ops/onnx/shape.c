@@ -342,6 +342,17 @@ static void infer_unsqueeze(Model *m, Node *n) {
     set_type(m, n, 0, in_dtype(n, 0), &out);
 }
 
+static bool inserts_unsqueeze(const Node *n, uint64_t *mask) {
+    Ints axes;
+    int rank = n->out[0]->type.rank;
+    *mask = 0;
+    if (rank < 0 || !get_ints(n, "axes", &axes))
+        return false;
+    for (size_t i = 0; i < axes.n; i++)
+        *mask |= (uint64_t)1 << (axes.v[i] < 0 ? axes.v[i] + rank : axes.v[i]);
+    return true;
+}
+
 static void emit_unsqueeze(Emit *e) {
     Arena *a = emit_arena(e);
     const Node *n = emit_node(e);
@@ -387,6 +398,11 @@ static int perm_rank(const Node *n) {
     int rank = in_rank(n, 0);
     bool usable = rank < 0 && attr_ints(n, "perm", &given) && given.n <= OX_MAX_RANK;
     return usable ? (int)given.n : rank;
+}
+
+static bool permutes_transpose(const Node *n, int *perm) {
+    int rank = perm_rank(n);
+    return rank >= 0 && get_perm(n, rank, perm);
 }
 
 static void infer_transpose(Model *m, Node *n) {
@@ -626,12 +642,14 @@ static const OpDef ops[] = {
     {.name = "Squeeze", .since = 13, .in = "data axes?", .out = "squeezed",
      .fixed = "axes", .apart = apart_squeeze, MOVES(squeeze, eval_copy)},
     {.name = "Unsqueeze", .since = 1, .until = 12, .in = "data", .out = "expanded",
-     .attrs = {INTS_REQ("axes")}, .apart = apart_unsqueeze, MOVES(unsqueeze, eval_copy)},
+     .attrs = {INTS_REQ("axes")}, .apart = apart_unsqueeze,
+     .inserts = inserts_unsqueeze, MOVES(unsqueeze, eval_copy)},
     {.name = "Unsqueeze", .since = 13, .in = "data axes", .out = "expanded",
-     .fixed = "axes", .apart = apart_unsqueeze, MOVES(unsqueeze, eval_copy)},
+     .fixed = "axes", .apart = apart_unsqueeze,
+     .inserts = inserts_unsqueeze, MOVES(unsqueeze, eval_copy)},
     {.name = "Transpose", .since = 1, .in = "data", .out = "transposed",
      .attrs = {INTS_OPT("perm")}, .same = same_transpose,
-     .apart = apart_transpose, MOVES(transpose, eval_transpose)},
+     .permutes = permutes_transpose, .apart = apart_transpose, MOVES(transpose, eval_transpose)},
     {.name = "Expand", .since = 8, .in = "input shape", .out = "output",
      .fixed = "shape", .narrow = narrow_expand, .apart = apart_expand,
      .padding = "the same elements", .count = "ExpandedCount",
