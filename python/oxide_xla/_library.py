@@ -27,7 +27,8 @@ LAYERS = {"functions": 0, "scan": 1, "unrolled": 2}  # OxLayers
 JSON = 1  # OxFormat
 
 PACKAGE = Path(__file__).resolve().parent
-FILE_NAME = "liboxide_xla" + (".dylib" if sys.platform == "darwin" else ".so")
+SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
+FILE_NAME = "liboxide_xla" + SUFFIX
 
 
 class Text(ctypes.Structure):
