@@ -3,7 +3,7 @@
 # Python packages in .venv.
 .NOTPARALLEL:
 .PHONY: all build setup demo test test-unit test-asan test-fuzz test-python test-wasm \
-        test-web test-models test-stablehlo wasm web asan fuzz bench bench-depth \
+        test-web test-models test-stablehlo test-cross wasm web asan fuzz bench bench-depth \
         bench-run verify conformance docs models-doc wheel test-wheel pictures format \
         lint clean help
 
@@ -60,6 +60,12 @@ test-stablehlo: build $(VENV)/test.stamp ## StableHLO of ONNX's suite, the zoo, 
 	@PYTHONPATH=tests:python $(RUN) -m hlo
 	@$(RUN) -m pytest -n 2 -m "stablehlo or not stablehlo" \
 		$(wildcard tests/test_stablehlo*.py)
+
+test-cross: build build/aarch64/build.ninja build/mingw/build.ninja ## C tests and outputs on aarch64 and Windows, emulated
+	@cmake --build --preset aarch64
+	@ctest --preset aarch64 --parallel 2
+	@cmake --build --preset mingw
+	@ctest --preset mingw --parallel 2
 
 .PHONY: debug clang
 debug asan clang fuzz: %: build/%/build.ninja
@@ -160,6 +166,7 @@ build/build.ninja: CMakePresets.json | $(STAMPS)/build-tools
 	@touch $@
 
 build/wasm/build.ninja: | $(STAMPS)/wasm-tools
+build/aarch64/build.ninja build/mingw/build.ninja: | $(STAMPS)/cross-tools
 
 build/%/build.ninja: CMakePresets.json | $(STAMPS)/test-tools
 	@cmake --preset $* >/dev/null

@@ -28,9 +28,9 @@
 extern "C" {
 #endif
 
-#if defined(__GNUC__)
+#if defined(__GNUC__) && !defined(OX_API) /* builds for Windows say dllexport */
 #define OX_API __attribute__((visibility("default")))
-#else
+#elif !defined(OX_API)
 #define OX_API
 #endif
 

@@ -1,6 +1,7 @@
 #!/bin/sh
-# tools/setup.sh build|test|wasm|web: sees to it that the C tools are there; with wasm
-# those of the WebAssembly build, with web a browser, too.  As root on Debian
+# tools/setup.sh build|test|wasm|web|cross: sees to it that the C tools are there; with
+# wasm those of the WebAssembly build, with web a browser, with cross compilers and
+# emulators for aarch64 and Windows, too.  As root on Debian
 # and its relatives it installs what is missing; elsewhere it names it and fails.
 set -eu
 
@@ -30,6 +31,7 @@ check() {
     test) check_test ;;
     wasm) check_wasm ;;
     web) check_wasm && need chromium has chromium ;;
+    cross) check_cross ;;
     esac
 }
 
@@ -61,6 +63,16 @@ check_wasm() {
     need nodejs has node
     need npm has npm
 }
+
+check_cross() {
+    need gcc-aarch64-linux-gnu has aarch64-linux-gnu-gcc
+    need libc6-dev-arm64-cross test -d /usr/aarch64-linux-gnu/include
+    need qemu-user has qemu-aarch64
+    need gcc-mingw-w64-x86-64 has x86_64-w64-mingw32-gcc
+    need wine64 has_wine
+}
+
+has_wine() { has wine64 || has wine || [ -x /usr/lib/wine/wine64 ]; }
 
 has_wasm_builtins() { [ -n "$(find /usr/lib/llvm-19/lib/clang -name '*wasm32*.a')" ]; }
 

@@ -28,7 +28,8 @@ RANKS = {"allow": 0, "raise": 1}  # OxRankPromotion
 JSON = 1  # OxFormat
 
 PACKAGE = Path(__file__).resolve().parent
-FILE_NAME = "liboxide_xla" + (".dylib" if sys.platform == "darwin" else ".so")
+SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
+FILE_NAME = "liboxide_xla" + SUFFIX
 
 
 class Text(ctypes.Structure):

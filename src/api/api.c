@@ -3,7 +3,12 @@
 #define _POSIX_C_SOURCE 200809L /* clock_gettime */
 #include "api/api.h"
 
+#ifdef _WIN32
+#define WIN32_LEAN_AND_MEAN
+#include <windows.h>
+#else
 #include <time.h>
+#endif
 
 const char *ox_version(void) {
     return OX_VERSION;
@@ -46,7 +51,11 @@ OxStatus api_begin(OxCompiler *c) {
  */
 
 double api_clock(void) {
-#ifdef CLOCK_MONOTONIC
+#if defined(_WIN32)
+    LARGE_INTEGER now, second;
+    if (QueryPerformanceCounter(&now) && QueryPerformanceFrequency(&second))
+        return (double)now.QuadPart / (double)second.QuadPart;
+#elif defined(CLOCK_MONOTONIC)
     struct timespec t;
     if (clock_gettime(CLOCK_MONOTONIC, &t) == 0)
         return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;

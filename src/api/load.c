@@ -175,7 +175,7 @@ static Source *open_beside(void *user, Diags *diags, Str location) {
 
 OxStatus ox_load_file(OxCompiler *c, const char *path) {
     bool piped = strcmp(path, "-") == 0;
-    Str file = piped ? STR("") : str_after_last(str_from(path), '/');
+    Str file = piped ? STR("") : file_name(str_from(path));
     if (!claim(c, piped ? "<stdin>" : path, file))
         return OX_ERR_USAGE;
     double start = api_clock();

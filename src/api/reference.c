@@ -36,7 +36,7 @@ static bool is_utf8(Str s) {
 }
 
 static Str location_of(const OxCompiler *c, uint32_t source) {
-    return source == 0 ? str_after_last(str_from(c->path), '/')
+    return source == 0 ? file_name(str_from(c->path))
                        : c->inputs.items[source].location;
 }
 
@@ -52,8 +52,15 @@ static Str relative_path(const Referrer *r, uint32_t source) {
                  location.p, strerror(errno));
         return STR("");
     }
-    file_relative(&t, r->folder, str_from(real));
+    bool reached = file_relative(&t, r->folder, str_from(real));
     free(real);
+    if (!reached) {
+        diag_add(&c->diags, OX0003, STR(""),
+                 STR("choose another --output, or --weights safetensors"),
+                 "an index cannot refer to \"%.*s\", which is on another drive",
+                 (int)location.n, location.p);
+        return STR("");
+    }
     if (is_utf8(text_view(&t)))
         return text_view(&t);
     diag_add(&c->diags, OX0003, STR(""), STR("rename it, or use --weights safetensors"),

@@ -157,7 +157,7 @@ static OxStatus commit(OxCompiler *c, Output *outputs, size_t n) {
             continue;
         failed = &outputs[i];
         while (i > 0)
-            remove(outputs[--i].path);
+            file_remove(outputs[--i].path);
     }
     for (size_t i = 0; i < n && failed; i++)
         out_abort(&outputs[i].file);

@@ -94,7 +94,23 @@ int run_external(const char *name, char **argv);
 /* compile --target stablehlo: the program oxide_xla-stablehlo of the Python package. */
 int compile_to_stablehlo(const Args *args);
 
-/* ---- signals.c --------------------------------------------------------------------- */
+/* ---- host_posix.c, host_windows.c -------------------------------------------------- */
+
+/* Before all else.  The words of the command line in UTF-8; from then on the standard
+ * streams carry bytes.  NULL when memory ran out. */
+char **host_begin(int *argc, char **argv);
+/* Whether the stream is a terminal that takes colours. */
+bool host_has_colors(FILE *file);
+/* How wide the terminal is; 0: the stream is none. */
+int host_columns(FILE *file);
+/* Runs oxide_xla-NAME from beside this program, where pip has put both, or from the
+ * PATH, in place of this one; argv[0] is overwritten.  Returns the errno of the failure,
+ * of a program that is there if there is one. */
+int host_execute(const char *name, char **argv);
+/* Largest resident memory so far, in bytes; 0 where the system does not say. */
+double host_peak_memory(void);
+
+/* ---- signals_posix.c, signals_windows.c ------------------------------------------ */
 
 /* Between the two, a signal that ends the program (SIGINT, SIGTERM, SIGHUP) lets the
  * compiler remove its unfinished files first; signals_end then obeys it and does not

@@ -1,9 +1,9 @@
 /* The compile command: decides where the files go; the rest is the library's. */
-#define _POSIX_C_SOURCE 200809L /* stat */
 #include "cli/cli.h"
 
 #include <stdlib.h>
-#include <sys/stat.h>
+
+#include "support/file.h"
 
 typedef enum WeightsChoice {
     WEIGHTS_SAFETENSORS,
@@ -46,20 +46,18 @@ static size_t without_extension(const char *name) {
 static char *default_output(const char *model) {
     if (is_stdio(model))
         return copy("-", 1, "");
-    const char *slash = strrchr(model, '/');
-    const char *name = slash ? slash + 1 : model;
+    const char *name = file_name(str_from(model)).p;
     return copy(name, without_extension(name), "_jax.py");
 }
 
 /* The module's name decides that of the weights, and a file of another kind is not to
  * be replaced by Python; devices and pipes may be called anything. */
 static int check_output(const char *output) {
-    struct stat st;
     if (!*output)
         return usage_error("", "--output needs a file name");
     if (is_stdio(output) || str_ends(str_from(output), STR(".py")))
         return EXIT_OK;
-    if (stat(output, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+    if (file_is_special(output))
         return EXIT_OK;
     return usage_error("give the Python module a name that ends in .py",
                        "--output \"%s\" is no name of a Python module", output);
@@ -160,12 +158,7 @@ static int set_outputs(Compile *job) {
 
 /* Writing over what is being read is never meant. */
 static int check_overwrite(const char *model, const char *path) {
-    struct stat a, b;
-    if (!path || is_stdio(path) || is_stdio(model))
-        return EXIT_OK;
-    if (stat(model, &a) != 0 || stat(path, &b) != 0)
-        return EXIT_OK;
-    if (!S_ISREG(a.st_mode) || a.st_dev != b.st_dev || a.st_ino != b.st_ino)
+    if (!path || is_stdio(path) || is_stdio(model) || !file_is_same(model, path))
         return EXIT_OK;
     return usage_error("choose another --output", "\"%s\" is the model itself", path);
 }
@@ -247,21 +240,8 @@ static void say_done(const Compile *job) {
           stderr);
 }
 
-/* Largest resident memory so far, in bytes; 0 where the kernel does not say.  Unlike
- * getrusage, it does not count the program that started this one. */
-static double peak_memory(void) {
-    FILE *file = fopen("/proc/self/status", "r");
-    char line[128];
-    unsigned long kib = 0;
-    while (file && kib == 0 && fgets(line, sizeof line, file))
-        sscanf(line, "VmHWM: %lu kB", &kib);
-    if (file)
-        fclose(file);
-    return (double)kib * 1024;
-}
-
 static void print_timings(const OxCompiler *c) {
-    double total = 0, peak = peak_memory();
+    double total = 0, peak = host_peak_memory();
     OxTiming t;
     for (size_t i = 0; (t = ox_timing(c, i)).stage; i++) {
         fprintf(stderr, "%-10s %10.3f ms\n", t.stage, t.seconds * 1e3);

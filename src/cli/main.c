@@ -56,6 +56,9 @@ static void report_file_limits(void) {
 }
 
 int main(int argc, char **argv) {
+    argv = host_begin(&argc, argv);
+    if (!argv)
+        return out_of_memory();
     const char *name = argc > 1 ? argv[1] : NULL;
     if (!name) {
         print_overview(stderr);

@@ -1,27 +1,20 @@
 /* Where the program talks: products to standard output, messages to standard error. */
-#define _DEFAULT_SOURCE /* fileno, ioctl */
 #include "cli/cli.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "support/diag.h"
 
 bool use_color(FILE *file) {
-    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
-    if (no_color && *no_color)
-        return false;
-    return isatty(fileno(file)) && term && strcmp(term, "dumb") != 0;
+    const char *no_color = getenv("NO_COLOR");
+    return !(no_color && *no_color) && host_has_colors(file);
 }
 
 int terminal_width(FILE *file) {
     const char *columns = getenv("COLUMNS");
-    struct winsize size;
-    if (columns && atoi(columns) > 0)
-        return atoi(columns);
-    return ioctl(fileno(file), TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+    bool given = columns && atoi(columns) > 0;
+    return given ? atoi(columns) : host_columns(file);
 }
 
 /* One message of our own, without a model. */

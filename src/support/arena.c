@@ -110,6 +110,7 @@ static inline void advise(char *block, size_t size, size_t page, int advice) {
 }
 
 static void advise_fresh(char *block, size_t size) {
+    (void)block, (void)size;
 #ifdef MADV_HUGEPAGE
     if (size >= HUGE_MIN)
         advise(block, size, HUGE_PAGE, MADV_HUGEPAGE);

@@ -1,43 +1,20 @@
-/* POSIX files.  Two rules make this longer than open and write: a model may name other
- * files but must not reach outside its folder, and an output file is never half there.
- * Large runs of bytes go from file to file in the kernel, without a buffer of ours. */
-#define _GNU_SOURCE /* syscall */
-#define _FILE_OFFSET_BITS 64
-#include "support/file.h"
+/* Files.  Two rules make this longer than open and write: a model may name other files
+ * but must not reach outside its folder, and an output file is never half there.  Large
+ * runs of bytes go from file to file without a buffer of ours.  What differs between
+ * systems is in file_posix.c and file_windows.c. */
+#include "support/file_system.h"
 
 #ifdef OX_NO_FILES
 typedef int nothing_here; /* ISO C wants one declaration */
 #else
 
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-#ifdef __linux__
-#include <sys/syscall.h>
-#endif
-
-#ifndef O_CLOEXEC
-#define O_CLOEXEC 0
-#endif
-#ifndef MADV_POPULATE_READ
-#ifdef __linux__
-#define MADV_POPULATE_READ 22 /* since Linux 5.14; older ones refuse it */
-#else
-#define MADV_POPULATE_READ MADV_WILLNEED
-#endif
-#endif
 
 enum {
     READ_STEP = 1 << 16,  /* first size of a buffer for a pipe */
     OUT_BUFFER = 1 << 16, /* larger writes go straight to the file */
-    IO_MAX = 1 << 26,     /* bytes in one call, which a signal cannot stop */
     MAP_WINDOW = 4 << 20, /* mapped bytes on their way out at one time */
-    PAGE = 4096,          /* block size of common file systems */
     TEMP_TRIES = 100,
 };
 
@@ -48,35 +25,31 @@ static const FileMap no_map = {.fd = -1};
 static void close_keeping_errno(int fd) {
     int error = errno;
     if (fd >= 0)
-        close(fd);
+        (void)fs_close(fd);
     errno = error;
 }
 
-/* Reads until n bytes or the end of file; -1 on error. */
-static ssize_t read_full(int fd, char *p, size_t n) {
-    size_t got = 0;
-    while (got < n) {
-        size_t step = n - got < IO_MAX ? n - got : IO_MAX;
-        ssize_t r = read(fd, p + got, step);
+/* Reads until n bytes or the end of file; false on error. */
+static bool read_full(int fd, char *p, size_t n, size_t *got) {
+    for (*got = 0; *got < n;) {
+        int64_t r = fs_read(fd, p + *got, n - *got);
         if (r < 0 && errno == EINTR)
             continue;
-        if (r < 0)
-            return -1;
-        if (r == 0)
-            break;
-        got += (size_t)r;
+        if (r <= 0)
+            return r == 0;
+        *got += (size_t)r;
     }
-    return (ssize_t)got;
+    return true;
 }
 
 static bool read_all(FileMap *m, int fd) {
     size_t n = 0, cap = READ_STEP;
     char *p = malloc(cap);
     while (p) {
-        ssize_t got = read_full(fd, p + n, cap - n);
-        if (got < 0)
+        size_t got;
+        if (!read_full(fd, p + n, cap - n, &got))
             break;
-        n += (size_t)got;
+        n += got;
         if (n < cap) {
             *m = (FileMap){{p, n}, -1, false};
             return true;
@@ -94,27 +67,27 @@ static bool read_all(FileMap *m, int fd) {
 }
 
 /* Takes over fd, which stays open as the source of out_copy. */
-static bool map_regular(FileMap *m, int fd, off_t length) {
-    if ((uintmax_t)length > SIZE_MAX) {
+static bool map_regular(FileMap *m, int fd, uint64_t length) {
+    if (length > SIZE_MAX) {
         errno = EFBIG;
         return false;
     }
     size_t n = (size_t)length;
-    void *p = n ? mmap(NULL, n, PROT_READ, MAP_SHARED, fd, 0) : NULL;
-    if (p == MAP_FAILED)
+    void *p = n ? fs_map(fd, n) : NULL;
+    if (n && !p)
         return false;
     *m = (FileMap){{p ? p : "", n}, fd, p != NULL};
     return true;
 }
 
 static bool map_fd(FileMap *m, int fd, bool regular_only) {
-    struct stat st;
-    if (fstat(fd, &st) != 0)
+    FileState state;
+    if (!fs_state(fd, &state))
         return false;
-    if (S_ISREG(st.st_mode) && lseek(fd, 0, SEEK_CUR) == 0)
-        return map_regular(m, fd, st.st_size);
-    if (regular_only || S_ISDIR(st.st_mode)) {
-        errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+    if (state.kind == KIND_REGULAR && fs_is_at_start(fd))
+        return map_regular(m, fd, state.size);
+    if (regular_only || state.kind == KIND_FOLDER) {
+        errno = state.kind == KIND_FOLDER ? EISDIR : EINVAL;
         return false;
     }
     return read_all(m, fd);
@@ -123,8 +96,7 @@ static bool map_fd(FileMap *m, int fd, bool regular_only) {
 bool file_map(FileMap *m, const char *path) {
     *m = no_map;
     /* Standard input is duplicated so that every map owns its descriptor. */
-    int fd = strcmp(path, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
-                                    : open(path, O_RDONLY | O_CLOEXEC);
+    int fd = strcmp(path, "-") == 0 ? fs_dup_input() : fs_open(path, true);
     if (fd < 0)
         return false;
     bool ok = map_fd(m, fd, false);
@@ -135,8 +107,7 @@ bool file_map(FileMap *m, const char *path) {
 
 bool file_map_regular(FileMap *m, const char *path) {
     *m = no_map;
-    /* Opening a pipe would otherwise wait for its other end. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd = fs_open(path, false);
     if (fd < 0)
         return false;
     bool ok = map_fd(m, fd, true);
@@ -147,26 +118,20 @@ bool file_map_regular(FileMap *m, const char *path) {
 
 void file_unmap(FileMap *m) {
     if (m->mapped)
-        munmap((void *)(uintptr_t)m->bytes.p, m->bytes.n);
+        fs_unmap((void *)(uintptr_t)m->bytes.p, m->bytes.n);
     else if (m->fd < 0)
         free((void *)(uintptr_t)m->bytes.p);
     if (m->fd >= 0 && m->bytes.p)
-        close(m->fd);
+        (void)fs_close(m->fd);
     *m = no_map;
 }
 
 /* --- files beside the model ----------------------------------------------------- */
 
-static const char *bad_location(Str location) {
-    return location.n >= PATH_MAX ? "its path is too long"
-                                  : source_bad_location(location);
-}
-
 /* "a/b/model.onnx" -> "a/b/" + tail, "model.onnx" -> "./" + tail. */
 static char *join_folder(const char *model_path, Str tail) {
-    const char *slash = strrchr(model_path, '/');
-    Str folder =
-        slash ? (Str){model_path, (size_t)(slash - model_path) + 1} : STR("./");
+    size_t before = (size_t)(file_name(str_from(model_path)).p - model_path);
+    Str folder = before ? (Str){model_path, before} : STR("./");
     char *p = malloc(folder.n + tail.n + 1);
     if (!p)
         return NULL;
@@ -179,42 +144,15 @@ static char *join_folder(const char *model_path, Str tail) {
 
 static char *resolve_beside(const char *model_path, Str tail) {
     char *joined = join_folder(model_path, tail);
-    char *resolved = joined ? realpath(joined, NULL) : NULL;
+    char *resolved = joined ? fs_real_path(joined) : NULL;
     free(joined);
     return resolved;
 }
 
-/* Opens base/inside where both are free of links, one component at a time: a link put
- * there since the check fails instead of being followed. */
-static int open_without_links(const char *base, char *inside) {
-    int fd = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    for (char *slash; fd >= 0 && (slash = strchr(inside, '/')); inside = slash + 1) {
-        *slash = '\0';
-        int next = openat(fd, inside, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        close_keeping_errno(fd);
-        fd = next;
-    }
-    if (fd < 0)
-        return -1;
-    /* O_NONBLOCK: opening a FIFO must not wait for a writer. */
-    int file = openat(fd, inside, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    close_keeping_errno(fd);
-    return file;
-}
-
-/* `full` is consumed.  -1 with *why, or with errno when *why is NULL. */
-static int open_inside(const char *base, char *full, const char **why) {
+bool file_is_inside(const char *base, const char *full) {
     size_t n = strlen(base);
-    bool root = n == 1; /* "/" already ends with the separator */
-    if (strcmp(full, base) == 0) {
-        errno = EISDIR;
-        return -1;
-    }
-    if (strncmp(full, base, n) != 0 || (!root && full[n] != '/')) {
-        *why = "it is reached through a link that leaves the model's folder";
-        return -1;
-    }
-    return open_without_links(base, full + n + (root ? 0 : 1));
+    bool root = base[n - 1] == '/'; /* which already ends with the separator */
+    return strncmp(full, base, n) == 0 && (root || full[n] == '/');
 }
 
 static const char *errno_phrase(int error) {
@@ -246,28 +184,41 @@ bool file_map_beside(FileMap *m, const char *model_path, Str location,
                      const char **why) {
     *m = no_map;
     *why = strcmp(model_path, "-") == 0 ? "the model comes from standard input"
-                                        : bad_location(location);
+                                        : fs_bad_location(location);
+    if (!*why)
+        *why = source_bad_location(location);
     if (*why)
         return false;
     char *base = resolve_beside(model_path, STR("."));
-    char *full = base ? resolve_beside(model_path, location) : NULL;
-    int fd = full ? open_inside(base, full, why) : -1;
+    char *path = base ? join_folder(model_path, location) : NULL;
+    int fd = path ? fs_open_inside(base, path, why) : -1;
     bool ok = fd >= 0 && map_fd(m, fd, true);
     if (!ok && !*why)
         *why = errno_phrase(errno);
     if (!ok)
         close_keeping_errno(fd);
     free(base);
-    free(full);
+    free(path);
     return ok;
 }
 
 /* --- the names of mapped files -------------------------------------------------- */
 
 bool file_is(const FileMap *m, const char *path) {
-    struct stat mapped, named;
-    return m->fd >= 0 && fstat(m->fd, &mapped) == 0 && stat(path, &named) == 0 &&
-           mapped.st_dev == named.st_dev && mapped.st_ino == named.st_ino;
+    FileState mapped, named;
+    return m->fd >= 0 && fs_state(m->fd, &mapped) && fs_state_of(path, &named) &&
+           fs_is_same(&mapped, &named);
+}
+
+bool file_is_same(const char *a, const char *b) {
+    FileState first, second;
+    return fs_state_of(a, &first) && fs_state_of(b, &second) &&
+           first.kind == KIND_REGULAR && fs_is_same(&first, &second);
+}
+
+bool file_is_special(const char *path) {
+    FileState state;
+    return fs_state_of(path, &state) && state.kind == KIND_OTHER;
 }
 
 char *file_real_beside(const FileMap *m, const char *model_path, Str location) {
@@ -279,7 +230,12 @@ char *file_real_beside(const FileMap *m, const char *model_path, Str location) {
     return NULL;
 }
 
-void file_relative(Text *t, Str folder, Str file) {
+bool file_relative(Text *t, Str folder, Str file) {
+    size_t root = fs_root_length(file);
+    if (root != fs_root_length(folder) || memcmp(folder.p, file.p, root) != 0)
+        return false;
+    folder = (Str){folder.p + root, folder.n - root};
+    file = (Str){file.p + root, file.n - root};
     if (folder.n == 1)
         folder.n = 0; /* "/" is the one folder that ends in a slash */
     size_t same = 0;  /* bytes of "/a/b" with which both begin */
@@ -291,6 +247,7 @@ void file_relative(Text *t, Str folder, Str file) {
         if (folder.p[i] == '/')
             text_lit(t, "../");
     text_str(t, (Str){file.p + same + 1, file.n - same - 1});
+    return true;
 }
 
 /* --- output --------------------------------------------------------------------- */
@@ -302,12 +259,16 @@ static bool out_fail(OutFile *out, int error) {
     return false;
 }
 
+static char *copy_text(const char *text) {
+    size_t n = strlen(text) + 1;
+    char *copy = malloc(n);
+    return copy ? memcpy(copy, text, n) : NULL;
+}
+
 /* Where the bytes shall end: a link is followed, so that it stays a link. */
 static char *final_path(const char *path) {
-    struct stat st;
-    bool link = lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
-    char *target = link ? realpath(path, NULL) : NULL;
-    return target ? target : strdup(path);
+    char *target = fs_is_link(path) ? fs_real_path(path) : NULL;
+    return target ? target : copy_text(path);
 }
 
 char *file_out_folder(const char *path) {
@@ -317,14 +278,14 @@ char *file_out_folder(const char *path) {
     return folder;
 }
 
-static bool open_temp(OutFile *out, mode_t mode) {
+static bool open_temp(OutFile *out) {
     size_t n = strlen(out->path) + 40;
     out->temp = malloc(n);
     if (!out->temp)
         return out_fail(out, ENOMEM);
     for (int i = 0; i < TEMP_TRIES && out->fd < 0; i++) {
-        snprintf(out->temp, n, "%s.%ld-%d.tmp", out->path, (long)getpid(), i);
-        out->fd = open(out->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+        snprintf(out->temp, n, "%s.%ld-%d.tmp", out->path, fs_process(), i);
+        out->fd = fs_create(out->temp);
         if (out->fd < 0 && errno != EEXIST)
             break;
     }
@@ -343,22 +304,22 @@ bool out_open(OutFile *out, const char *path) {
     if (!out->buffer || !out->path)
         return out_fail(out, ENOMEM);
     if (strcmp(path, "-") == 0) {
-        out->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+        out->fd = fs_dup_output();
         return out->fd >= 0 || out_fail(out, errno);
     }
-    struct stat st;
-    bool exists = stat(out->path, &st) == 0;
-    if (exists && S_ISDIR(st.st_mode))
+    FileState old;
+    bool exists = fs_state_of(out->path, &old);
+    if (exists && old.kind == KIND_FOLDER)
         return out_fail(out, EISDIR);
-    if (!exists || S_ISREG(st.st_mode)) {
-        if (!open_temp(out, 0666))
+    if (!exists || old.kind == KIND_REGULAR) {
+        if (!open_temp(out))
             return false;
         /* A file that is replaced keeps its permissions, as when written in place. */
         if (exists)
-            (void)!fchmod(out->fd, st.st_mode & 0777);
+            fs_keep_mode(out->fd, &old);
         return true;
     }
-    out->fd = open(out->path, O_WRONLY | O_CLOEXEC);
+    out->fd = fs_open_output(out->path);
     return out->fd >= 0 || out_fail(out, errno);
 }
 
@@ -370,7 +331,7 @@ static bool write_now(OutFile *out, const char *p, size_t n) {
     while (n > 0) {
         if (is_stopped(out))
             return out_fail(out, EINTR);
-        ssize_t put = write(out->fd, p, n < IO_MAX ? n : IO_MAX);
+        int64_t put = fs_write(out->fd, p, n);
         if (put < 0 && errno == EINTR)
             continue;
         if (put <= 0)
@@ -402,37 +363,10 @@ bool out_write(OutFile *out, const void *data, size_t n) {
     return true;
 }
 
-/* Copies in the kernel as far as that works; the rest is left to the caller.  Any
- * refusal means the rest: a real error comes back when the bytes are written. */
-static size_t copy_in_kernel(OutFile *out, int fd, uint64_t offset, size_t n) {
-    size_t done = 0;
-#ifdef SYS_copy_file_range /* glibc has a function for it from 2.27 on */
-    while (done < n && !is_stopped(out)) {
-        off_t from = (off_t)(offset + done);
-        size_t step = n - done < IO_MAX ? n - done : IO_MAX;
-        long r = syscall(SYS_copy_file_range, fd, &from, out->fd, NULL, step, 0);
-        if (r < 0 && errno == EINTR)
-            continue;
-        if (r <= 0)
-            break;
-        done += (size_t)r;
-    }
-#else
-    (void)out, (void)fd, (void)offset, (void)n;
-#endif
-    return done;
-}
-
 /* Reading a mapping past the end of a file that has shrunk would raise SIGBUS. */
 static bool still_there(const FileMap *src, uint64_t end) {
-    struct stat st;
-    return !src->mapped || (fstat(src->fd, &st) == 0 && (uint64_t)st.st_size >= end);
-}
-
-/* What madvise takes: whole pages. */
-static bool advise(const char *p, size_t n, int advice) {
-    size_t before = (size_t)((uintptr_t)p % PAGE);
-    return madvise((void *)(uintptr_t)(p - before), n + before, advice) == 0;
+    FileState state;
+    return !src->mapped || (fs_state(src->fd, &state) && state.size >= end);
 }
 
 /* Writes mapped bytes.  The kernel copies from page to page; entering the pages into
@@ -442,10 +376,10 @@ static bool write_mapped(OutFile *out, const char *p, size_t n) {
     out->size += n;
     while (n > 0) {
         size_t step = n < MAP_WINDOW ? n : MAP_WINDOW;
-        (void)advise(p, step, MADV_POPULATE_READ);
+        fs_advise(p, step, READ_SOON);
         if (!write_now(out, p, step))
             return false;
-        (void)advise(p, step, MADV_DONTNEED);
+        fs_advise(p, step, READ_NO_MORE);
         p += step;
         n -= step;
     }
@@ -460,14 +394,14 @@ static bool shares_blocks(const OutFile *out, uint64_t offset) {
 
 void file_begin_sample(const FileMap *m, Str bytes) {
     if (m->mapped && bytes.n > OUT_BUFFER)
-        (void)advise(bytes.p, bytes.n, MADV_RANDOM);
+        fs_advise(bytes.p, bytes.n, READ_PLACES);
 }
 
 void file_end_sample(const FileMap *m, Str bytes) {
     if (!m->mapped || bytes.n <= OUT_BUFFER)
         return;
-    (void)advise(bytes.p, bytes.n, MADV_DONTNEED);
-    (void)advise(bytes.p, bytes.n, MADV_NORMAL);
+    fs_advise(bytes.p, bytes.n, READ_NO_MORE);
+    fs_advise(bytes.p, bytes.n, READ_AS_USUAL);
 }
 
 bool out_copy(OutFile *out, const FileMap *src, uint64_t offset, size_t n) {
@@ -479,7 +413,7 @@ bool out_copy(OutFile *out, const FileMap *src, uint64_t offset, size_t n) {
     if (large && !flush(out))
         return false;
     bool shared = large && shares_blocks(out, offset);
-    size_t done = shared ? copy_in_kernel(out, src->fd, offset, n) : 0;
+    size_t done = shared ? fs_copy(out->fd, src->fd, offset, n, out->stop) : 0;
     out->size += done;
     if (done == n)
         return true;
@@ -517,7 +451,7 @@ static void out_free(OutFile *out) {
 bool out_finish(OutFile *out) {
     if (!out->error && out->fd >= 0)
         flush(out);
-    if (out->fd >= 0 && close(out->fd) != 0 && errno != EINTR)
+    if (out->fd >= 0 && !fs_close(out->fd) && errno != EINTR)
         out_fail(out, errno);
     out->fd = -1;
     return out->error == 0 || out_fail(out, out->error);
@@ -525,19 +459,19 @@ bool out_finish(OutFile *out) {
 
 bool out_commit(OutFile *out) {
     out_finish(out);
-    if (!out->error && out->temp && rename(out->temp, out->path) != 0)
+    if (!out->error && out->temp && !fs_rename(out->temp, out->path))
         out_fail(out, errno);
     if (out->error && out->temp)
-        unlink(out->temp);
+        file_remove(out->temp);
     out_free(out);
     return out->error == 0 || out_fail(out, out->error);
 }
 
 void out_abort(OutFile *out) {
     if (out->fd >= 0)
-        close(out->fd);
+        (void)fs_close(out->fd);
     if (out->temp)
-        unlink(out->temp);
+        file_remove(out->temp);
     out_free(out);
 }
 

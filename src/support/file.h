@@ -54,8 +54,18 @@ char *file_real_beside(const FileMap *m, const char *model_path, Str location);
  * errno set.  To be freed. */
 char *file_out_folder(const char *path);
 
-/* How to get from a folder to a file, both as real paths: "../models/m.onnx". */
-void file_relative(Text *t, Str folder, Str file);
+/* How to get from a folder to a file, both as real paths: "../models/m.onnx".  false when
+ * there is no way, as between the drives of Windows. */
+bool file_relative(Text *t, Str folder, Str file);
+
+/* The name of the file that a path leads to: "a/m.onnx" -> "m.onnx". */
+Str file_name(Str path);
+
+/* Whether two paths name one regular file. */
+bool file_is_same(const char *a, const char *b);
+/* Whether the path names a device or a pipe. */
+bool file_is_special(const char *path);
+bool file_remove(const char *path);
 
 /* Output under construction: bytes go to a temporary file beside `path`, which
  * out_commit renames.  "-" is standard output, and devices and pipes are written in

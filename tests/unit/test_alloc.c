@@ -17,6 +17,8 @@
 
 #include <cmocka.h>
 
+#include "place.h"
+
 /* Fails the allocation number `fail_at` and all after it; 0: none. */
 typedef struct Failing {
     size_t calls, fail_at, live;
@@ -80,9 +82,9 @@ static OxStatus run(const OxAllocator *hook, const char *bytes, size_t n) {
     if (status == OX_OK)
         status = ox_compile(c, &options);
     if (status == OX_OK)
-        status = ox_write_module(c, "/dev/null", "/dev/null", OX_SAFETENSORS, false);
+        status = ox_write_module(c, NOWHERE, NOWHERE, OX_SAFETENSORS, false);
     if (status == OX_OK)
-        status = ox_write_weights(c, "/dev/null", OX_NPZ);
+        status = ox_write_weights(c, NOWHERE, OX_NPZ);
     OxText messages = ox_messages(c, true);
     if (status != OX_OK)
         assert_true(messages.size > 0);
@@ -160,7 +162,7 @@ static OxStatus run_reference(const OxAllocator *hook, const char *bytes, size_t
     if (status == OX_OK)
         status = ox_compile(c, &options);
     if (status == OX_OK)
-        status = ox_write_module(c, "/dev/null", "/dev/null", OX_REFERENCE, false);
+        status = ox_write_module(c, NOWHERE, NOWHERE, OX_REFERENCE, false);
     ox_free(c);
     return status;
 }
@@ -181,7 +183,7 @@ static OxStatus run_reader(const OxAllocator *hook, const char *bytes, size_t n)
     if (status == OX_OK)
         status = ox_compile(c, NULL);
     if (status == OX_OK)
-        status = ox_write_module(c, "/dev/null", "/dev/null", OX_NPZ, false);
+        status = ox_write_module(c, NOWHERE, NOWHERE, OX_NPZ, false);
     OxText messages = ox_messages(c, true);
     assert_true(status == OX_OK || messages.size > 0);
     ox_free(c);
@@ -275,7 +277,7 @@ static void wrong_order_of_calls(void **state) {
     assert_non_null(c);
     assert_int_equal(ox_compile(c, NULL), OX_ERR_USAGE);
     assert_int_equal(ox_inspect(c, &json, &text), OX_ERR_USAGE);
-    assert_int_equal(ox_write_weights(c, "/dev/null", OX_NPZ), OX_ERR_USAGE);
+    assert_int_equal(ox_write_weights(c, NOWHERE, OX_NPZ), OX_ERR_USAGE);
     assert_int_equal(ox_line_map(c).size, 0);
     assert_int_equal(ox_param_count(c), 0);
     assert_null(ox_param(c, 0).data);

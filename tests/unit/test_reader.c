@@ -3,7 +3,7 @@
  *
  * The window is compiled into this test so small that every message is read on its own
  * (and, under AddressSanitizer, that no byte outside of it is touched unseen). */
-#define _DEFAULT_SOURCE /* mkstemp */
+#define _DEFAULT_SOURCE /* getpid */
 #define SOURCE_WINDOW 64
 #define SOURCE_FIRST 24
 #define SOURCE_WHOLE 8
@@ -14,11 +14,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "pb.h"
+#include "place.h"
 
 /* A model in memory, and how it is given away. */
 typedef struct Feed {
@@ -103,9 +103,9 @@ static OxStatus results(OxCompiler *c, OxStatus status, Text *t) {
         append_params(t, c);
     }
     if (status == OX_OK)
-        status = ox_write_weights(c, "/dev/null", OX_SAFETENSORS);
+        status = ox_write_weights(c, NOWHERE, OX_SAFETENSORS);
     if (status == OX_OK)
-        status = ox_write_weights(c, "/dev/null", OX_NPZ);
+        status = ox_write_weights(c, NOWHERE, OX_NPZ);
     append(t, ox_messages(c, false));
     return status;
 }
@@ -293,7 +293,7 @@ static void external_data_is_read_beside_the_model(void **state) {
         assert_memory_equal(data, feed.bytes.p + 41, 4);
         assert_int_equal(ox_read_param(c, 0, 36, data, 5), OX_ERR_USAGE);
         assert_int_equal(ox_read_param(c, 1, 0, data, 1), OX_ERR_USAGE);
-        assert_int_equal(ox_write_weights(c, "/dev/null", OX_REFERENCE), OX_ERR_USAGE);
+        assert_int_equal(ox_write_weights(c, NOWHERE, OX_REFERENCE), OX_ERR_USAGE);
         feed.fails_in = 1;
         assert_int_equal(ox_read_param(c, 0, 0, data, 40), OX_ERR_IO);
         OxText messages = ox_messages(c, false);
@@ -362,15 +362,13 @@ static Str sent(OxCompiler *c, Feed *feed, Arena *arena, OxWeightFormat format,
 }
 
 static Str written(OxCompiler *c, Arena *arena, OxWeightFormat format) {
-    char path[] = "/tmp/oxide_reader_XXXXXX";
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
+    char *path = temporary_path();
     assert_int_equal(ox_write_weights(c, path, format), OX_OK);
     Str file = read_file(path);
     Str copy = arena_str(arena, file);
     free((void *)(uintptr_t)file.p);
-    close(fd);
     remove(path);
+    free(path);
     return copy;
 }
 
