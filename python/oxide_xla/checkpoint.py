@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ def read_file(path: Path) -> dict[str, torch.Tensor]:
     path.open("rb").close()  # a missing file is an OSError in every format
     options: dict[str, Any] = {"map_location": "cpu", "weights_only": True}
     try:
-        state = torch.load(path, mmap=torch.serialization._is_zipfile(path), **options)
+        state = torch.load(path, mmap=zipfile.is_zipfile(path), **options)
     except OSError:
         raise
     except Exception as error:  # noqa: BLE001 - torch raises all kinds

@@ -21,6 +21,7 @@ import torchvision_cpu
 from models import pillars
 from models.architectures import Architecture, Input
 from models.zoo_text import DECODER, IDS, MASK, SMALL, pretrained
+from oxide_xla import OxideError
 from oxide_xla.port import Options, inputs, port, unfit
 
 torchvision_cpu.repair()
@@ -62,6 +63,8 @@ OTHERS = (
     head("smollm3", "SmolLM3ForCausalLM", "SmolLM3Config", **DECODER),
     head("helium", "HeliumForCausalLM", "HeliumConfig", head_dim=8, **DECODER),
 )
+# What torch.export cannot export with these dimensions open, and says.
+REFUSED = {"t5": "Cannot view a tensor"}
 # Parts of models, without a configuration of their own.
 PARTS = {"whisper_encoder", "whisper_step", "speecht5_encoder", "speecht5_decoder"}
 
@@ -104,6 +107,10 @@ def test_equals_torch(name, tmp_path, monkeypatch):
     for dim, (size, _) in entry.sizes.items():
         monkeypatch.setitem(inputs.SIZES, dim, size)
     options = Options(inputs=[given(x) for x in entry.inputs])
+    if name in REFUSED:
+        with pytest.raises(OxideError, match=REFUSED[name]):
+            port(tmp_path / name, options)
+        return
     model = port(tmp_path / name, options)
     ported = pillars.import_file(model.save(tmp_path / f"{name}_jax.py"))
     if is_renamed(module, tmp_path / name):
