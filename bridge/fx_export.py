@@ -28,6 +28,7 @@ if __package__:
     from . import (
         fx_call,
         fx_exporters,
+        fx_fake,
         fx_model,
         fx_options,
         fx_refuse,
@@ -38,6 +39,7 @@ if __package__:
 else:
     import fx_call
     import fx_exporters
+    import fx_fake
     import fx_model
     import fx_options
     import fx_refuse
@@ -85,8 +87,9 @@ def export_model(
     `dynamic_shapes` is one name for axis 0 of every input, a mapping of input names to
     `{axis: name}`, or one such entry per argument (`torch.export.Dim` is a name too).
     A transformers model gives no key-value cache, and the module is left as it was
-    found. Raises ModelError if no exporter succeeds, and where a graph would freeze or
-    lose what the module does (see fx_refuse).
+    found. Where its parameters are fake (see fx_fake), the model has no weights. Raises
+    ModelError if no exporter succeeds, and where a graph would freeze or lose what the
+    module does (see fx_refuse).
     """
     if exporter not in fx_exporters.NAMES:
         raise UsageError(f"no exporter {exporter!r}; there are {fx_exporters.NAMES}")
@@ -96,6 +99,8 @@ def export_model(
     axes = fx_call.normalize_axes(dynamic_shapes, call)
     call = fx_call.grow(call, axes)
     order = [exporter, *(e for e in fx_exporters.NAMES if fallback and e != exporter)]
+    if fx_fake.has_fakes(module):  # which cannot be traced
+        order = ["dynamo"]
     with _inference(module):
         with contextlib.redirect_stdout(sys.stderr), fx_refuse.watch_state(module):
             names, varying = fx_call.probe(module, call, axes)
@@ -132,9 +137,9 @@ def _note_lost_names(
     """Say which parameters have no initializer of their name, nor a tied one."""
     present = {tensor.name for tensor in model.graph.initializer}
     state = module.state_dict(keep_vars=True)
-    kept = {tensor.data_ptr() for name, tensor in state.items() if name in present}
+    kept = {fx_fake.place(tensor) for name, tensor in state.items() if name in present}
     lost = [
-        n for n, t in state.items() if n not in present and t.data_ptr() not in kept
+        n for n, t in state.items() if n not in present and fx_fake.place(t) not in kept
     ]
     lost = [name for name in lost if not name.endswith("num_batches_tracked")]
     if lost:

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if __package__:
-    from . import fx_call, fx_operators, fx_refuse
+    from . import fx_call, fx_fake, fx_operators, fx_refuse
     from .fx_errors import ModelError, innermost, reason
 else:
     import fx_call
+    import fx_fake
     import fx_operators
     import fx_refuse
     from fx_errors import ModelError, innermost, reason
@@ -99,6 +100,10 @@ def _export_dynamo(
     )
     fx_refuse.check_program(program.exported_program.graph)
     _name_outputs(program.model.graph, plan.names)
+    if fx_fake.has_fakes(module):
+        fx_fake.leave_to_checkpoint(
+            program.model.graph, module.state_dict(keep_vars=True)
+        )
     model = program.model_proto
     fx_operators.add_functions(model)
     model.metadata_props.add(key=UNOPTIMIZED, value="the weights are the module's own")

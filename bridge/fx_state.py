@@ -15,6 +15,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+if __package__:
+    from .fx_fake import place
+else:
+    from fx_fake import place
+
 if TYPE_CHECKING:
     import onnx
     import torch
@@ -74,9 +79,9 @@ def tied_names(tensors: dict[str, torch.Tensor], left_out: list[str]) -> dict[st
     """
     groups: dict[tuple, list[str]] = {}
     for name, tensor in tensors.items():
-        if tensor.numel() and tensor.data_ptr():
+        if tensor.numel() and place(tensor):
             layout = (tensor.dtype, tensor.shape, tensor.stride())
-            groups.setdefault((tensor.data_ptr(), *layout), []).append(name)
+            groups.setdefault((place(tensor), *layout), []).append(name)
     tied = {}
     for names in groups.values():
         kept = [n for n in names if not any(re.search(p, n) for p in left_out)]

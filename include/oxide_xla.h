@@ -216,7 +216,7 @@ typedef struct OxParam {
     int rank;
     const void *data; /* little-endian ONNX raw layout, borrowed from the input; NULL
                          where it is not in memory (ox_load_reader): see ox_read_param */
-    uint64_t nbytes;
+    uint64_t nbytes;  /* 0 where a checkpoint has the data, and the model has not */
 } OxParam;
 
 OX_API size_t ox_param_count(const OxCompiler *compiler);

@@ -33,7 +33,7 @@ def test_a_document_shows_the_golden_file():
 
 
 def test_links_in_the_documents_lead_somewhere():
-    for document in [ROOT / "README.md", *ROOT.glob("docs/*.md")]:
+    for document in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
 

@@ -1,6 +1,7 @@
 """The loaders that generated modules contain, on files that other programs wrote."""
 
 import importlib.util
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import safetensors.numpy
 
 from oxide_xla.nest import nest
+from read_safetensors import read_safetensors
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -136,3 +138,13 @@ def test_nest_splits_keys_at_dots():
         "scale": 4,
     }
     assert nest({}) == {}
+
+
+@pytest.mark.parametrize("offsets", [(0, 10**30), (0, -(10**30)), (0, 1.5)])
+def test_offsets_outside_the_file_are_no_sound_file(tmp_path, offsets):
+    header = {"x": {"dtype": "F32", "shape": [4], "data_offsets": offsets}}
+    text = json.dumps(header).encode()
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(len(text).to_bytes(8, "little") + text + bytes(16))
+    with pytest.raises(ValueError, match="no sound safetensors file"):
+        read_safetensors(path)

@@ -8,11 +8,21 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from oxide_xla import _stablehlo_command, _verify_command
+from oxide_xla import (
+    _checkpoint_command,
+    _port_command,
+    _stablehlo_command,
+    _verify_command,
+)
 
 NAME = "oxide_xla.exe" if sys.platform == "win32" else "oxide_xla"
 # Those that are Python.
-COMMANDS = {"stablehlo": _stablehlo_command.main, "verify": _verify_command.main}
+COMMANDS = {
+    "checkpoint": _checkpoint_command.main,
+    "port": _port_command.main,
+    "stablehlo": _stablehlo_command.main,
+    "verify": _verify_command.main,
+}
 
 
 def candidates() -> list[Path]:

@@ -101,10 +101,20 @@ class Handle:
         return found
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Every parameter under its name, in the order of first use."""
-        count = self.lib.ox_param_count(self.pointer)
-        params = (self.lib.ox_param(self.pointer, i) for i in range(count))
-        return {str(param.key): self.array(param) for param in params}
+        """Every parameter that the model has the values of, by name, in the order of
+        first use."""
+        params = [self.lib.ox_param(self.pointer, i) for i in range(self.count)]
+        return {
+            str(param.key): self.array(param)
+            for param in params
+            if param.nbytes or not math.prod(param.shape[: param.rank])
+        }
+
+    @property
+    def count(self) -> int:
+        """How many parameters there are."""
+        count: int = self.lib.ox_param_count(self.pointer)
+        return count
 
     def array(self, param: c.Param) -> np.ndarray:
         """A view of the parameter's bytes; a copy where elements share bytes."""
@@ -160,7 +170,7 @@ class CompiledModel:
 
         Under their names in the model, in the order of first use; shapes and dtypes are
         the model's, with one element to a byte where it packs several. They stay valid
-        after the model is gone.
+        after the model is gone. Those that `port` leaves to a checkpoint are not there.
         """
         return self._handle.arrays()
 
@@ -170,8 +180,14 @@ class CompiledModel:
 
         Flat, {"layer.0.weight": array}, or dicts inside dicts where `nested`. dtypes
         are those that JAX's mode allows: int64 is int32 unless `jax_enable_x64` is set.
-        Raises OverflowError where an integer does not fit then.
+        Raises OverflowError where an integer does not fit then, OxideError where a
+        checkpoint has parameters that the model has not.
         """
+        if self._handle.count > len(self.arrays):
+            raise OxideError(
+                "error: the model has no weights\n"
+                "  help: save it, and give load_params of the module the checkpoint"
+            )
         flat = {key: as_param(key, array) for key, array in self.arrays.items()}
         if stacked := getattr(self.module, "stacked", None):
             flat = stacked(flat)

@@ -115,7 +115,7 @@ OxStatus ox_read_param(OxCompiler *c, size_t i, uint64_t offset, void *to,
     if (status != OX_OK)
         return status;
     const Tensor *t = i < ox_param_count(c) ? c->module.params[i].tensor : NULL;
-    if (!t || offset > t->size || size > t->size - offset) {
+    if (!t || tensor_is_absent(t) || offset > t->size || size > t->size - offset) {
         diag_add(&c->diags, OX0003, STR(""), STR(""), "there are no such bytes");
         return diag_status(&c->diags);
     }

@@ -254,7 +254,7 @@ static OxParam describe(Arena *a, const ModuleParam *p) {
         .shape = t->dims,
         .rank = t->rank,
         .data = t->memory,
-        .nbytes = t->size,
+        .nbytes = tensor_is_absent(t) ? 0 : t->size,
     };
 }
 

@@ -12,8 +12,7 @@ bool api_is_compiled(OxCompiler *c) {
 }
 
 static bool plan_entries(OxCompiler *c, const char *path, OxWeightFormat format,
-                         WeightEntry *entries, WeightPlan *plan) {
-    size_t n = c->module.n_params;
+                         WeightEntry *entries, size_t n, WeightPlan *plan) {
     if (format != OX_REFERENCE)
         return weights_plan(&c->arena, entries, n, format, plan);
 #ifdef OX_NO_FILES
@@ -26,17 +25,25 @@ static bool plan_entries(OxCompiler *c, const char *path, OxWeightFormat format,
 #endif
 }
 
+/* Where a checkpoint has the parameters, a file beside the module has the rest. */
+static size_t list_entries(const OxCompiler *c, WeightEntry *entries) {
+    size_t n = 0;
+    for (size_t i = 0; i < c->module.n_params; i++) {
+        const ModuleParam *p = &c->module.params[i];
+        if (!tensor_is_absent(p->tensor))
+            entries[n++] = (WeightEntry){
+                .key = p->key, .tensor = p->tensor, .exported = c->module.exported};
+    }
+    return n;
+}
+
 bool api_plan_weights(OxCompiler *c, const char *path, OxWeightFormat format,
                       WeightPlan *plan) {
-    size_t n = c->module.n_params;
-    WeightEntry *entries = ARENA_ARRAY(&c->arena, n, WeightEntry);
-    for (size_t i = 0; entries && i < n; i++)
-        entries[i] = (WeightEntry){.key = c->module.params[i].key,
-                                   .tensor = c->module.params[i].tensor,
-                                   .exported = c->module.exported};
+    WeightEntry *entries = ARENA_ARRAY(&c->arena, c->module.n_params, WeightEntry);
+    size_t n = c->arena.failed ? 0 : list_entries(c, entries);
     if (c->arena.failed)
         return false;
-    bool planned = plan_entries(c, path, format, entries, plan);
+    bool planned = plan_entries(c, path, format, entries, n, plan);
     if (!api_check_reads(c)) /* for checksums */
         return false;
     if (planned || !plan->error)

@@ -13,6 +13,8 @@ bool is_command_name(const char *name) {
 }
 
 const PythonCommand python_commands[] = {
+    {"checkpoint", "torch", "Write a pickled checkpoint of PyTorch as safetensors."},
+    {"port", "torch", "Write the model of a Hugging Face checkpoint as a module."},
     {"stablehlo", "stablehlo", "Lower a model to StableHLO, as compile --target does."},
     {"verify", "verify",
      "Compare the generated code with onnxruntime, layer by layer."},

@@ -138,21 +138,24 @@ static const char *add_readers(Gen *g) {
         return "read_reference(path)";
     }
     if (!has_rare_types(g))
-        return "read_safetensors(path)[0]";
+        return (gen_add_helper(g, "read_checkpoint"), "read_checkpoint(path)");
     gen_add_helper(g, "unpack");
     gen_add_helper(g, "read_packed");
     return "read_packed(path)";
 }
 
 static Str load_docstring(const Gen *g, const Loader *l) {
+    bool shards = has_plain_weights(g) && g->options->weights != OX_REFERENCE;
     return arena_printf(
         g->arena,
-        "Read the parameters from the %s file beside this module, or at `path`.\n\n"
-        "With `dtype`, floating-point parameters%s are cast to it. A ValueError lists\n"
-        "all that do not fit this model.%s\n",
+        "Read the parameters from the %s file beside this module, or at `path`%s.\n\n"
+        "Floating-point ones%s are cast to `dtype`. `sharding` is one for all, a\n"
+        "function of name and shape, or a dict; `rename` gives a name of the file the\n"
+        "one it has here. A ValueError lists all that do not fit this model.%s\n",
         g->options->weights == OX_NPZ ? "npz" : "safetensors",
+        shards ? ":\na file, an index of shards, or the folder of either" : "",
         l->buffers ? " but BUFFERS" : "",
-        l->borrows ? " BUFFERS that are not at `path` come from\nbeside this module."
+        l->borrows ? "\nBUFFERS that are not at `path` come from beside this module."
                    : "");
 }
 
@@ -169,7 +172,11 @@ static void add_path(Gen *g, const Loader *l, Stmts *body) {
 static void add_arrays(Gen *g, const Loader *l, const char *read, Stmts *body) {
     Arena *a = g->arena;
     const char *error;
-    CODE(a, body, "arrays = $0", ex_template(a, read, NULL, &error));
+    CODE(a, body,
+         "arrays = $0\n"
+         "if rename:\n"
+         "    arrays = {rename(key): x for key, x in arrays.items()}",
+         ex_template(a, read, NULL, &error));
     if (l->borrows)
         CODE(a, body,
              "if lacking := [key for key in BUFFERS if key not in arrays]:\n"
@@ -194,13 +201,18 @@ static void add_result(Gen *g, const Loader *l, Stmts *body) {
     bool nested = g->options->params == OX_PARAMS_NESTED, stacked = g->stacks.count;
     const Expr *dtype =
         l->buffers ? EX(a, "None if key in BUFFERS else dtype", NULL) : NULL;
-    const Expr *params =
-        EX(a, "{key: as_param(key, x, $0) for key, x in arrays.items()}",
-           dtype ? dtype : ex_name(a, STR("dtype")));
+    const Expr *params = EX(
+        a, "{key: as_param(key, arrays.pop(key), $0, sharding) for key in [*arrays]}",
+        dtype ? dtype : ex_name(a, STR("dtype")));
     if (!nested && !stacked) {
         (void)code_return(a, body, params);
         return;
     }
+    if (nested)
+        CODE(a, body,
+             "if isinstance(sharding, dict):\n"
+             "    sharding = flatten(sharding)",
+             NULL);
     CODE(a, body, "params = $0", params);
     CODE(a, body,
          !nested   ? "return stacked(params)"
@@ -221,10 +233,10 @@ static void add_save_params(Gen *g, const Loader *l) {
 /* Adds load_params; its body is still empty but for the docstring. */
 static Def *add_load_def(Gen *g, bool strict, Str doc) {
     Stmts code = {0};
-    Param params[] = {{STR("path"), ex_none()},
-                      {STR("dtype"), ex_none()},
-                      {STR("*"), NULL},
-                      {STR("strict"), ex_bool(g->arena, strict)}};
+    Param params[] = {
+        {STR("path"), ex_none()},     {STR("dtype"), ex_none()},
+        {STR("sharding"), ex_none()}, {STR("*"), NULL},
+        {STR("rename"), ex_none()},   {STR("strict"), ex_bool(g->arena, strict)}};
     Def *def = ARENA_NEW(g->arena, Def);
     Param *copy = ARENA_ARRAY(g->arena, OX_COUNT(params), Param);
     if (!def || !copy)
@@ -277,10 +289,10 @@ static bool has_integers(const Gen *g) {
 static void add_trainable(Gen *g, bool prepares) {
     bool nested = g->options->params == OX_PARAMS_NESTED && g->params.count;
     bool frozen = gen_add_frozen(g);
-    if (nested && (frozen || prepares || !g->options->no_load_params))
+    if (nested && (frozen || prepares || !g->options->no_load_params)) {
         gen_add_helper(g, "nest");
-    if (nested && (frozen || prepares || can_save(g)))
         gen_add_helper(g, "flatten");
+    }
     if (!frozen) {
         add_renamed(g, has_integers(g) ? "trainable" : "all_trainable", "trainable");
         return;

@@ -75,6 +75,10 @@ bool tensor_same(const Tensor *a, const Tensor *b) {
     return same_place(a, b) || same_bytes(a, 0, b, 0, a->size);
 }
 
+bool tensor_is_absent(const Tensor *t) {
+    return t->size && !t->memory && !t->source;
+}
+
 bool tensor_is_uniform(const Tensor *t) {
     uint64_t one = (uint64_t)dtype_info(t->dtype)->bits / 8;
     return one && t->size > one && t->size % one == 0 &&

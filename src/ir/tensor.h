@@ -19,7 +19,7 @@ typedef struct Tensor {
     uint64_t size;      /* bytes; 0 also where they cannot be reached */
     const char *memory; /* NULL: they are only in `source` */
     Source *source;     /* the file that holds the bytes as they are, at `offset`; NULL:
-                           none does */
+                           none does: see tensor_is_absent */
     uint64_t offset;
 } Tensor;
 
@@ -33,6 +33,8 @@ typedef struct Sparse {
 /* Equal in type, shape and bytes, and of numbers; either may be NULL.  Bytes that must be
  * read are compared from the front, 256 of them first: most tensors differ there. */
 bool tensor_same(const Tensor *a, const Tensor *b);
+/* The model says what it is, and a checkpoint has its bytes: nothing may depend on them. */
+bool tensor_is_absent(const Tensor *t);
 /* More than one element, all of the same bytes; of types of whole bytes. */
 bool tensor_is_uniform(const Tensor *t);
 /* Copies bytes [at, at + n) of the data; false when it has no such bytes, or they cannot

@@ -265,7 +265,7 @@ ValueKind value_kind_of(const Tensor *t, Str name, bool constant_node) {
     if (t->dtype == DT_STRING || t->count == 0)
         return VALUE_CONST;
     DTypeClass cls = dtype_info(t->dtype)->cls;
-    if (cls == DC_COMPLEX)
+    if (cls == DC_COMPLEX || tensor_is_absent(t))
         return VALUE_PARAM;
     if (cls != DC_FLOAT && is_quantized(t))
         return VALUE_PARAM;

@@ -41,6 +41,10 @@ static void resolve_tensor(Resolver *r, PbTensor *pb) {
         return;
     if (need == 0)
         return; /* nothing to read, and nothing that could be wrong */
+    if (str_is(pb->location, ONNX_CHECKPOINT)) {
+        fail(r, pb, "is that of a checkpoint, which only parameters can be");
+        return;
+    }
     if (!r->open) {
         fail(r, pb, "cannot be reached from here");
         return;
@@ -56,6 +60,16 @@ static void resolve_tensor(Resolver *r, PbTensor *pb) {
     t->offset = pb->ext_offset;
     t->size = need;
     t->memory = o->source->memory ? o->source->memory + pb->ext_offset : NULL;
+}
+
+/* A parameter of a module that was exported without its weights: load_params reads it
+ * from a checkpoint.  Integers can be shapes and axes, so those must be in the file. */
+static void resolve_initializer(Resolver *r, PbTensor *pb) {
+    bool is_float = dtype_info(pb->t.dtype)->cls == DC_FLOAT;
+    if (!pb->external || !str_is(pb->location, ONNX_CHECKPOINT) || !is_float)
+        resolve_tensor(r, pb);
+    else
+        (void)tensor_size(pb->t.dtype, pb->t.count, &pb->t.size);
 }
 
 static void resolve_sparse(Resolver *r, PbSparse *s) {
@@ -89,7 +103,7 @@ static void resolve_nodes(Resolver *r, PbNode *nodes, size_t count) {
 
 static void resolve_graph(Resolver *r, PbGraph *g) {
     for (size_t i = 0; i < g->initializers.count; i++)
-        resolve_tensor(r, &g->initializers.items[i]);
+        resolve_initializer(r, &g->initializers.items[i]);
     for (size_t i = 0; i < g->sparse_initializers.count; i++)
         resolve_sparse(r, &g->sparse_initializers.items[i]);
     resolve_nodes(r, g->nodes.items, g->nodes.count);

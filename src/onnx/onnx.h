@@ -10,6 +10,9 @@
 
 enum { PB_DEPTH_MAX = 64 }; /* nesting of graphs, functions and types */
 
+/* The location of external data that the model was exported without: bridge/fx_fake.py. */
+#define ONNX_CHECKPOINT "oxide_xla:checkpoint"
+
 /* TensorProto, normalised: the data are always the little-endian layout of raw_data,
  * whichever field the file used, except for strings.  When the file holds that layout
  * already (raw_data, or one packed float_data / double_data), they stay there; other

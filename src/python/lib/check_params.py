@@ -44,11 +44,16 @@ def check_params(arrays, path, expected, unused=(), strict=True):
     return {key: arrays[key] for key in expected}
 
 
-def as_param(key, array, dtype=None):
+def as_param(key, array, dtype=None, sharding=None):
     """The array in JAX: floats in `dtype`, integers only where none would wrap."""
-    x = jnp.asarray(array)
-    if dtype is not None and jnp.issubdtype(x.dtype, jnp.floating):
-        return x.astype(dtype)
+    if dtype is not None and jnp.issubdtype(array.dtype, jnp.floating):
+        array = array.astype(dtype, copy=False)
+    place = sharding(key, array.shape) if callable(sharding) else sharding
+    place = place[key] if isinstance(place, dict) else place
+    if place is None:
+        x = jnp.asarray(array)
+    else:  # each device's part alone is read
+        x = jax.make_array_from_callback(array.shape, place, array.__getitem__)
     wide = array.dtype.name in ("int64", "uint64")
     if wide and not np.array_equal(x, array):
         raise OverflowError(f"{key} needs 64-bit integers: set jax_enable_x64")

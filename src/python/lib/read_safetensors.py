@@ -16,15 +16,16 @@ def read_safetensors(path):
         size = 8 + int.from_bytes(data[:8], "little")
         if size > data.size:
             raise ValueError("the header is cut off")
-        header, data = json.loads(bytes(data[8:size])), data[size:]
+        header = json.loads(bytes(data[8:size]))
         metadata = header.pop("__metadata__", {})
         for key in sorted(header, key=lambda key: header[key]["data_offsets"]):
             dtype, (start, stop) = header[key]["dtype"], header[key]["data_offsets"]
-            if start != end:
-                raise ValueError(f"{key} begins at {start}, not at {end}")
+            if not end == start <= stop <= data.size:
+                raise ValueError(f"{key} is at {start}:{stop}, not from {end} on")
             kind = dtype.rstrip("0123456789")
             name = names.get(dtype) or kinds[kind] + dtype.removeprefix(kind)
-            arrays[key] = data[start:stop].view(name).reshape(header[key]["shape"])
+            x = np.memmap(path, mode="r", offset=size + start, shape=stop - start)
+            arrays[key] = x.view(name).reshape(header[key]["shape"])
             end = stop
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is no sound safetensors file: {error!r}") from error
