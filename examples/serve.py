@@ -1,7 +1,6 @@
 """Serving a ported model: the module, jax.export, StableHLO, and the first call.
 
     python examples/serve.py [FOLDER]      ports a model, serves it in each way
-    python examples/serve.py --first-call WAY FOLDER     used by the above
 
 Processes that serve import neither PyTorch nor OxideXLA, nor, but for the first way,
 the generated module.  What is printed is the time of the first call in a new process.
@@ -25,7 +24,7 @@ LAYERS = 4
 SHAPE = (8, 32, 64)  # batch, length, width
 
 
-def port(folder: Path) -> None:
+def port(folder: Path, layers: int = LAYERS) -> None:
     """Write everything that the processes serve."""
     sys.path[:0] = [str(ROOT / "python"), str(ROOT / "bridge")]
     import jax
@@ -36,7 +35,7 @@ def port(folder: Path) -> None:
     import oxide_xla
 
     torch.manual_seed(0)
-    module = encoder.Encoder(LAYERS).eval()
+    module = encoder.Encoder(layers).eval()
     model = oxide_xla.from_torch(
         module, (torch.zeros(2, *SHAPE[1:]),), dynamic_shapes="batch", name="net"
     )
@@ -126,7 +125,6 @@ def first_call(folder: Path, way: str) -> float:
     y = np.asarray(forward(*given, x))
     seconds = time.perf_counter() - start
     np.testing.assert_allclose(y, expected, atol=1e-4)
-    assert "torch" not in sys.modules and "oxide_xla" not in sys.modules
     return seconds
 
 
@@ -146,11 +144,12 @@ def in_process(folder: Path, way: str, cache: Path | None) -> float:
 def main() -> None:
     """Port once, then serve in new processes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--first-call", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--first-call", choices=WAYS, help="time one, in FOLDER")
     parser.add_argument("folder", nargs="?", type=Path, help="keep the files here")
     options = parser.parse_args()
     if options.first_call:
         print(first_call(options.folder, options.first_call))
+        assert "torch" not in sys.modules and "oxide_xla" not in sys.modules
         return
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.folder or Path(scratch)

@@ -79,13 +79,13 @@ def on_page_markdown(markdown, page, config, files):
         source = "docs/index.md"
 
     def replace(found):
-        text, target, rest = found.groups()
+        text, target, anchor = found.groups(default="")
         new = link(source, uri, target, config.repo_url)
-        return f"[{text}]({new}{rest})" if new else text
+        return f"[{text}]({new}{anchor})" if new else text
 
     parts = re.split(r"(^ *```.*?^ *```)", markdown, flags=re.M | re.S)
     parts[::2] = [
-        re.sub(r"\[([^]]*)\]\(([^)\s#:]+)([^)]*)\)", replace, p) for p in parts[::2]
+        re.sub(r"\[([^]]*)\]\(([^)\s#:]+)(#[^)]*)?\)", replace, p) for p in parts[::2]
     ]
     return "".join(parts)
 
@@ -168,7 +168,7 @@ def plain(text: str) -> str:
 
 def prose(line: str) -> str:
     """A line of text, in which options are code."""
-    text = html.escape(plain(line), quote=False)
+    text = html.escape(plain(line), quote=False).replace("[", "\\[")
     return re.sub(r"(?<![\w`-])--?[a-z][\w-]*", r"`\g<0>`", text)
 
 
