@@ -58,6 +58,9 @@ let wrong = 0;
 for (const [size, viewport] of Object.entries(SIZES)) {
   for (const colorScheme of ["light", "dark"]) {
     const page = await browser.newPage({ viewport, colorScheme });
+    await page.route("**", (route) =>
+      route.request().url().startsWith(address) ? route.continue() : route.abort(),
+    );
     for (const name of PAGES) {
       await page.goto(address + name, { waitUntil: "load" });
       await page.waitForTimeout(300);
