@@ -4,8 +4,8 @@
 .NOTPARALLEL:
 .PHONY: all build setup demo test test-unit test-asan test-fuzz test-python test-wasm \
         test-web test-models test-stablehlo test-cross wasm web asan fuzz bench bench-depth \
-        bench-run verify conformance docs models-doc wheel test-wheel pictures format \
-        lint clean help
+        bench-run verify conformance docs docs-site models-doc wheel test-wheel pictures \
+        format lint clean help
 
 # Python keeps what it has compiled: a process that imports JAX or PyTorch takes a third
 # of the time, and the tests start some hundred.
@@ -142,6 +142,9 @@ docs: build ## print docs/operators.md and docs/errors.md again
 	@build/oxide_xla ops --format md > docs/operators.md
 	@build/oxide_xla errors > docs/errors.md
 
+docs-site: build $(STAMPS)/docs-venv ## build the site of the documentation in build/site
+	@NO_MKDOCS_2_WARNING=1 build/docs-venv/bin/mkdocs build --quiet --strict
+
 models-doc: build $(VENV)/test.stamp ## print docs/models.md again
 	@PYTHONPATH=tests:python:bridge $(RUN) -m models.document > build/models.md
 	@mv build/models.md docs/models.md
@@ -175,6 +178,10 @@ build/%/build.ninja: CMakePresets.json | $(STAMPS)/test-tools
 # Stamps make the second run fast.  Those of .venv lie in it, so that they go with it.
 $(STAMPS)/%-tools: tools/setup.sh
 	@tools/setup.sh $*
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/docs-venv: requirements/docs.txt
+	@tools/venv.sh $(PYTHON) build/docs-venv docs.txt
 	@mkdir -p $(@D) && touch $@
 
 $(VENV)/demo.stamp: requirements/demo.txt

@@ -86,7 +86,8 @@ def check_mode(module: torch.nn.Module) -> None:
             where = f" ({name})" if name else ""
             raise UsageError(
                 f"the module is in training mode, and its {what}{where} would be "
-                "written as in inference: call module.eval() first"
+                "written as in inference: call module.eval() first; "
+                "docs/guides/fine_tuning.md says how the result is trained"
             )
 
 
