@@ -291,6 +291,7 @@ def compile(
     bounds: Mapping[str, int] | None = None,
     weights: str = "safetensors",
     layers: str = "functions",
+    sharding: str = "auto",
     name: str | None = None,
 ) -> CompiledModel:
     """Compile a model: a path, the bytes of a file, or an onnx.ModelProto.
@@ -305,11 +306,13 @@ def compile(
     stands for the file where there is none.
     `layers` says how repeated modules are written: "functions" (one for each kind),
     "scan" (`jax.lax.scan` over parameters that `load_params` stacks) or "unrolled".
+    `sharding` says whether the module has rules for meshes of devices: "on", "off" or
+    "auto", for models with repeated blocks that tensor parallelism can split.
     Raises OxideError with all messages where the model cannot be read or compiled,
     ValueError for a word that is not listed here, TypeError for what is no model.
     """
     options = make_options(
-        params, shapes, outputs, input_values, bounds, weights, layers
+        params, shapes, outputs, input_values, bounds, weights, layers, sharding
     )
     handle = Handle(model, name)
     handle.check(handle.lib.ox_compile(handle.pointer, ctypes.byref(options)))
@@ -369,12 +372,14 @@ def make_options(
     bounds: Mapping[str, int] | None,
     weights: str,
     layers: str,
+    sharding: str,
 ) -> c.Options:
     """The options as the library takes them; ValueError for words it does not know."""
     words = (
         (params, c.PARAMS),
         (weights, {**c.WEIGHTS, "none": 0}),
         (layers, c.LAYERS),
+        (sharding, c.SHARDING),
     )
     for given, known in words:
         if given not in known:
@@ -398,6 +403,7 @@ def make_options(
         input_values=c.strings(values),
         input_value_count=len(values),
         layers=c.LAYERS[layers],
+        sharding=c.SHARDING[sharding],
     )
 
 

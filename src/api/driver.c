@@ -211,6 +211,7 @@ static void run_codegen(Job *job) {
         .params = o->params,
         .weights = o->weights,
         .layers = o->layers,
+        .sharding = o->sharding,
         .no_load_params = o->no_load_params,
         .file = job->c->file,
         .fingerprint = job->c->fingerprint,

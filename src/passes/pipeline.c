@@ -28,6 +28,7 @@ static const Pass passes[] = {
     {"fuse2", pass_fuse_late},
     {"simplify2", pass_simplify},
     {"dce3", pass_dce},
+    {"roles", pass_roles},
     {"weights", pass_weights},
     {"wide", pass_wide},
     {"follow", pass_follow},
