@@ -12,9 +12,11 @@
 
 static bool has_repeated_blocks(const Gen *g) {
     const Blocks *blocks = g->m->blocks;
-    for (size_t i = 0; blocks && i < blocks->kinds.count; i++)
-        if (blocks->kinds.items[i]->family->parts > 1)
+    for (size_t i = 0; blocks && i < blocks->kinds.count; i++) {
+        const BlockFamily *family = blocks->kinds.items[i]->family;
+        if (family && family->parts > 1)
             return true;
+    }
     return false;
 }
 

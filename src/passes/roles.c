@@ -1,10 +1,10 @@
-/* Over which axes of a mesh a parameter is to be sharded, by the role that it has in the
- * graph: no name is read.
+/* Over which axes of a mesh a parameter is to be sharded, by the role that it has in
+ * the graph: no name is read.
  *
- * A matrix's output holds its columns along one axis.  They are followed through all code
- * that treats them one by one (ops/core/apart.h: arithmetic, reshapes into heads, attention),
- * until another matrix contracts them.  All matrices whose columns meet on the way are a
- * group:
+ * A matrix's output holds its columns along one axis.  They are followed through all
+ * code that treats them one by one (ops/core/apart.h: arithmetic, reshapes into heads,
+ * attention), until another matrix contracts them.  All matrices whose columns meet on
+ * the way are a group:
  *
  *     q = x @ Wq.T         group {Wq}, along axis 2
  *     k = x @ Wk.T         group {Wk}
@@ -14,15 +14,15 @@
  *                          {Wq, Wk, Wv} end here: Wo contracts what they hold
  *     norm(x + y)          group {Wo} is broken: a mean mixes its columns
  *
- * The first three are column-parallel and the last one is row-parallel, which costs one sum
- * over devices: what Megatron-LM does.  A matrix that is row-parallel is not the column of a
- * later pair.  A group that reaches an output of the model unbroken is column-parallel, too:
- * the head of a language model.
+ * The first three are column-parallel and the last one is row-parallel, which costs one
+ * sum over devices: what Megatron-LM does.  A matrix that is row-parallel is not the
+ * column of a later pair.  A group that reaches an output of the model unbroken is
+ * column-parallel, too: the head of a language model.
  *
- * A parameter of which entries along the first axis are picked by indices is a table, and
- * where what was picked is a matrix of a product, those of experts.  The largest axis that is
- * left of a matrix is for FSDP.  Each node is seen once, and a set is joined in nearly constant
- * time. */
+ * A parameter of which entries along the first axis are picked by indices is a table,
+ * and where what was picked is a matrix of a product, those of experts.  The largest axis
+ * that is left of a matrix is for FSDP.  Each node is seen once, and a set is joined in
+ * nearly constant time. */
 #include "ops/core/apart.h"
 #include "passes/passes.h"
 
