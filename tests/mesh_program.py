@@ -37,15 +37,19 @@ def is_float(x):
     return jnp.issubdtype(x.dtype, jnp.floating)
 
 
-def differences(module, floats, rest, inputs):
-    """A compiled function: gradients in the floats, and the float outputs."""
+def differences(module, floats, rest, inputs, places=None):
+    """Gradients in the floats, and the float outputs.
+
+    Where axes are Auto it is XLA that places gradients, unless it is told.
+    """
 
     def loss(floats, rest, inputs):
         outputs = jax.tree.leaves(module.forward({**floats, **rest}, *inputs))
         outputs = [y for y in outputs if is_float(y)]
         return sum(jnp.mean(jnp.sin(y)) for y in outputs), outputs
 
-    step = jax.jit(jax.grad(loss, has_aux=True))
+    out = None if places is None else (places, None)
+    step = jax.jit(jax.grad(loss, has_aux=True), out_shardings=out)
     return step(floats, rest, inputs)
 
 
@@ -66,7 +70,8 @@ def on(module, params, inputs, expected, case):
         inputs = jax.device_put(inputs, NamedSharding(mesh, PartitionSpec(rows)))
         floats = {k: x for k, x in params.items() if is_float(x)}
         rest = {k: x for k, x in params.items() if k not in floats}
-        gradients, outputs = differences(module, floats, rest, inputs)
+        told = None if kind == AxisType.Explicit else {k: placed[k] for k in floats}
+        gradients, outputs = differences(module, floats, rest, inputs, told)
         result = {
             "output": mean_square(outputs, expected[1]),
             "gradient": mean_square(gradients, expected[0]),
