@@ -19,8 +19,9 @@
  * column of a later pair.  A group that reaches an output of the model unbroken is
  * column-parallel, too: the head of a language model.
  *
- * A parameter of which entries along the first axis are picked by indices is a table,
- * and where what was picked is a matrix of a product, those of experts.  The largest axis
+ * A parameter of which entries along the first axis are picked by indices that depend on
+ * an input is a table, unlike one of positions, whose rows would then be apart in all that
+ * follows; where what was picked is a matrix of a product, those of experts.  The largest axis
  * that is left of a matrix is for FSDP.  Each node is seen once, and a set is joined in
  * nearly constant time. */
 #include "ops/core/apart.h"
@@ -55,6 +56,7 @@ typedef struct Beside {
 typedef struct Track {
     Value *param;     /* it is this parameter, moved about; NULL: it is none */
     int at[AXES_MAX]; /* where the axes of that are */
+    bool from_input;  /* its elements depend on those of an input of the model */
     bool picked;      /* its first axis has been indexed */
     Group *group;     /* whose columns it holds; NULL: none */
     int axis;         /* along this axis */
@@ -113,6 +115,12 @@ static Track *track_of(Roles *r, Value *v) {
 
 static Track *input_track(Roles *r, const Node *n, uint32_t k) {
     return track_of(r, n->in[k]);
+}
+
+/* Sizes do not count. */
+static bool reads_input(Roles *r, Value *v) {
+    const Track *t = track_of(r, v);
+    return t && !v->known && (v->kind == VALUE_INPUT || t->from_input);
 }
 
 /* ---- where an axis goes ------------------------------------------------------------- */
@@ -181,7 +189,7 @@ static void move_param(Roles *r, const Node *n, uint32_t k) {
     for (int i = 0; i < AXES_MAX; i++)
         moved.at[i] = axis_out_of(r, n, k, from->at[i]);
     bool indexes = n->op->facts & OP_MOVES && n->n_in > 1 && n->in[1] &&
-                   !n->in[1]->known && from->at[0] == 0 && moved.at[0] == LOST;
+                   reads_input(r, n->in[1]) && from->at[0] == 0 && moved.at[0] == LOST;
     moved.picked |= indexes;
     if (moved.picked)
         from->param->is_table = true;
@@ -273,7 +281,7 @@ static void visit_code(Roles *r, const Node *n) {
     note_besides(r, n, out, -1);
 }
 
-static void visit_node(Roles *r, const Node *n) {
+static void visit_roles(Roles *r, const Node *n) {
     bool columns = false;
     int param = -1, matrix;
     for (uint32_t k = n->n_in; k-- > 0;) {
@@ -291,6 +299,18 @@ static void visit_node(Roles *r, const Node *n) {
         visit_code(r, n);
     else if (param >= 0 && n->n_out == 1)
         move_param(r, n, (uint32_t)param);
+}
+
+static void visit_node(Roles *r, const Node *n) {
+    bool from_input = n->n_attrs && node_graph_attrs(n);
+    for (uint32_t k = 0; k < n->n_in && !from_input; k++)
+        from_input = n->in[k] && reads_input(r, n->in[k]);
+    visit_roles(r, n);
+    for (uint32_t k = 0; k < n->n_out; k++) {
+        Track *t = track_of(r, n->out[k]);
+        if (t)
+            t->from_input = from_input;
+    }
 }
 
 /* What a subgraph reads of columns counts as mixed. */
