@@ -57,7 +57,7 @@ class Encoder(nn.Module):
 def functions(source):
     """The functions made of modules, and forward, of a generated file."""
     begin = source.index("def block(params")
-    end = source.index("\n\n\n", source.index("@jax.jit\ndef forward"))
+    end = source.index("\n\n\n", source.index("@jax.jit\n@on_mesh\ndef forward"))
     return source[begin:end]
 
 

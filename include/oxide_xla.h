@@ -135,6 +135,14 @@ typedef enum OxLayers {
     OX_LAYERS_UNROLLED, /* straight code */
 } OxLayers;
 
+/* Whether the module says how it lies on a mesh of devices: PARTITION_RULES, shardings,
+ * abstract_params, and a forward for meshes whose axes are explicit. */
+typedef enum OxSharding {
+    OX_SHARDING_AUTO, /* where repeated modules hold matrices for tensor parallelism */
+    OX_SHARDING_ON,
+    OX_SHARDING_OFF,
+} OxSharding;
+
 /* The jax_numpy_rank_promotion under which the module runs. */
 typedef enum OxRankPromotion {
     OX_RANKS_ALLOW, /* JAX's default: x + params["bias"] */
@@ -171,7 +179,9 @@ typedef struct OxOptions {
      * of one element. */
     const char *const *input_values;
     size_t input_value_count;
-    OxLayers layers; /* how repeated modules are written */
+    OxLayers layers;     /* how repeated modules are written */
+    uint32_t unused;     /* was padding: of any value */
+    OxSharding sharding; /* what the module says about meshes */
     OxRankPromotion rank_promotion;
 } OxOptions;
 

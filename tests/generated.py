@@ -21,6 +21,8 @@ PUBLIC = {
     "forward",
     "trainable",
     "prepare",
+    "shardings",
+    "abstract_params",
     "stacked",
     "load_params",
     "save_params",

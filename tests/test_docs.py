@@ -48,4 +48,4 @@ def test_readme_shows_the_encoder_and_its_code():
     model = encoder.compiled()
     assert encoder.functions(model.source) in readme
     helpers = set(re.findall(r"^def (\w+)", model.source.split("def block(")[0], re.M))
-    assert len(helpers) == 3 and "three helpers" in readme
+    assert len(helpers) == 4 and "four helpers" in readme

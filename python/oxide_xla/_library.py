@@ -24,6 +24,7 @@ OK, MODEL, UNSUPPORTED, USAGE, IO, MEMORY = range(6)  # OxStatus
 PARAMS = {"flat": 0, "nested": 1}  # OxParamStyle
 WEIGHTS = {"safetensors": 0, "npz": 1, "reference": 2}  # OxWeightFormat
 LAYERS = {"functions": 0, "scan": 1, "unrolled": 2}  # OxLayers
+SHARDING = {"auto": 0, "on": 1, "off": 2}  # OxSharding
 RANKS = {"allow": 0, "raise": 1}  # OxRankPromotion
 JSON = 1  # OxFormat
 
@@ -59,6 +60,8 @@ class Options(ctypes.Structure):
         ("input_values", POINTER(c_char_p)),
         ("input_value_count", c_size_t),
         ("layers", c_int),
+        ("unused", c_int),
+        ("sharding", c_int),
         ("rank_promotion", c_int),
     ]
 

@@ -307,6 +307,7 @@ def compile(
     bounds: Mapping[str, int] | None = None,
     weights: str = "safetensors",
     layers: str = "functions",
+    sharding: str = "auto",
     rank_promotion: str = "allow",
     name: str | None = None,
 ) -> CompiledModel:
@@ -324,11 +325,21 @@ def compile(
     "scan" (`jax.lax.scan` over parameters that `load_params` stacks) or "unrolled".
     With `rank_promotion="raise"` the code runs under that `jax_numpy_rank_promotion`:
     arrays that broadcast have one rank, `x + b[None]`.
+    `sharding` says whether the module has rules for meshes of devices: "on", "off" or
+    "auto", for models with repeated blocks that tensor parallelism can split.
     Raises OxideError with all messages where the model cannot be read or compiled,
     ValueError for a word that is not listed here, TypeError for what is no model.
     """
     options = make_options(
-        params, shapes, outputs, input_values, bounds, weights, layers, rank_promotion
+        params,
+        shapes,
+        outputs,
+        input_values,
+        bounds,
+        weights,
+        layers,
+        sharding,
+        rank_promotion,
     )
     handle = Handle(model, name)
     handle.check(handle.lib.ox_compile(handle.pointer, ctypes.byref(options)))
@@ -388,6 +399,7 @@ def make_options(
     bounds: Mapping[str, int] | None,
     weights: str,
     layers: str,
+    sharding: str,
     rank_promotion: str,
 ) -> c.Options:
     """The options as the library takes them; ValueError for words it does not know."""
@@ -396,6 +408,7 @@ def make_options(
         (weights, {**c.WEIGHTS, "none": 0}),
         (layers, c.LAYERS),
         (rank_promotion, c.RANKS),
+        (sharding, c.SHARDING),
     )
     for given, known in words:
         if given not in known:
@@ -420,6 +433,7 @@ def make_options(
         input_value_count=len(values),
         layers=c.LAYERS[layers],
         rank_promotion=c.RANKS[rank_promotion],
+        sharding=c.SHARDING[sharding],
     )
 
 

@@ -212,6 +212,7 @@ static void run_codegen(Job *job) {
         .weights = o->weights,
         .layers = o->layers,
         .rank_promotion = o->rank_promotion,
+        .sharding = o->sharding,
         .no_load_params = o->no_load_params,
         .file = job->c->file,
         .fingerprint = job->c->fingerprint,

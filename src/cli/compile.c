@@ -186,6 +186,7 @@ static int set_options(Compile *job) {
         args_choice(args, "params") ? OX_PARAMS_NESTED : OX_PARAMS_FLAT;
     job->options.layers = (OxLayers)args_choice(args, "layers");
     job->options.rank_promotion = (OxRankPromotion)args_choice(args, "rank-promotion");
+    job->options.sharding = (OxSharding)args_choice(args, "sharding");
     job->options.dump = args_value(args, "dump");
     int code = set_paths(job);
     if (code == EXIT_OK)
@@ -319,6 +320,10 @@ static const Option options[] = {
     {"layers", 'l', "functions|scan|unrolled",
      "repeated modules: one function each, lax.scan over stacked parameters, or "
      "straight code",
+     false},
+    {"sharding", 0, "auto|on|off",
+     "rules for meshes of devices in the module (auto: for models with repeated blocks "
+     "that tensor parallelism can split)",
      false},
     {"weights", 'w', "safetensors|npz|reference|none|inline",
      "format of the weights file; reference: an index into the model's own files; "

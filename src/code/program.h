@@ -52,7 +52,8 @@ typedef struct Stmt {
     struct Stmts *body;    /* NULL for simple statements */
     const Written *source; /* NULL: it was made, not read */
     const char *comment;   /* above a statement that was made; NULL: none */
-    const Expr *decorator; /* of a class or function that was made; NULL: none */
+    const Expr *decorator; /* of a class or function that was made, a tuple: several;
+                              NULL: none */
 } Stmt;
 
 typedef struct Stmts {

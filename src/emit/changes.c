@@ -33,13 +33,16 @@ static void add_table(Gen *g, const char *comment, const char *name,
     (void)code_add(g->arena, &g->program.params, s);
 }
 
-static void add_words(Gen *g, const char *comment, const char *name,
-                      const Words *words) {
+static const Expr *words_tuple(Gen *g, const Words *words) {
     const Expr **items = ARENA_ARRAY(g->arena, words->count, const Expr *);
     for (size_t i = 0; items && i < words->count; i++)
         items[i] = ex_str(g->arena, words->items[i]);
-    add_table(g, comment, name,
-              ex_seq(g->arena, EX_TUPLE, items, items ? words->count : 0));
+    return ex_seq(g->arena, EX_TUPLE, items, items ? words->count : 0);
+}
+
+static void add_words(Gen *g, const char *comment, const char *name,
+                      const Words *words) {
+    add_table(g, comment, name, words_tuple(g, words));
 }
 
 /* ---- what the parameters are --------------------------------------------------------- */
@@ -177,8 +180,7 @@ static Str prepared_key_in_params(Gen *g, const ModuleParam *p) {
     return p->form ? gen_prepared_key(g->arena, key, p->form) : key;
 }
 
-bool gen_add_endings(Gen *g, const char *comment, const char *name, EndingSide *side,
-                     const void *user, bool prepared) {
+const Expr *gen_endings(Gen *g, EndingSide *side, const void *user, bool prepared) {
     Words others = {0}, endings = {0}, meant = {0};
     for (size_t i = 0; i < g->params.count; i++) {
         const ModuleParam *p = &g->params.items[i];
@@ -193,9 +195,15 @@ bool gen_add_endings(Gen *g, const char *comment, const char *name, EndingSide *
     }
     for (size_t i = 0; i < meant.count; i++)
         add_ending(g, &endings, meant.items[i], &others);
-    if (endings.count)
-        add_words(g, comment, name, &endings);
-    return endings.count > 0;
+    return endings.count ? words_tuple(g, &endings) : NULL;
+}
+
+bool gen_add_endings(Gen *g, const char *comment, const char *name, EndingSide *side,
+                     const void *user, bool prepared) {
+    const Expr *endings = gen_endings(g, side, user, prepared);
+    if (endings)
+        add_table(g, comment, name, endings);
+    return endings;
 }
 
 static Ending frozen_side(const ModuleParam *p, const void *user) {

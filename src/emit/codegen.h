@@ -9,6 +9,7 @@ typedef struct CodegenOptions {
     OxWeightFormat weights;
     OxLayers layers;
     OxRankPromotion rank_promotion;
+    OxSharding sharding;
     bool no_load_params;
     Str file;        /* base name of the model file for the header; may be empty */
     Str fingerprint; /* hex digest for the header; may be empty */
@@ -22,6 +23,8 @@ typedef struct ModuleParam {
     bool is_buffer;        /* see Value */
     bool is_frozen;
     const char *form; /* that prepare gives it; NULL: it stays as it is */
+    bool is_row;      /* and which axes a mesh shards: see Value */
+    uint8_t tensor_axis, fsdp_axis, expert_axis;
 } ModuleParam;
 
 typedef struct Module {

@@ -85,7 +85,15 @@ Str gen_add_param(Gen *g, const Value *v) {
     Str key = param_key(g, v);
     size_t *index = map_get(&g->param_keys, key);
     if (!index) {
-        ModuleParam p = {key, v->tensor, v->note, v->is_buffer, v->is_frozen, NULL};
+        ModuleParam p = {.key = key,
+                         .tensor = v->tensor,
+                         .note = v->note,
+                         .is_buffer = v->is_buffer,
+                         .is_frozen = v->is_frozen,
+                         .is_row = v->is_row,
+                         .tensor_axis = v->tensor_axis,
+                         .fsdp_axis = v->fsdp_axis,
+                         .expert_axis = v->expert_axis};
         index = ARENA_NEW(g->arena, size_t);
         if (!index || !GEN_PUSH(g, &g->params, p))
             return key;

@@ -437,6 +437,8 @@ typedef Ending EndingSide(const ModuleParam *p, const void *user);
  * gives them. */
 bool gen_add_endings(Gen *g, const char *comment, const char *name, EndingSide *side,
                      const void *user, bool prepared);
+/* The endings alone, as a tuple; NULL when there are none. */
+const Expr *gen_endings(Gen *g, EndingSide *side, const void *user, bool prepared);
 /* FROZEN = ("running_mean",): endings of floating-point parameters that are not trained;
  * a slash before them marks whole names. */
 bool gen_add_frozen(Gen *g);
@@ -462,8 +464,17 @@ void gen_add_imports(Gen *g, Stmts *standard, Stmts *others);
 
 /* ---- loader.c ------------------------------------------------------------------------ */
 
+/* Adds the helper `from` under another name to the functions about the parameters. */
+void gen_add_renamed(Gen *g, const char *from, const char *name);
 /* Adds trainable, load_params and save_params to the program, with all they need. */
 void gen_add_parameters(Gen *g);
+
+/* ---- sharding.c ---------------------------------------------------------------------- */
+
+/* The module says how it lies on a mesh: the option, or what the model is like. */
+bool gen_is_sharded(const Gen *g);
+/* Adds PARTITION_RULES, shardings and abstract_params to the program, with all they need. */
+void gen_add_shardings(Gen *g);
 
 /* ---- prepare.c ----------------------------------------------------------------------- */
 

@@ -26,7 +26,7 @@ static bool can_save(const Gen *g) {
 /* ---- pieces ------------------------------------------------------------------------ */
 
 /* The helper `from` under another name. */
-static void add_renamed(Gen *g, const char *from, const char *name) {
+void gen_add_renamed(Gen *g, const char *from, const char *name) {
     if (strcmp(from, name) == 0) {
         gen_add_helper(g, name);
         return;
@@ -45,9 +45,9 @@ static void add_conversions(Gen *g, ChangeKind kind, bool saves) {
                               "to_state_dict"};
     if (kind == CHANGES_NONE)
         return;
-    add_renamed(g, from[kind], "from_state_dict");
+    gen_add_renamed(g, from[kind], "from_state_dict");
     if (saves)
-        add_renamed(g, to[kind], "to_state_dict");
+        gen_add_renamed(g, to[kind], "to_state_dict");
 }
 
 /* ---- save_params ------------------------------------------------------------------- */
@@ -250,10 +250,34 @@ static Def *add_load_def(Gen *g, bool strict, Str doc) {
     return def;
 }
 
+/* What load_params gives, before it has. */
+static void add_abstract_params(Gen *g) {
+    Arena *a = g->arena;
+    Stmts code = {0};
+    const Expr *params =
+        EX(a, "{key: described(text) for key, text in PARAMS.items()}", NULL);
+    if (g->stacks.count)
+        params = EX(a, "jax.eval_shape(stacked, $0)", params);
+    if (g->options->params == OX_PARAMS_NESTED)
+        params = EX(a, "nest($0)", params);
+    gen_add_helper(g, "described");
+    CODE(a, &code,
+         "def abstract_params():\n"
+         "    \"\"\"Shapes and types of params, for shardings, before anything is "
+         "loaded.\"\"\"\n",
+         NULL);
+    Def *def = code_find(&code, STR("abstract_params"));
+    if (def)
+        (void)code_return(a, &def->body, params);
+    code_append(a, &g->program.params, &code);
+}
+
 static void add_load_params(Gen *g) {
     bool converts = g->options->weights != OX_NPZ; /* which PyTorch does not write */
     bool saves = can_save(g);
     gen_add_params(g);
+    if (gen_is_sharded(g))
+        add_abstract_params(g);
     Loader l = {.changed = converts ? gen_add_changes(g) : CHANGES_NONE};
     l.tied = converts && gen_add_tied(g);
     l.unused = converts && gen_add_unused(g);
@@ -289,16 +313,18 @@ static bool has_integers(const Gen *g) {
 static void add_trainable(Gen *g, bool prepares) {
     bool nested = g->options->params == OX_PARAMS_NESTED && g->params.count;
     bool frozen = gen_add_frozen(g);
-    if (nested && (frozen || prepares || !g->options->no_load_params)) {
+    bool both = frozen || prepares || gen_is_sharded(g);
+    if (nested && (both || !g->options->no_load_params)) {
         gen_add_helper(g, "nest");
         gen_add_helper(g, "flatten");
     }
     if (!frozen) {
-        add_renamed(g, has_integers(g) ? "trainable" : "all_trainable", "trainable");
+        gen_add_renamed(g, has_integers(g) ? "trainable" : "all_trainable",
+                        "trainable");
         return;
     }
-    add_renamed(g, nested ? "nested_trainable_but_frozen" : "trainable_but_frozen",
-                "trainable");
+    gen_add_renamed(g, nested ? "nested_trainable_but_frozen" : "trainable_but_frozen",
+                    "trainable");
 }
 
 void gen_add_parameters(Gen *g) {
@@ -306,6 +332,8 @@ void gen_add_parameters(Gen *g) {
     add_trainable(g, prepares);
     if (prepares)
         gen_add_prepare(g);
+    if (gen_is_sharded(g))
+        gen_add_shardings(g);
     if (g->stacks.count) {
         gen_add_helper(g, "stack_layers");
         gen_add_stacked(g);

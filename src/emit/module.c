@@ -225,7 +225,8 @@ static void add_forward(Gen *g, Str *inputs) {
     if (!def)
         return;
     Stmt s = {.kind = ST_DEF, .apart = true, .def = def, .body = &def->body};
-    s.decorator = ex_name(g->arena, STR("jax.jit"));
+    s.decorator = gen_is_sharded(g) ? EX(g->arena, "(jax.jit, on_mesh)", NULL)
+                                    : ex_name(g->arena, STR("jax.jit"));
     if (g->run_time.count) {
         s.decorator = EX(g->arena, "jax.ensure_compile_time_eval()", NULL);
         s.comment =

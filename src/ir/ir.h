@@ -108,17 +108,21 @@ typedef struct Value {
                              and the type stays: see passes/follow.c */
     bool is_assumed : 1; /* the file declares a part of its shape that no rule computes:
                              good for names, not to prove that two shapes are equal */
-    const Known *known;  /* NULL when not known */
-    const Known *splat;  /* the one element that all elements equal, whatever the size;
+    bool is_table : 1;   /* a parameter whose entries are picked by indices */
+    bool is_row : 1;     /* it contracts what column-parallel matrices give */
+    /* Axes of a parameter that a mesh shards, counted from 1: see passes/roles.c. */
+    uint8_t tensor_axis, fsdp_axis, expert_axis;
+    const Known *known;   /* NULL when not known */
+    const Known *splat;   /* the one element that all elements equal, whatever the size;
                              NULL when they differ or are not known */
-    const Known *partly; /* a list of integers of which some are known: the others are
+    const Known *partly;  /* a list of integers of which some are known: the others are
                              symbols of no value; NULL when `known` is there */
-    const Reals *reals;  /* of floats that are not known but follow from sizes; NULL */
-    Graph *graph;        /* where it is made */
-    Str name;            /* unique in its graph and those around it */
-    uint32_t out_index;  /* which output of def */
-    const Tensor *tensor;  /* VALUE_PARAM, and VALUE_CONST that came from the file */
-    const Type *declared;  /* what value_info or the output says; NULL: nothing */
+    const Reals *reals;   /* of floats that are not known but follow from sizes; NULL */
+    Graph *graph;         /* where it is made */
+    Str name;             /* unique in its graph and those around it */
+    uint32_t out_index;   /* which output of def */
+    const Tensor *tensor; /* VALUE_PARAM, and VALUE_CONST that came from the file */
+    const Type *declared; /* what value_info or the output says; NULL: nothing */
     const ParamNote *note; /* of a parameter; NULL: nothing */
     int64_t bound;         /* the user's, of a size that data decide; 0: none */
     Str key;    /* of a parameter that has a place but no name in the model, such as a

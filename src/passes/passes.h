@@ -20,6 +20,9 @@ void pass_dce(Model *m);
 /* Finds repeated modules: see blocks.h. */
 void pass_blocks(Model *m);
 
+/* Parameters get the axes along which a mesh shards them: see roles.c. */
+void pass_roles(Model *m);
+
 /* Subgraphs that one operator computes become that operator. */
 void pass_fuse(Model *m);
 /* The same with the patterns that match a part of others. */

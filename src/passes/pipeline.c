@@ -30,6 +30,7 @@ static const Pass passes[] = {
     {"transposes", pass_transposes},
     {"simplify2", pass_simplify},
     {"dce4", pass_dce},
+    {"roles", pass_roles},
     {"weights", pass_weights},
     {"wide", pass_wide},
     {"follow", pass_follow},

@@ -184,16 +184,22 @@ static void print_head(Text *t, int level, const Stmt *s) {
     scratch_end(&scratch, t->arena);
 }
 
+static void print_decorators(Text *t, const Expr *x) {
+    bool several = x->kind == EX_TUPLE;
+    for (size_t i = 0; i < (several ? x->n : 1); i++) {
+        text_char(t, '@');
+        print_flat(t, several ? x->kids[i] : x);
+        text_char(t, '\n');
+    }
+}
+
 /* A statement that was made: what is above it, then its own lines.  Both of these return
  * where these begin. */
 static size_t print_made(Text *t, int level, const Stmt *s) {
     if (s->comment)
         print_comment(t, level, str_from(s->comment));
-    if (s->decorator) {
-        text_char(t, '@');
-        print_flat(t, s->decorator);
-        text_char(t, '\n');
-    }
+    if (s->decorator)
+        print_decorators(t, s->decorator);
     size_t begin = t->n;
     if (s->kind == ST_DOC || s->kind == ST_PROSE) {
         (s->kind == ST_DOC ? print_doc_lines : print_docstring)(t, level, s->text);

@@ -9,6 +9,7 @@ Outputs:
     y: float32[batch]
 """
 
+import functools
 import json
 from pathlib import Path
 
@@ -35,6 +36,36 @@ def layer_norm(x, weight, bias=None, axis=-1, eps=1e-05):
     return y.astype(x.dtype)
 
 
+def on_mesh(function):
+    """Let XLA shard what lies inside, also where the axes of the mesh are explicit.
+
+    Results are sharded along their first axis, as the first input of that length is.
+    """
+
+    def call(params, *inputs, **named):
+        mesh, kinds = jax.sharding.get_abstract_mesh(), jax.sharding.AxisType
+        if kinds.Explicit not in mesh.axis_types:
+            return function(params, *inputs, **named)
+        given = [jax.typeof(x) for x in jax.tree.leaves((inputs, named))]
+        first = {x.shape[0]: x.sharding.spec[0] for x in given[::-1] if x.ndim}
+
+        def freed(x):
+            return jax.sharding.reshard(x, jax.sharding.PartitionSpec())
+
+        def placed(y):
+            axes = [first.get(n) for n in y.shape[:1]]
+            return jax.sharding.reshard(y, jax.sharding.PartitionSpec(*axes))
+
+        types = [kinds.Auto if t == kinds.Explicit else t for t in mesh.axis_types]
+        inside = mesh.update(axis_types=tuple(types))
+        with jax.sharding.use_abstract_mesh(inside):
+            params, inputs, named = jax.tree.map(freed, (params, inputs, named))
+            result = function(params, *inputs, **named)
+        return jax.tree.map(placed, result)
+
+    return functools.wraps(function)(call)
+
+
 def scope(params, prefix):
     """The entries of params below prefix, under the rest of their names."""
     start = prefix + "."
@@ -49,6 +80,7 @@ def layer(params, x, add):
 
 
 @jax.jit
+@on_mesh
 def forward(params, x):
     layer_1 = params["shift"] + params["shift"]
     x_1 = x
@@ -60,6 +92,32 @@ def forward(params, x):
 def trainable(params):
     """The part of params that PyTorch trains: here, all of it."""
     return dict(params)
+
+
+# Axes of a mesh, by axis of the parameters that end like this: see shardings.
+PARTITION_RULES = {
+    ("fsdp", "tensor"): (".up.weight",),
+    ("tensor",): (".up.bias",),
+    ("tensor", "fsdp"): (".down.weight",),
+}
+
+
+def sharding_of(key, shape, mesh):
+    """The sharding of a parameter by PARTITION_RULES.
+
+    Axes that the mesh lacks, or that do not divide a size, are left out.
+    """
+    axes = (a for a, ends in PARTITION_RULES.items() if f"/.{key}".endswith(ends))
+    axes = (None,) * key.count("*") + next(axes, ())  # a stack of layers
+    fits = (a in mesh.shape and n % mesh.shape[a] == 0 for a, n in zip(axes, shape))
+    axes = (a if fit else None for a, fit in zip(axes, fits))
+    spec = jax.sharding.PartitionSpec(*axes)
+    return jax.sharding.NamedSharding(mesh, spec)
+
+
+def shardings(params, mesh):
+    """The sharding of each of params, or of what has their shapes, on a mesh."""
+    return {key: sharding_of(key, x.shape, mesh) for key, x in params.items()}
 
 
 # The parameters that forward reads.
@@ -75,6 +133,18 @@ PARAMS |= {
         "norm.bias": "float32[4]",
     }.items()
 }
+
+
+def described(text):
+    """The shape and type of a parameter that PARAMS has as text."""
+    dtype, sizes = text.rstrip("]").split("[")
+    shape = tuple(int(n) for n in sizes.split(",") if n)
+    return jax.ShapeDtypeStruct(shape, jax.dtypes.canonicalize_dtype(dtype))
+
+
+def abstract_params():
+    """Shapes and types of params, for shardings, before anything is loaded."""
+    return {key: described(text) for key, text in PARAMS.items()}
 
 
 # How parameters differ from PyTorch's state_dict.

@@ -401,6 +401,19 @@ static bool apart_rotary(Model *m, const Node *n, const int *at, int out, int ax
     return ok && !(by_position && (at[1] == 0 || at[2] == 0));
 }
 
+/* Batches and heads (B, T, H, D), of which scores are (B, H, T, S).  Where keys have fewer
+ * heads, so many in a row share one. */
+static bool apart_dot_product(Model *m, const Node *n, const int *at, int out,
+                              int axis) {
+    (void)m;
+    (void)out;
+    bool fits = axis == 0 || axis == 2;
+    for (int k = 0; k < (int)n->n_in; k++)
+        fits = fits && (k < 3 ? at[k] == axis
+                              : at[k] == APART_SHARED || at[k] == (axis ? 1 : 0));
+    return fits;
+}
+
 /* clang-format off */
 #define ATTENTION_ATTRS                                                                \
     INT("is_causal", 0), INT_OPT("kv_num_heads"), INT_OPT("q_num_heads"),              \
@@ -440,10 +453,11 @@ static const OpDef ops[] = {
      .apart = apart_rotary, .infer = infer_rotary, .emit = emit_rotary},
     {.name = "DotProductAttention", .domain = OP_INTERNAL, .since = 1,
      .in = "query key value bias? mask?", .out = "attended", .mixes = "bias",
-     .attrs = {FLOAT_REQ("scale")},
+     .attrs = {FLOAT_REQ("scale")}, .apart = apart_dot_product,
      .infer = infer_same, .emit = emit_dot_product_attention},
     {.name = "RotateHalf", .domain = OP_INTERNAL, .since = 1, .in = "x cos sin",
-     .out = "rotated", .facts = OP_BY_ROW, .mixes = "cos sin", .infer = infer_same,
+     .out = "rotated", .facts = OP_BY_ROW, .mixes = "cos sin",
+     .apart = apart_before_last, .infer = infer_same,
      .jax = "apply_rotary($x, $cos, $sin)"},
 };
 /* clang-format on */

@@ -388,6 +388,17 @@ bool apart_gemm(Model *m, const Node *n, const int *at, int out, int axis) {
            (!has_c || at[2] == APART_SHARED || at[2] - in_rank(n, 2) == axis - 2);
 }
 
+/* The axes of A but the last, then those of B but the last. */
+static bool apart_inner(Model *m, const Node *n, const int *at, int out, int axis) {
+    int last[] = {in_rank(n, 0) - 1, in_rank(n, 1) - 1};
+    (void)m;
+    (void)out;
+    if (at[1] == APART_SHARED)
+        return at[0] == axis && axis < last[0];
+    return at[0] == APART_SHARED && at[1] >= 0 && at[1] < last[1] &&
+           axis == last[0] + at[1];
+}
+
 /* Both sides end at the same entry. */
 static OpPast past_product(Model *m, const Node *n, const int *at, int input) {
     int a = in_rank(n, 0) - 1, b = in_rank(n, 1) > 1 ? in_rank(n, 1) - 2 : 0;
@@ -410,7 +421,8 @@ static const OpDef ops[] = {
      .attrs = {GEMM_ATTRS}, .facts = OP_WEIGHT_BIAS | OP_CONTRACTS,
      .apart = apart_gemm, .infer = infer_gemm, .macs = macs_product, .emit = emit_gemm},
     {.name = "Inner", .domain = OP_INTERNAL, .since = 1, .in = "A B", .out = "Y",
-     .facts = OP_CONTRACTS, .infer = infer_inner, .jax = INNER("$A", "$B")},
+     .facts = OP_CONTRACTS, .apart = apart_inner, .infer = infer_inner,
+     .jax = INNER("$A", "$B")},
     {.name = "Einsum", .since = 12, .in = "Inputs*", .out = "Output",
      .attrs = {STRING_REQ("equation")}, .facts = OP_CONTRACTS,
      .apart = apart_einsum, .infer = infer_einsum, .macs = macs_einsum,
