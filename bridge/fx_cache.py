@@ -87,6 +87,7 @@ def wrap(module: torch.nn.Module, length: int) -> Iterator[Step]:
     module.forward = _step_forward(original, len(shapes), rows)
     try:
         with _masks_from_start(rows):
+            verify(module, original, shapes)
             yield _example(module, shapes, length)
     finally:
         if own:
@@ -215,6 +216,7 @@ def _step_forward(original: Any, layers: int, rows: _Rows) -> Any:
             use_cache=True,
             return_dict=True,
         )
+        rows.start = None
         outputs = {"logits": result[0]}
         for field in FIELDS:
             for i, layer in enumerate(cache.layers):
@@ -246,6 +248,8 @@ def _masks_from_start(rows: _Rows) -> Iterator[None]:
     def starting(make: Any) -> Any:
         def mask(*args, mask_function, **kwargs):
             start = rows.start
+            if start is None:
+                return make(*args, mask_function=mask_function, **kwargs)
 
             def rule(batch, head, query, key):
                 return mask_function(batch, head, query, key) & (
@@ -263,6 +267,47 @@ def _masks_from_start(rows: _Rows) -> Iterator[None]:
     finally:
         for kind in kinds:
             del table[kind]
+
+
+# Whether it is right ------------------------------------------------------------------
+
+
+def verify(module: torch.nn.Module, original: Any, shapes: Any) -> None:
+    """ModelError where steps with a cache give other logits than all tokens at once.
+
+    So would a module whose positions or masks come from elsewhere than `position_ids`
+    and the cache. One row of the two begins with padding.
+    """
+    import torch
+
+    dtype = module.dtype
+    count, padding, cut = 8, 2, 5
+    generator = torch.Generator().manual_seed(0)
+    words = module.get_input_embeddings().weight.shape[0]
+    ids = torch.randint(0, words, (2, count), generator=generator)
+    names = [n for field in FIELDS for n in cache_names(field, len(shapes))]
+    sizes = [shape[k] for k in range(len(FIELDS)) for shape in shapes]
+    cache = [torch.zeros(2, heads, count, width, dtype=dtype) for heads, width in sizes]
+    start, parts = torch.tensor([0, padding]), []
+    with torch.no_grad():
+        rows = [ids[:1], ids[1:, padding:]]
+        wanted = [original(input_ids=row, use_cache=False)[0] for row in rows]
+        for begin, end in ((0, cut), (cut, count)):
+            inputs = dict(zip(names, cache), position=torch.tensor(begin), start=start)
+            step = module.forward(input_ids=ids[:, begin:end], **inputs)
+            cache = [step[f"{name}_next"] for name in names]
+            parts.append(step["logits"])
+    logits = torch.cat(parts, 1)
+    got = [logits[:1], logits[1:, padding:]]
+    error = max((a - b).abs().max().item() for a, b in zip(got, wanted))
+    scale = max(b.abs().max().item() for b in wanted)
+    limit = 1e-3 if dtype in (torch.float32, torch.float64) else 5e-2
+    if not error <= limit * scale:
+        raise ModelError(
+            f"{type(module).__name__} gives other logits with a cache than without, by "
+            f"{error:.2g} of {scale:.2g}: its positions or its mask do not come from "
+            "position_ids and the cache, so that a step cannot be exported"
+        )
 
 
 def _example(module: torch.nn.Module, shapes: Any, length: int) -> Step:

@@ -5,6 +5,9 @@ One export of each family serves all its tests.
 """
 
 import functools
+import importlib
+import re
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +21,7 @@ import fx_export
 import oxide_xla
 
 pytestmark = pytest.mark.torch
+ROOT = Path(__file__).resolve().parents[1]
 TINY = ["gpt2", "llama"]
 OTHERS = [name for name in decoding.FAMILIES if name not in TINY]
 FAMILIES = [*TINY, *(pytest.param(n, marks=pytest.mark.models) for n in OTHERS)]
@@ -160,3 +164,45 @@ def test_inputs_with_a_cache_are_refused():
 def test_outputs_that_take_the_cache_apart_are_refused():
     with pytest.raises(oxide_xla.OxideError, match="part of the cache"):
         oxide_xla.compile(exported("llama")[1], outputs=["logits"])
+
+
+# ---- the example and the guide ------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def example():
+    return importlib.import_module("examples.generate")
+
+
+def test_example_is_greedy_by_default(example):
+    model = compiled("llama")
+    prompts, start = jnp.asarray(decoding.PROMPTS), jnp.asarray(decoding.START)
+    tokens = example.generate(model, model.params, prompts, decoding.STEPS, start)
+    np.testing.assert_array_equal(tokens, exported("llama")[2])
+
+
+def test_example_draws_from_the_likeliest(example):
+    logits = jnp.log(jnp.array([[0.5, 0.3, 0.15, 0.05]]))
+    keys = jax.random.split(jax.random.key(0), 200)
+
+    def drawn(temperature=1.0, top_k=0, top_p=1.0):
+        draw = functools.partial(
+            example.sample, temperature=temperature, top_k=top_k, top_p=top_p
+        )
+        return set(np.ravel(jax.vmap(draw, (None, 0))(logits, keys)).tolist())
+
+    assert drawn() == {0, 1, 2, 3}
+    assert drawn(top_k=2) == {0, 1}
+    assert drawn(top_p=0.6) == {0, 1}
+    assert drawn(top_p=0.4) == {0}
+    assert drawn(temperature=0.0) == {0}
+
+
+def test_guide_runs(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
+    text = (ROOT / "docs" / "guides" / "decoding.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    names = {}
+    for block in blocks:
+        exec(block, names)
+    assert len(blocks) > 3
