@@ -3,8 +3,8 @@
     python bench/decode.py [--quick]
 
 Columns: one step with the cache, in milliseconds; then, as ratios to it, all tokens
-again, in JAX, and one step of PyTorch eager with transformers' DynamicCache. Each is the
-least of several calls.
+again, in JAX, and one step of PyTorch eager with the DynamicCache of transformers. Each
+is the least of several calls.
 
     python bench/decode.py --layouts
 

@@ -80,6 +80,36 @@ static void add_entry(Gen *g, Str name, Str past, Str next) {
     (void)ARENA_PUSH(g->arena, field, entry);
 }
 
+/* batch first, then one size more that is open, the length; what is written has the type
+ * of what was there. */
+static bool is_cache(Gen *g, const CacheEntry *entry) {
+    const Type *t = &entry->past->type;
+    const Value *next = value_final(g->m->graph->outputs[entry->next]);
+    int open = 0;
+    for (int axis = 1; axis < t->rank; axis++)
+        open += !dim_is_int(t->dims[axis]);
+    return t->kind == TYPE_TENSOR && t->rank > 1 && dtype_is_float(t->dtype) &&
+           !dim_is_int(t->dims[0]) && open == 1 && next->type.kind == TYPE_TENSOR &&
+           next->type.dtype == t->dtype && type_same_shape(&next->type, t);
+}
+
+static void check_cache(Gen *g) {
+    for (size_t f = 0; f < g->cache.count; f++)
+        for (size_t i = 0; i < g->cache.items[f].count; i++) {
+            const CacheEntry *entry = &g->cache.items[f].items[i];
+            if (is_cache(g, entry))
+                continue;
+            diag_add(g->m->diags, OX0201, (Str){0},
+                     STR("give no --shape: init_cache is asked for the sizes"),
+                     "\"%.*s\" of the cache must have an open batch and length, and be "
+                     "replaced by an output of its shape and type",
+                     (int)entry->past->name.n, entry->past->name.p);
+        }
+    if (g->cache.count && g->cache.length < 1)
+        diag_add(g->m->diags, OX0201, (Str){0}, (Str){0},
+                 "the metadata name no length of the cache");
+}
+
 static void read_line(Gen *g, Str line) {
     Str words[WORDS] = {0};
     size_t n = 0, end;
@@ -101,6 +131,8 @@ void gen_read_cache(Gen *g) {
         while (str_is(metadata->items[i].key, "oxide_xla.cache") && rest.n)
             read_line(g, next_field(&rest, '\n'));
     }
+    if (diag_status(g->m->diags) == OX_OK)
+        check_cache(g);
 }
 
 const CachePlace *gen_cache_past(const Gen *g, const Value *v) {

@@ -71,6 +71,16 @@ static bool writes_own(const Gen *g, const Block *b, size_t k) {
     return false;
 }
 
+/* What b and next give to the cache goes to the same fields. */
+static bool fills_alike(const Gen *g, const Block *b, const Block *next) {
+    for (size_t k = 0; k < b->n_out; k++) {
+        const CachePlace *x = row_cached(g, b, k), *y = row_cached(g, next, k);
+        if (!x != !y || (x && !follows_in_cache(x, y)))
+            return false;
+    }
+    return true;
+}
+
 /* Nobody reads an output of b but the next in the row, in the place of one argument, or
  * it goes to the cache. */
 static bool only_carries(const Gen *g, const Block *b, const Row *row) {
@@ -123,7 +133,7 @@ static bool begin_row(const Gen *g, const Block *b, const Block *next, Row *row)
             return false;
         row->carried[i] = ROW_CACHE;
     }
-    return any && only_carries(g, b, row) &&
+    return any && only_carries(g, b, row) && fills_alike(g, b, next) &&
            split_paths(gen_relative_path(g, b), gen_relative_path(g, next), row) &&
            is_numbered_as_cache(g, b, row) &&
            (g->options->params == OX_PARAMS_FLAT || is_item(row));
@@ -140,7 +150,7 @@ static bool goes_on(const Gen *g, const Block *b, const Block *next, const Row *
         if (!fits)
             return false;
     }
-    return only_carries(g, b, row) &&
+    return only_carries(g, b, row) && fills_alike(g, b, next) &&
            split_paths(gen_relative_path(g, b), gen_relative_path(g, next), &step) &&
            step.numbered == row->numbered &&
            (!step.numbered ||

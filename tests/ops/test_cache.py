@@ -241,6 +241,32 @@ def test_outputs_that_take_it_apart_are_refused():
         oxide_xla.compile(make_decoder(), outputs=["logits"])
 
 
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        (["batch", HEADS, "length", 4], "name no length"),
+        ([2, HEADS, "length", 4], "an open batch and length"),
+        (["batch", HEADS, 64, 4], "an open batch and length"),
+    ],
+)
+def test_what_init_cache_could_not_make_is_refused(shape, message):
+    """One array that nothing but an Identity reads, and no length."""
+    value = helper.make_tensor_value_info("past", TensorProto.FLOAT, shape)
+    result = helper.make_tensor_value_info("next", TensorProto.FLOAT, shape)
+    node = helper.make_node("Identity", ["past"], ["next"])
+    graph = helper.make_graph([node], "kept", [value], [result])
+    opsets = [helper.make_opsetid("", 18)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
+    model.metadata_props.add(key="oxide_xla.cache", value="key\tpast\tnext")
+    with pytest.raises(oxide_xla.OxideError, match=message):
+        oxide_xla.compile(model)
+
+
+def test_what_takes_flat_inputs_refuses_it():
+    with pytest.raises(oxide_xla.OxideError, match="is not lowered"):
+        compiled("functions").lower()
+
+
 # ---- the operator ------------------------------------------------------------------
 
 
