@@ -256,6 +256,7 @@ def _masks_from_start(rows: _Rows) -> Iterator[None]:
                     key >= start[:, None, None, None]
                 )
 
+            kwargs["allow_is_causal_skip"] = False  # no mask would show the padding
             return make(*args, mask_function=rule, **kwargs)
 
         return mask
