@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 if __package__:
     from . import (
+        fx_cache,
         fx_call,
         fx_exporters,
         fx_fake,
@@ -37,6 +38,7 @@ if __package__:
     )
     from .fx_errors import BridgeError, ModelError, UsageError
 else:
+    import fx_cache
     import fx_call
     import fx_exporters
     import fx_fake
@@ -77,6 +79,7 @@ def export_model(
     dynamic_shapes: Any = None,
     exporter: str = "dynamo",
     fallback: bool = True,
+    cache: int | None = None,
     opset: int | None = None,
     keep_stack_traces: bool = False,
     verbose: bool = False,
@@ -87,10 +90,17 @@ def export_model(
     `dynamic_shapes` is one name for axis 0 of every input, a mapping of input names to
     `{axis: name}`, or one such entry per argument (`torch.export.Dim` is a name too).
     A transformers model gives no key-value cache, and the module is left as it was
-    found. Where its parameters are fake (see fx_fake), the model has no weights. Raises
-    ModelError if no exporter succeeds, and where a graph would freeze or lose what the
-    module does (see fx_refuse).
+    found. With `cache` a decoder of transformers becomes one step with a cache of that
+    length (see fx_cache), and no inputs are given. Where its parameters are fake (see
+    fx_fake), the model has no weights. Raises ModelError if no exporter succeeds, and
+    where a graph would freeze or lose what the module does (see fx_refuse).
     """
+    if cache is not None:
+        if args or kwargs or dynamic_shapes or exporter != "dynamo":
+            raise UsageError(
+                "with a cache the inputs, their open sizes and the exporter are given"
+            )
+        return _export_step(module, cache, opset, keep_stack_traces, verbose, log)
     if exporter not in fx_exporters.NAMES:
         raise UsageError(f"no exporter {exporter!r}; there are {fx_exporters.NAMES}")
     fx_refuse.check_mode(module)
@@ -110,6 +120,31 @@ def export_model(
         strip_stack_traces(model)
     fx_state.annotate(model, module)
     _note_lost_names(module, model, log)
+    return model
+
+
+def _export_step(
+    module: torch.nn.Module,
+    length: int,
+    opset: int | None,
+    keep_stack_traces: bool,
+    verbose: bool,
+    log: fx_call.Log,
+) -> onnx.ModelProto:
+    """Export one step of a decoder with a cache of `length` positions."""
+    fx_refuse.check_mode(module)
+    with fx_cache.wrap(module, length) as step:
+        model = export_model(
+            module,
+            kwargs=step.call.kwargs,
+            dynamic_shapes=step.axes,
+            fallback=False,
+            opset=opset,
+            keep_stack_traces=keep_stack_traces,
+            verbose=verbose,
+            log=log,
+        )
+    fx_cache.annotate(model, step)
     return model
 
 
@@ -178,13 +213,24 @@ def run(options: argparse.Namespace) -> onnx.ModelProto:
         packages = Path(__file__).with_name("requirements.txt")
         raise ModelError(f"{error}: pip install -r {packages}") from error
     if options.config.get("use_cache"):
-        raise UsageError("use_cache: a key-value cache cannot be an ONNX output")
+        raise UsageError("use_cache: give --cache N for a step with a key-value cache")
+    if options.cache is not None and (options.input or options.dynamic):
+        raise UsageError("with --cache the inputs and their open sizes are given")
     sys.path.insert(0, os.getcwd())
     target = fx_model.load_object(options.model)
     torch.manual_seed(options.seed)
     module = fx_model.build_module(target, options.config).eval()
     if options.weights:
         fx_model.load_weights(module, options.weights)
+    if options.cache is not None:
+        return export_model(
+            module,
+            exporter=options.exporter,
+            cache=options.cache,
+            opset=options.opset,
+            keep_stack_traces=options.keep_stack_traces,
+            verbose=options.verbose,
+        )
     call = fx_options.make_call(
         module, options.input or fx_options.default_inputs(module)
     )

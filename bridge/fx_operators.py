@@ -24,6 +24,7 @@ def translations() -> dict[Any, Any]:
     from onnxscript.values import Op, Opset
 
     own = Op(Opset(DOMAIN, 1), "GroupedMatMul", _grouped_schema())
+    write_cache = Op(Opset(DOMAIN, 1), "WriteCache", _write_schema())
 
     # torch.nn.functional.grouped_mm(input, mat2, offs): products of groups of rows, as
     # the experts of a mixture take them.
@@ -40,7 +41,32 @@ def translations() -> dict[Any, Any]:
         operators = getattr(torch.ops, namespace)
         if hasattr(operators, name):
             table[getattr(operators, name).default] = grouped_mm
+    if hasattr(torch.ops.oxide_xla, "write_cache"):
+        table[torch.ops.oxide_xla.write_cache.default] = write_cache
     return table
+
+
+def define() -> None:
+    """Define the operators of PyTorch that the bridge itself calls, once.
+
+    write_cache(cache, update, position): the cache (batch, heads, length, width) with
+    `update` in the place of the entries from `position` on.
+    """
+    import torch
+
+    if hasattr(torch.ops.oxide_xla, "write_cache"):
+        return
+    tensors = "Tensor cache, Tensor update, Tensor position"
+    torch.library.define("oxide_xla::write_cache", f"({tensors}) -> Tensor")
+
+    def write(cache, update, position):
+        places = position + torch.arange(update.shape[2], device=cache.device)
+        return cache.index_copy(2, places, update.to(cache.dtype))
+
+    torch.library.impl("oxide_xla::write_cache", "CompositeExplicitAutograd", write)
+    torch.library.register_fake(
+        "oxide_xla::write_cache", lambda cache, update, position: cache.clone()
+    )
 
 
 def _grouped_schema() -> onnx.defs.OpSchema:
@@ -64,6 +90,27 @@ def _grouped_schema() -> onnx.defs.OpSchema:
     )
 
 
+def _write_schema() -> onnx.defs.OpSchema:
+    """The inputs and outputs of WriteCache."""
+    from onnx.defs import OpSchema
+
+    return OpSchema(
+        "WriteCache",
+        DOMAIN,
+        1,
+        inputs=[
+            OpSchema.FormalParameter("cache", "T"),
+            OpSchema.FormalParameter("update", "T"),
+            OpSchema.FormalParameter("position", "I"),
+        ],
+        outputs=[OpSchema.FormalParameter("output", "T")],
+        type_constraints=[
+            ("T", [f"tensor({t})" for t in ("float", "float16", "bfloat16")], ""),
+            ("I", ["tensor(int32)", "tensor(int64)"], ""),
+        ],
+    )
+
+
 def add_functions(model: onnx.ModelProto) -> None:
     """Give `model` the functions of those of our operators that it uses."""
     used = {node.op_type for node in model.graph.node if node.domain == DOMAIN}
@@ -77,7 +124,7 @@ def functions() -> list[onnx.FunctionProto]:
     """Our operators in terms of ONNX's."""
     from onnx import parser
 
-    return [parser.parse_function(text) for text in (GROUPED_MATMUL,)]
+    return [parser.parse_function(text) for text in (GROUPED_MATMUL, WRITE_CACHE)]
 
 
 # Row r belongs to the first group that ends behind it; rows behind the last are zeros.
@@ -103,5 +150,24 @@ GroupedMatMul (input, weight, offsets) => (output)
     lifted = Unsqueeze (input, last_axis)
     product = MatMul (lifted, own)
     output = Squeeze (product, last_axis)
+}}
+"""
+
+# The entries of axis 2 from `position` on, a scalar, are those of `update`.
+WRITE_CACHE = f"""
+<domain: "{DOMAIN}", opset_import: ["" : {OPSET}]>
+WriteCache (cache, update, position) => (output)
+{{
+    axis = Constant <value_ints: ints = [2]> ()
+    first = Constant <value_ints: ints = [0]> ()
+    last = Constant <value_ints: ints = [9223372036854775807]> ()
+    one = Constant <value_ints: ints = [1]> ()
+    place = Cast <to: int = 7> (position)
+    begin = Reshape (place, one)
+    count = Shape <start: int = 2, end: int = 3> (update)
+    end = Add (begin, count)
+    before = Slice (cache, first, begin, axis)
+    behind = Slice (cache, end, last, axis)
+    output = Concat <axis: int = 2> (before, update, behind)
 }}
 """

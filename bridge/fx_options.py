@@ -191,6 +191,13 @@ def make_parser() -> argparse.ArgumentParser:
         help="batch (axis 0 of every input), or x:0=batch,x:1=seq",
     )
     option(
+        "--cache",
+        type=int,
+        metavar="N",
+        help="one step of a transformers decoder with a key-value cache, of N "
+        "positions unless init_cache is asked for others",
+    )
+    option(
         "--weights", type=Path, metavar="FILE", help="state_dict: .pt or .safetensors"
     )
     option(

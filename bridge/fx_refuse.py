@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     import torch
 
 DEPTH = 6  # objects inside objects that are looked into
-CACHE_HINT = "call the module without a cache (use_cache=False)"
+CACHE_HINT = (
+    "call the module without a cache (use_cache=False), or export one step of a "
+    "decoder with a static one (cache=N, --cache N)"
+)
 
 
 def check_call(named: Mapping[str, Any]) -> None:

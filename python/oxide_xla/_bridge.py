@@ -39,6 +39,7 @@ def from_torch(
     *,
     dynamic_shapes: Any = None,
     exporter: str = "dynamo",
+    cache: int | None = None,
     **options: Any,
 ) -> CompiledModel:
     """Export a PyTorch module, called as `module(*args, **kwargs)`, and compile it.
@@ -46,7 +47,10 @@ def from_torch(
     `args` and `kwargs` are tensors of the shapes and dtypes to export for, in inference
     mode; sizes stay as they are there but for `dynamic_shapes`, which is one name for
     axis 0 of every input, or {input: {axis: name}}, or one such entry for each
-    argument. `exporter` is "dynamo" or "torchscript". The rest goes to `compile`, with
+    argument. `exporter` is "dynamo" or "torchscript". With `cache=N` a decoder of
+    transformers becomes one step with a key-value cache, of N positions unless
+    `init_cache` is asked for another number, and no inputs are given: docs/guides/
+    decoding.md. The rest goes to `compile`, with
     the name of the module's class as `name` unless it is given. The keys of `params`
     are those of `module.state_dict()`, and the module is left as it was.
     Raises OxideError where the module cannot be exported or compiled, ValueError for a
@@ -54,6 +58,11 @@ def from_torch(
     missing.
     """
     data = export(
-        module, args, kwargs, dynamic_shapes=dynamic_shapes, exporter=exporter
+        module,
+        args,
+        kwargs,
+        dynamic_shapes=dynamic_shapes,
+        exporter=exporter,
+        cache=cache,
     )
     return compile(data, **{"name": type(module).__name__, **options})

@@ -219,6 +219,15 @@ class CompiledModel:
         forward: Callable[..., Any] = self.module.forward
         return forward
 
+    @property
+    def init_cache(self) -> Callable[..., Any]:
+        """`init_cache(batch, length=N, dtype=...)` of a decoder with a cache.
+
+        Raises AttributeError where the model has none.
+        """
+        init_cache: Callable[..., Any] = self.module.init_cache
+        return init_cache
+
     def save(self, path: str | os.PathLike[str], *, force: bool = False) -> Path:
         """Write the module to `path` and its parameters beside it, both or neither.
 

@@ -1,7 +1,7 @@
 /* One function for each kind of repeated module, written from its first block.  Values of
  * the block that are made outside are parameters while its body is generated; where it is
  * called, its results are values of the code around. */
-#include "emit/gen.h"
+#include "emit/cache.h"
 #include "ops/core/nested.h"
 
 #include <ctype.h>
@@ -194,9 +194,9 @@ static Str name_result(Gen *g, const Block *b, const Value *out) {
 
 static void finish_call(Gen *g, const Block *b, const Expr *call) {
     enum { WIDTH_MAX = 60 };
-    Str *names = ARENA_ARRAY(g->arena, b->n_out + 1, Str);
+    const Expr **targets = ARENA_ARRAY(g->arena, b->n_out + 1, const Expr *);
     ValueCode *only = &g->code[b->out[0]->id];
-    if (!names)
+    if (!targets)
         return;
     only->expr = call;
     only->ops = 1;
@@ -208,12 +208,15 @@ static void finish_call(Gen *g, const Block *b, const Expr *call) {
     for (size_t i = 0; i < b->n_out; i++) {
         ValueCode *c = &g->code[b->out[i]->id];
         bool read = c->reads || c->keep;
-        names[i] = read ? name_result(g, b, b->out[i]) : STR("_");
+        targets[i] = gen_cache_target(g, b->out[i]);
+        if (!targets[i])
+            targets[i] =
+                ex_name(g->arena, read ? name_result(g, b, b->out[i]) : STR("_"));
         c->state = VS_DONE;
     }
     for (size_t i = 0; i < b->n_out; i++)
-        g->code[b->out[i]->id].expr = ex_name(g->arena, names[i]);
-    gen_statement(g, &g->scope->body, names, b->n_out, call);
+        g->code[b->out[i]->id].expr = targets[i];
+    gen_assign(g, &g->scope->body, gen_targets(g, targets, b->n_out), call);
 }
 
 void gen_region(Gen *g, const Block *around) {
@@ -368,12 +371,16 @@ static size_t main_input(const Block *b) {
     return 0;
 }
 
-/* The main input comes first. */
-static void order_inputs(Function *f, const Block *b) {
+/* The main input comes first, then what is of the cache. */
+static void order_inputs(const Gen *g, Function *f, const Block *b) {
     size_t first = main_input(b);
-    for (size_t i = 0; i < b->n_in; i++)
-        f->args[i == first ? 0 : i + (i < first)] = i;
-    f->n_args = b->n_in;
+    f->n_args = 0;
+    if (b->n_in)
+        f->args[f->n_args++] = first;
+    for (int cached = 1; cached >= 0; cached--)
+        for (size_t i = 0; i < b->n_in; i++)
+            if (i != first && !gen_cache_past(g, value_final(b->in[i])) == !cached)
+                f->args[f->n_args++] = i;
 }
 
 static Str parameter_name(Gen *g, const Value *v, const Value *main) {
@@ -452,7 +459,7 @@ static void generate_body(Gen *g, Function *f) {
     f->scope.graph = g->m->graph;
     gen_reserve_name(g, STR("params"));
     gen_count_reads(g, b);
-    order_inputs(f, b);
+    order_inputs(g, f, b);
     bind_inputs(g, f, b, names);
     gen_region(g, b);
     f->scope.result = results(g, b);

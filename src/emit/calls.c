@@ -65,3 +65,8 @@ const Expr *gen_call(Gen *g, const Block *b, const Expr *params,
     return gen_note_call(
         g, ex_call(g->arena, ex_name(g->arena, f->scope.name), items, n), f);
 }
+
+const Expr *gen_targets(Gen *g, const Expr *const *targets, size_t n) {
+    return n == 1 ? targets[0]
+                  : ex_bare(g->arena, ex_seq(g->arena, EX_TUPLE, targets, n));
+}

@@ -2,6 +2,7 @@
  * spliced into that reader's expression when the line stays short; otherwise it gets a
  * name first.  What operators call for that (ops/core/op.h) is in services.c. */
 #include "emit/emit.h"
+#include "emit/cache.h"
 #include "ops/core/layout.h"
 #include "ops/core/nested.h"
 #include "ops/core/wide.h"
@@ -114,17 +115,26 @@ const Expr *gen_param(Gen *g, Value *v) {
     return gen_note_read(g, gen_subscript(g, params, key), v);
 }
 
+/* A name for v, which has none yet. */
+static Str new_name(Gen *g, const Value *v) {
+    const ValueCode *c = &g->code[v->id];
+    Str same = gen_cache_name(g, v);
+    bool wanted = c->wanted.n && c->reads == 1;
+    return same.n ? same : gen_unique_name(g, wanted ? c->wanted : gen_name_hint(g, v));
+}
+
 static const Expr *give_name(Gen *g, Value *v) {
     ValueCode *c = gen_code(g, v);
-    bool wanted = c->wanted.n && c->reads == 1;
-    Str name = gen_unique_name(g, wanted ? c->wanted : gen_name_hint(g, v));
+    const Expr *target = gen_cache_target(g, v);
     const Node *reader = g->node;
+    if (!target)
+        target = ex_name(g->arena, new_name(g, v));
     g->node = NULL; /* the expression says whose it is */
-    gen_statement(g, gen_body_of(g, v), &name, 1, c->expr);
+    gen_assign(g, gen_body_of(g, v), target, c->expr);
     g->node = reader;
     gen_note_named(g, (Named){.value = v});
     c->state = VS_DONE;
-    c->expr = ex_name(g->arena, name);
+    c->expr = target;
     return c->expr;
 }
 

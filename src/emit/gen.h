@@ -95,6 +95,35 @@ typedef struct Stack {
     int64_t first, end;
 } Stack;
 
+/* One tensor of a cache: an input, and the output that takes its place. */
+typedef struct CacheEntry {
+    Value *past;
+    size_t next; /* among the outputs of the graph */
+} CacheEntry;
+
+/* The same tensor of all layers: "key" or "value". */
+typedef struct CacheField {
+    Str name;
+    Str variable; /* that has its arrays in forward: key_cache */
+    CacheEntry *items;
+    size_t count, cap;
+    bool stacked; /* one array with an axis for the layers, which a scan goes over */
+} CacheField;
+
+/* Which entry of which field. */
+typedef struct CachePlace {
+    size_t field, index;
+} CachePlace;
+
+/* What forward(params, ids, cache, position) keeps from one call to the next. */
+typedef struct Cache {
+    CacheField *items;
+    size_t count, cap; /* 0: there is none */
+    int64_t length;    /* of an empty one, unless another is asked for */
+    Value *optional;   /* an input that is zeros when it is not given; or NULL */
+    Map past, next;    /* id of a value -> CachePlace */
+} Cache;
+
 /* What a random node draws from. */
 typedef struct NodeKey {
     const Node *node;
@@ -175,6 +204,7 @@ typedef struct Gen {
         size_t count, cap;
     } read_keys;
     bool unprepared; /* a key that prepare would make is another parameter's */
+    Cache cache;     /* among the inputs and outputs: cache.c */
     Map tensors;     /* of nodes, by index and name -> Value; see emit_tensor */
     Stmts prelude;   /* batch = x.shape[0] */
     Scope *scope;    /* of the graph whose nodes are being generated */
@@ -511,6 +541,8 @@ Function *gen_function_of(const Block *b);
  * how the call's parameters are found; NULL: b's own place. */
 const Expr *gen_call(Gen *g, const Block *b, const Expr *params,
                      const Expr *const *args);
+/* a, b[0] = ...: what a call's results are assigned to. */
+const Expr *gen_targets(Gen *g, const Expr *const *targets, size_t n);
 /* The parameters of b; NULL when its function takes none. */
 const Expr *gen_params_of(Gen *g, const Block *b);
 /* range(first, end) */

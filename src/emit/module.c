@@ -1,6 +1,6 @@
 /* Assembles the module: what forward needs is generated first, into statements, since
  * only then it is known which helpers, imports and parameters the file uses. */
-#include "emit/gen.h"
+#include "emit/cache.h"
 #include "ops/core/nested.h"
 #include "python/seal.h"
 
@@ -8,36 +8,81 @@ enum { FINGERPRINT_SHOWN = 12 }; /* hex digits: the line stays short */
 
 /* ---- preparation ------------------------------------------------------------------- */
 
-/* The parameters of forward; those behind the inputs are there when it is random. */
-static Str *name_inputs(Gen *g, const Graph *graph) {
-    Str *names = ARENA_ARRAY(g->arena, graph->n_inputs + 3, Str);
-    if (!names)
-        return NULL;
+/* What forward takes or gives, as its callers see it. */
+typedef struct Interface {
+    Str *names;
+    Value **values; /* NULL: the cache */
+    size_t *places; /* among the inputs or outputs of the graph */
+    size_t n;
+} Interface;
+
+static bool interface_begin(Gen *g, Interface *face, size_t count) {
+    face->names = ARENA_ARRAY(g->arena, count + 1, Str);
+    face->values = ARENA_ARRAY(g->arena, count + 1, Value *);
+    face->places = ARENA_ARRAY(g->arena, count + 1, size_t);
+    return face->names && face->values && face->places;
+}
+
+static void interface_add(Interface *face, Str name, Value *v, size_t place) {
+    face->names[face->n] = name;
+    face->values[face->n] = v;
+    face->places[face->n++] = place;
+}
+
+static bool has_cache(const Interface *face) {
+    for (size_t i = 0; i < face->n; i++)
+        if (!face->values[i])
+            return true;
+    return false;
+}
+
+/* The inputs of forward; those of the cache are one. */
+static bool name_inputs(Gen *g, const Graph *graph, Interface *face) {
+    *face = (Interface){0};
+    if (!interface_begin(g, face, graph->n_inputs))
+        return false;
     if (graph_is_random(graph)) {
         gen_reserve_name(g, STR("key"));
         gen_reserve_name(g, STR("keys"));
     }
-    names[0] = STR("params");
-    names[graph->n_inputs + 1] = STR("*");
-    names[graph->n_inputs + 2] = STR("key");
+    if (g->cache.count)
+        gen_reserve_name(g, STR("cache"));
     for (size_t i = 0; i < graph->n_inputs; i++) {
         Value *v = graph->inputs[i];
-        names[i + 1] = gen_unique_name(g, gen_identifier(g->arena, v->name, "x"));
-        g->code[v->id].expr = ex_name(g->arena, names[i + 1]);
-        g->code[v->id].state = VS_DONE;
+        if (!gen_cache_past(g, v)) {
+            Str name = gen_unique_name(g, gen_identifier(g->arena, v->name, "x"));
+            interface_add(face, name, v, i);
+            g->code[v->id].expr = ex_name(g->arena, name);
+            g->code[v->id].state = VS_DONE;
+        } else if (!has_cache(face)) {
+            interface_add(face, STR("cache"), NULL, i);
+        }
     }
-    return names;
+    gen_bind_cache(g);
+    return true;
 }
 
 /* Fields of the NamedTuple; they may not begin with an underscore, which
  * gen_identifier never gives. */
-static Str *name_outputs(Gen *g, const Graph *graph) {
-    Str *names = ARENA_ARRAY(g->arena, graph->n_outputs, Str);
+static bool name_outputs(Gen *g, const Graph *graph, Interface *face) {
     Gen fields = {.m = g->m, .arena = g->arena, .used_names = {.arena = g->arena}};
-    for (size_t i = 0; names && i < graph->n_outputs; i++)
-        names[i] = gen_unique_name(
-            &fields, gen_identifier(g->arena, graph->output_names[i], "output"));
-    return names;
+    *face = (Interface){0};
+    if (!interface_begin(g, face, graph->n_outputs))
+        return false;
+    if (g->cache.count)
+        gen_reserve_name(&fields, STR("cache"));
+    for (size_t i = 0; i < graph->n_outputs; i++) {
+        Value *v = graph->outputs[i];
+        if (!gen_cache_next(g, value_final(v)))
+            interface_add(face,
+                          gen_unique_name(
+                              &fields, gen_identifier(g->arena, graph->output_names[i],
+                                                      "output")),
+                          v, i);
+        else if (!has_cache(face))
+            interface_add(face, STR("cache"), NULL, i);
+    }
+    return true;
 }
 
 static bool nests_too_deeply(Gen *g, Str key) {
@@ -78,8 +123,7 @@ static const Expr *annotation(Arena *a, const Type *t) {
 }
 
 /* @serializable class Outputs(NamedTuple): */
-static void add_outputs_class(Gen *g, const Str *fields) {
-    const Graph *graph = g->m->graph;
+static void add_outputs_class(Gen *g, const Interface *fields) {
     Arena *a = g->arena;
     Stmt s = {.kind = ST_CLASS,
               .apart = true,
@@ -87,10 +131,11 @@ static void add_outputs_class(Gen *g, const Str *fields) {
               .target = ex_name(a, STR("Outputs")),
               .expr = ex_name(a, STR("NamedTuple")),
               .body = ARENA_NEW(a, Stmts)};
-    for (size_t i = 0; s.body && i < graph->n_outputs; i++) {
+    for (size_t i = 0; s.body && i < fields->n; i++) {
+        const Value *v = fields->values[i];
         Stmt field = {.kind = ST_FIELD,
-                      .target = ex_name(a, fields[i]),
-                      .expr = annotation(a, &graph->outputs[i]->type)};
+                      .target = ex_name(a, fields->names[i]),
+                      .expr = v ? annotation(a, &v->type) : gen_cache_annotation(g)};
         (void)code_add(a, s.body, field);
     }
     (void)code_add(a, &g->program.code, s);
@@ -113,29 +158,41 @@ static const Expr *output(Gen *g, const Graph *graph, size_t i) {
                                   : ex_astype(g->arena, gen_value(g, v, false), dtype);
 }
 
-static const Expr *return_expr(Gen *g, const Graph *graph) {
+static const Expr *return_expr(Gen *g, const Graph *graph, const Interface *fields) {
     if (graph->n_outputs == 1)
         return gen_only_result(g, graph->outputs[0]);
-    const Expr **items = ARENA_ARRAY(g->arena, graph->n_outputs, const Expr *);
+    const Expr **items = ARENA_ARRAY(g->arena, fields->n, const Expr *);
     if (!items)
         return ex_none();
-    for (size_t i = 0; i < graph->n_outputs; i++)
-        items[i] = output(g, graph, i);
-    return ex_call(g->arena, ex_name(g->arena, STR("Outputs")), items,
-                   graph->n_outputs);
+    for (size_t i = 0; i < fields->n; i++)
+        items[i] = fields->values[i] ? output(g, graph, fields->places[i])
+                                     : gen_cache_result(g);
+    return ex_call(g->arena, ex_name(g->arena, STR("Outputs")), items, fields->n);
 }
 
-static void describe(Text *t, const char *title, Value *const *values, const Str *names,
-                     size_t n) {
-    if (!n)
+/* An input that nobody need give: the last, so that it may have a default. */
+static bool is_optional(const Gen *g, const Interface *inputs, size_t i) {
+    return i + 1 == inputs->n && inputs->values[i] &&
+           inputs->values[i] == g->cache.optional;
+}
+
+static void describe(const Gen *g, Text *t, const char *title, const Interface *face,
+                     bool after) {
+    if (!face->n)
         return;
     text_printf(t, "\n%s\n", title);
-    for (size_t i = 0; i < n; i++) {
-        text_printf(t, "    %.*s: ", (int)names[i].n, names[i].p);
-        type_print(t, &values[i]->type);
-        if (values[i]->remark.n)
-            text_printf(t, "\n        %.*s", (int)values[i]->remark.n,
-                        values[i]->remark.p);
+    for (size_t i = 0; i < face->n; i++) {
+        const Value *v = face->values[i];
+        if (!v) {
+            gen_describe_cache(g, t, after);
+            continue;
+        }
+        text_printf(t, "    %.*s: ", (int)face->names[i].n, face->names[i].p);
+        type_print(t, &v->type);
+        if (v == g->cache.optional)
+            text_lit(t, ", zeros where it is not given");
+        if (v->remark.n)
+            text_printf(t, "\n        %.*s", (int)v->remark.n, v->remark.p);
         text_char(t, '\n');
     }
 }
@@ -169,20 +226,21 @@ static void describe_bounds(const Gen *g, Text *t) {
     }
 }
 
-static Str module_docstring(Gen *g, const Str *inputs, const Str *outputs) {
+static Str module_docstring(Gen *g, const Interface *inputs, const Interface *outputs) {
     const Graph *graph = g->m->graph;
     Text doc = {.arena = g->arena};
     text_printf(&doc, "%.*s in JAX: forward(params", (int)g->m->name.n, g->m->name.p);
-    for (size_t i = 0; i < graph->n_inputs; i++)
-        text_printf(&doc, ", %.*s", (int)inputs[i].n, inputs[i].p);
+    for (size_t i = 0; i < inputs->n; i++)
+        text_printf(&doc, ", %.*s%s", (int)inputs->names[i].n, inputs->names[i].p,
+                    is_optional(g, inputs, i) ? "=None" : "");
     text_lit(&doc, g->keys.count ? ", *, key)\n" : ")\n");
     if (g->keys.count)
         text_lit(&doc, "\nRandom numbers come from key, which jax.random.key makes.\n");
-    describe(&doc, "Inputs:", graph->inputs, inputs, graph->n_inputs);
+    describe(g, &doc, "Inputs:", inputs, false);
     describe_given(g->m, &doc);
-    describe(&doc, "Outputs:", graph->outputs, outputs, graph->n_outputs);
+    describe(g, &doc, "Outputs:", outputs, true);
     describe_bounds(g, &doc);
-    if (g->m->graph->doc.n)
+    if (graph->doc.n)
         text_printf(&doc, "\n%.*s\n", (int)graph->doc.n, graph->doc.p);
     return text_view(&doc);
 }
@@ -198,32 +256,70 @@ static const char *run_time_reasons(Gen *g) {
 }
 
 /* Without jit, what callers give may be numpy arrays, which lack methods of JAX's. */
-static void add_conversion(Gen *g, Stmts *list, const Str *inputs, size_t n) {
+static void add_conversion(Gen *g, Stmts *list, const Str *names, size_t n) {
     const Expr **items = ARENA_ARRAY(g->arena, n, const Expr *);
     for (size_t i = 0; items && i < n; i++)
-        items[i] = ex_name(g->arena, inputs[i]);
-    const Expr *all = n == 1 ? ex_name(g->arena, inputs[0])
+        items[i] = ex_name(g->arena, names[i]);
+    const Expr *all = n == 1 ? ex_name(g->arena, names[0])
                              : ex_seq(g->arena, EX_TUPLE, items, items ? n : 0);
-    gen_statement(g, list, inputs, n,
+    gen_statement(g, list, names, n,
                   EX(g->arena, "jax.tree.map(jnp.asarray, $0)", all));
     if (list->count)
         list->items[0].comment = run_time_reasons(g);
 }
 
-static void add_forward(Gen *g, Str *inputs) {
+/* params, the inputs, and a key where forward is random. */
+static Str *parameter_names(Gen *g, const Interface *inputs) {
+    Str *names = ARENA_ARRAY(g->arena, inputs->n + 3, Str);
+    if (!names)
+        return NULL;
+    names[0] = STR("params");
+    for (size_t i = 0; i < inputs->n; i++)
+        names[i + 1] = inputs->names[i];
+    names[inputs->n + 1] = STR("*");
+    names[inputs->n + 2] = STR("key");
+    return names;
+}
+
+/* start = jnp.zeros(batch, int) if start is None else start */
+static void fill_optional(Gen *g, Stmts *list, const Interface *inputs) {
+    for (size_t i = 0; i < inputs->n; i++) {
+        const Value *v = inputs->values[i];
+        if (!is_optional(g, inputs, i))
+            continue;
+        const Expr *zeros = EX(g->arena, "jnp.zeros($0, $1)",
+                               gen_dims(g, v->type.dims, (size_t)v->type.rank),
+                               gen_dtype(g, v->type.dtype));
+        gen_statement(g, list, &inputs->names[i], 1,
+                      EX(g->arena, "$0 if $1 is None else $1", zeros,
+                         ex_name(g->arena, inputs->names[i])));
+    }
+}
+
+static void add_forward(Gen *g, const Interface *inputs, const Interface *outputs) {
     const Graph *graph = g->m->graph;
-    Stmts top = {0};
-    g->scope->result = return_expr(g, graph); /* may name sizes of the inputs */
+    Stmts top = {0}, optional = {0};
+    Str *names = parameter_names(g, inputs);
+    if (!names)
+        return;
+    g->scope->result = return_expr(g, graph, outputs); /* may name sizes of inputs */
+    fill_optional(g, &optional, inputs);
     if (g->run_time.count)
-        add_conversion(g, &top, inputs, graph->n_inputs + 1);
+        add_conversion(g, &top, names, inputs->n + 1);
+    gen_unpack_cache(g, &top);
     for (size_t i = 0; i < g->prelude.count; i++)
         (void)code_add(g->arena, &top, g->prelude.items[i]);
+    for (size_t i = 0; i < optional.count; i++)
+        (void)code_add(g->arena, &top, optional.items[i]);
     g->scope->name = STR("forward");
-    g->scope->params = inputs;
-    g->scope->n_params = graph->n_inputs + (g->keys.count ? 3 : 1);
+    g->scope->params = names;
+    g->scope->n_params = inputs->n + (g->keys.count ? 3 : 1);
     Def *def = gen_def(g, g->scope, &top);
     if (!def)
         return;
+    for (size_t i = 0; i < inputs->n && i + 1 < def->n_params; i++)
+        if (is_optional(g, inputs, i))
+            def->params[i + 1].value = ex_none();
     Stmt s = {.kind = ST_DEF, .apart = true, .def = def, .body = &def->body};
     s.decorator = gen_is_sharded(g) ? EX(g->arena, "(jax.jit, on_mesh)", NULL)
                                     : ex_name(g->arena, STR("jax.jit"));
@@ -267,11 +363,12 @@ static void drop_unread(Gen *g) {
 }
 
 /* The statements of the module behind its docstring. */
-static void make_program(Gen *g, Str *inputs, const Str *outputs) {
+static void make_program(Gen *g, const Interface *inputs, const Interface *outputs) {
     if (g->m->graph->n_outputs != 1)
         add_outputs_class(g, outputs);
     gen_add_functions(g);
-    add_forward(g, inputs);
+    add_forward(g, inputs, outputs);
+    gen_add_init_cache(g);
     if (!g->arena->failed)
         drop_unread(g);
     gen_use_only_key(g);
@@ -298,13 +395,14 @@ static void print_program(Gen *g, Text *t) {
     print_code(t, 0, &p->params, true);
 }
 
-static void print_module(Gen *g, Text *t, Str *inputs, const Str *outputs) {
+static void print_module(Gen *g, Text *t, const Interface *inputs,
+                         const Interface *outputs) {
     Text header = {.arena = g->arena}, body = {.arena = g->arena};
     make_program(g, inputs, outputs);
     if (g->arena->failed)
         return;
     print_header(g, &header);
-    print_docstring(&body, 0, module_docstring(g, inputs + 1, outputs));
+    print_docstring(&body, 0, module_docstring(g, inputs, outputs));
     text_char(&body, '\n');
     print_program(g, &body);
     Str sealed[] = {text_view(&header), text_view(&body)};
@@ -324,21 +422,20 @@ static void check_interface(Model *m, Value *const *values, size_t n) {
 }
 
 /* Generates all code. */
-static void generate(Gen *g, Scope *top, Str **inputs) {
+static bool generate(Gen *g, Scope *top, Interface *inputs) {
     Model *m = g->m;
     memset(g->code, 0, g->n_code * sizeof *g->code);
     gen_functions(g);
-    *inputs = NULL;
     if (g->arena->failed)
-        return;
+        return false;
     memset(g->code, 0, g->n_code * sizeof *g->code);
     gen_count_reads(g, NULL);
-    *inputs = name_inputs(g, m->graph);
-    if (!*inputs)
-        return;
+    if (!name_inputs(g, m->graph, inputs))
+        return false;
     g->scope = top;
     gen_region(g, NULL);
     gen_keys(g);
+    return true;
 }
 
 static Gen new_gen(Model *m, const CodegenOptions *options, ValueCode *code,
@@ -351,6 +448,8 @@ static Gen new_gen(Model *m, const CodegenOptions *options, ValueCode *code,
     g.roles.arena = m->arena;
     gen_find_roles(&g);
     gen_find_prepared(&g);
+    gen_read_cache(&g);
+    gen_order_outputs(&g);
     return g;
 }
 
@@ -367,21 +466,22 @@ void codegen_module(Model *m, const CodegenOptions *options, Module *module) {
     if (!code)
         return;
     Scope top = {.graph = m->graph};
-    Str *inputs;
+    Interface inputs, outputs;
     Gen g = new_gen(m, options, code, n_code);
-    generate(&g, &top, &inputs);
+    if (diag_status(m->diags) != OX_OK)
+        return;
+    bool made = generate(&g, &top, &inputs);
     if (diag_status(m->diags) == OX_OK && gen_inline_functions(&g)) {
         g = new_gen(m, options, code, n_code);
         top = (Scope){.graph = m->graph};
-        generate(&g, &top, &inputs);
+        made = generate(&g, &top, &inputs);
     }
-    Str *outputs = name_outputs(&g, m->graph);
-    if (!inputs || (!outputs && m->graph->n_outputs))
+    if (!made || !name_outputs(&g, m->graph, &outputs))
         return;
     if (g.options->params == OX_PARAMS_NESTED)
         check_nested_keys(&g);
     Text t = {.arena = m->arena};
-    print_module(&g, &t, inputs, outputs);
+    print_module(&g, &t, &inputs, &outputs);
     for (size_t i = 0; i < g.run_time.count; i++)
         diag_add(m->diags, OX0502, g.run_time.items[i].why, g.run_time.items[i].hint,
                  "forward is not jitted");

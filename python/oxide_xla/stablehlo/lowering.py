@@ -122,6 +122,11 @@ def make_job(model: Compiled, inputs: Sequence[Any], scope: Any) -> Job:
     """The model's function and the types of what it takes; ValueError where the number
     of inputs is another."""
     module = execute(model.source, model.name)
+    if hasattr(module, "init_cache"):
+        raise OxideError(
+            "a step with a key-value cache is not lowered: jit its forward, or lower "
+            "that with jax.jit(forward).lower"
+        )
     flat = {key: struct(array) for key, array in model.arrays.items()}
     check_integers(model.arrays)
     stacked = getattr(module, "stacked", None)

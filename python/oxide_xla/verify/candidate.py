@@ -52,6 +52,8 @@ class Candidate:
     ) -> Any:
         """forward(params, *inputs)."""
         refuse_random(model.forward)
+        if hasattr(model.module, "init_cache"):
+            raise VerifyError("a step with a key-value cache is not compared")
         params = model.params if params is None else params
         try:
             return model.forward(params, *given.values())

@@ -1,0 +1,208 @@
+"""Decoders with a static cache: the tokens of transformers' generate, one file for
+prefill and single steps, and what is refused.
+
+One export of each family serves all its tests.
+"""
+
+import functools
+import importlib
+import re
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+
+import decoding
+import fx_errors
+import fx_export
+import oxide_xla
+
+pytestmark = pytest.mark.torch
+ROOT = Path(__file__).resolve().parents[1]
+TINY = ["gpt2", "llama"]
+OTHERS = [name for name in decoding.FAMILIES if name not in TINY]
+FAMILIES = [*TINY, *(pytest.param(n, marks=pytest.mark.models) for n in OTHERS)]
+# Those whose layers are not all alike: no scan goes over them.
+MIXED = {"gemma2", "gemma3"}
+
+
+@functools.cache
+def exported(name):
+    """The module, its step as ONNX, and the tokens that generate appends."""
+    module = decoding.build(name)
+    data = fx_export.export(module, cache=512)
+    return module, data, decoding.expected(module, decoding.PROMPTS, decoding.START)
+
+
+@functools.cache
+def compiled(name, layers="functions"):
+    return oxide_xla.compile(exported(name)[1], layers=layers, name=name)
+
+
+@pytest.mark.parametrize("layers", ["functions", "scan"])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_tokens_are_those_of_generate(name, layers):
+    """64 steps in a while_loop with a donated cache, the second row padded in front."""
+    wanted = exported(name)[2]
+    assert len(np.unique(wanted)) > 8, "the model says the same all the time"
+    tokens = decoding.decode(compiled(name, layers), decoding.PROMPTS, decoding.START)
+    np.testing.assert_array_equal(tokens, wanted)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_prefill_in_parts_gives_what_recomputation_gives(name):
+    """Logits of any split of the tokens are those of the module without a cache."""
+    module, model = exported(name)[0], compiled(name)
+    ids = np.random.default_rng(0).integers(1, 99, (3, 12)).astype(np.int32)
+    with torch.no_grad():
+        wanted = module(torch.tensor(ids).long(), use_cache=False).logits.numpy()
+    for split in ([12], [5, 4, 3], [1, 10, 1]):
+        cache, at, parts = model.init_cache(3, 16), 0, []
+        for count in split:
+            new = jnp.asarray(ids[:, at : at + count])
+            logits, cache = model.forward(model.params, new, cache, at)
+            parts.append(logits)
+            at += count
+        scale = np.abs(wanted).max()
+        got = np.concatenate(parts, axis=1)
+        np.testing.assert_allclose(got, wanted, rtol=0, atol=2e-5 * scale)
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_names_are_those_of_the_state_dict(name):
+    module, model = exported(name)[0], compiled(name)
+    assert set(model.params) <= set(module.state_dict())
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_layers_are_one_function_that_is_called_in_a_loop(name):
+    source = compiled(name).source
+    forward = source[source.index("@jax.jit\ndef forward") :]
+    assert "key_cache[i], value_cache[i] = " in forward
+    assert "jax.lax.dynamic_update_slice_in_dim(key_cache, " in source
+    assert "scatter" not in source and "jnp.concatenate" not in forward
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_scan_stacks_the_cache(name):
+    model = compiled(name, "scan")
+    assert "jax.lax.scan(step" in model.source
+    cache = model.init_cache(2, 16)
+    assert cache["key"].shape[:2] == (2, 2)
+    assert cache["key"].shape[3] == 16
+
+
+@pytest.mark.parametrize("layers", ["functions", "scan"])
+def test_cache_is_a_carry_of_scan(layers):
+    """The tree, its shapes and its types stay what they are."""
+    model = compiled("llama", layers)
+
+    def step(carry, token):
+        cache, position = carry
+        logits, cache = model.forward(model.params, token[:, None], cache, position)
+        return (cache, position + 1), logits[:, -1]
+
+    tokens = jnp.asarray(decoding.PROMPTS.T)
+    cache = model.init_cache(2, 16)
+    _, logits = jax.lax.scan(step, (cache, jnp.int32(0)), tokens)
+    whole, _ = model.forward(model.params, tokens.T, model.init_cache(2, 16), 0)
+    np.testing.assert_allclose(logits.swapaxes(0, 1), whole, rtol=0, atol=1e-3)
+
+
+def test_cache_takes_the_type_of_the_weights():
+    model = compiled("llama")
+    params = jax.tree.map(lambda x: x.astype(jnp.bfloat16), model.params)
+    cache = model.init_cache(2, 16, jnp.bfloat16)
+    ids = jnp.asarray(decoding.PROMPTS)
+    logits, after = model.forward(params, ids, cache, 0)
+    assert logits.dtype == jnp.bfloat16
+    assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, cache)
+    assert {x.dtype for x in jax.tree.leaves(after)} == {jnp.dtype(jnp.bfloat16)}
+
+
+def test_init_cache_has_the_length_of_the_export():
+    cache = compiled("llama").init_cache(3)
+    assert {x.shape for x in jax.tree.leaves(cache)} == {(3, 2, 512, 8)}
+    assert len(cache["key"]) == len(cache["value"]) == 2
+
+
+def test_module_is_left_as_it_was():
+    module = exported("llama")[0]
+    assert "forward" not in vars(module)
+    assert module.config.use_cache
+
+
+def refused(module, **options):
+    with pytest.raises(fx_errors.BridgeError) as caught:
+        fx_export.export_model(module, **{"cache": 16, **options})
+    return str(caught.value)
+
+
+def test_what_is_no_decoder_is_refused():
+    assert "Linear is none" in refused(torch.nn.Linear(2, 2))
+
+
+def test_encoder_decoders_are_refused():
+    import transformers
+
+    config = transformers.T5Config(
+        vocab_size=9, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2
+    )
+    message = refused(transformers.T5ForConditionalGeneration(config).eval())
+    assert "T5ForConditionalGeneration is an encoder and a decoder" in message
+
+
+def test_inputs_with_a_cache_are_refused():
+    module = exported("llama")[0]
+    assert "are given" in refused(module, args=(torch.zeros(1, 2).long(),))
+    assert "positive" in refused(module, cache=0)
+
+
+def test_outputs_that_take_the_cache_apart_are_refused():
+    with pytest.raises(oxide_xla.OxideError, match="part of the cache"):
+        oxide_xla.compile(exported("llama")[1], outputs=["logits"])
+
+
+# ---- the example and the guide ------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def example():
+    return importlib.import_module("examples.generate")
+
+
+def test_example_is_greedy_by_default(example):
+    model = compiled("llama")
+    prompts, start = jnp.asarray(decoding.PROMPTS), jnp.asarray(decoding.START)
+    tokens = example.generate(model, model.params, prompts, decoding.STEPS, start)
+    np.testing.assert_array_equal(tokens, exported("llama")[2])
+
+
+def test_example_draws_from_the_likeliest(example):
+    logits = jnp.log(jnp.array([[0.5, 0.3, 0.15, 0.05]]))
+    keys = jax.random.split(jax.random.key(0), 200)
+
+    def drawn(temperature=1.0, top_k=0, top_p=1.0):
+        draw = functools.partial(
+            example.sample, temperature=temperature, top_k=top_k, top_p=top_p
+        )
+        return set(np.ravel(jax.vmap(draw, (None, 0))(logits, keys)).tolist())
+
+    assert drawn() == {0, 1, 2, 3}
+    assert drawn(top_k=2) == {0, 1}
+    assert drawn(top_p=0.6) == {0, 1}
+    assert drawn(top_p=0.4) == {0}
+    assert drawn(temperature=0.0) == {0}
+
+
+def test_guide_runs(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
+    text = (ROOT / "docs" / "guides" / "decoding.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    names = {}
+    for block in blocks:
+        exec(block, names)
+    assert len(blocks) > 3
