@@ -320,7 +320,7 @@ int64_t gen_number_at(Str s, size_t i, size_t *end);
 /* Text that stands for itself in an f-string. */
 bool gen_is_plain(Str s);
 
-/* ---- roles.c ------------------------------------------------------------------------- */
+/* ---- local_names.c ------------------------------------------------------------------- */
 
 /* What fused operators call their inputs names the values that they read. */
 void gen_find_roles(Gen *g);

@@ -200,7 +200,9 @@ def test_cache_is_given_as_lists():
 def test_scan_stacks_it():
     model = compiled("scan")
     assert model.init_cache(2)["value"].shape == (3, 2, HEADS, 32, 4)
-    assert 'step, x, (scope(params, "layers.*"), key_cache, value_cache)' in model.source
+    assert (
+        'step, x, (scope(params, "layers.*"), key_cache, value_cache)' in model.source
+    )
 
 
 def test_layers_are_one_function():
