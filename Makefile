@@ -54,7 +54,9 @@ test-python: build debug clang $(VENV)/test.stamp ## Python tests
 test-models: build $(VENV)/test.stamp ## the whole model zoo: outputs, gradients, bfloat16
 	@$(RUN) -m pytest -n 2 -m "models or not models" tests/models/test_zoo.py \
 		tests/models/test_gradients.py tests/models/test_transforms.py \
-		tests/models/test_bfloat16.py tests/models/test_work.py
+		tests/models/test_bfloat16.py tests/models/test_work.py \
+		tests/models/test_port.py tests/test_port.py tests/test_decoding.py \
+		tests/test_mesh.py tests/test_guides.py
 
 test-stablehlo: build $(VENV)/test.stamp ## StableHLO of ONNX's suite, the zoo, in IREE
 	@PYTHONPATH=tests:python $(RUN) -m hlo

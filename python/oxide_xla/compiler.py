@@ -188,9 +188,12 @@ class CompiledModel:
                 "error: the model has no weights\n"
                 "  help: save it, and give load_params of the module the checkpoint"
             )
-        flat = {key: as_param(key, array) for key, array in self.arrays.items()}
-        if stacked := getattr(self.module, "stacked", None):
-            flat = stacked(flat)
+        import jax
+
+        with jax.ensure_compile_time_eval():  # they are kept: not those of a trace
+            flat = {key: as_param(key, array) for key, array in self.arrays.items()}
+            if stacked := getattr(self.module, "stacked", None):
+                flat = stacked(flat)
         return nest(flat) if self.nested else flat
 
     @functools.cached_property
