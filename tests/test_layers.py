@@ -2,6 +2,7 @@
 the library may call, sizes of files and functions, and formatting."""
 
 import ast
+import builtins
 import graphlib
 import re
 import shutil
@@ -222,6 +223,16 @@ def test_files_say_what_they_are():
     ]
     silent += [p for p in python_files() if not re.match(r'("""|#|$)', p.read_text())]
     assert not [str(p.relative_to(ROOT)) for p in silent]
+
+
+def test_no_function_of_a_model_hides_a_builtin():
+    """Class names become those of functions: Sorted must not become `sorted`."""
+    text = (SRC / "emit" / "identifiers.c").read_text()
+    taken = re.findall(r'"(\w+)"', text[: text.index("};")])
+    trees = [ast.parse(p.read_text()) for p in (SRC / "python" / "lib").glob("*.py")]
+    used = {n.id for t in trees for n in ast.walk(t) if isinstance(n, ast.Name)}
+    lower = {name for name in used if hasattr(builtins, name) and name.islower()}
+    assert "sorted" in lower and not lower - {*taken}
 
 
 def test_the_library_calls_nothing_forbidden():

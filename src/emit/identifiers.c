@@ -9,21 +9,22 @@ enum { NAME_MAX_LENGTH = 40, DIGITS_MAX = 9 };
 
 /* Keywords, and builtins that the generated code or its reader relies on. */
 static const char *const taken[] = {
-    "False",       "None",        "True",       "and",        "as",        "assert",
-    "async",       "await",       "break",      "class",      "continue",  "def",
-    "del",         "elif",        "else",       "except",     "finally",   "for",
-    "from",        "global",      "if",         "import",     "in",        "is",
-    "lambda",      "nonlocal",    "not",        "or",         "pass",      "raise",
-    "return",      "try",         "while",      "with",       "yield",     "match",
-    "case",        "type",        "print",      "int",        "float",     "bool",
-    "complex",     "str",         "tuple",      "list",       "dict",      "set",
-    "len",         "min",         "max",        "range",      "zip",       "sum",
-    "any",         "all",         "map",        "slice",      "object",    "super",
-    "repr",        "open",        "isinstance", "jax",        "jnp",       "np",
-    "json",        "math",        "Path",       "NamedTuple", "params",    "forward",
-    "load_params", "read_params", "trainable",  "Outputs",    "functools", "l",
-    "O",           "I",           "self",       "round",      "abs",       "reversed",
-    "export",      "next",        "getattr",    "prepare",
+    "False",       "None",        "True",       "and",        "as",         "assert",
+    "async",       "await",       "break",      "class",      "continue",   "def",
+    "del",         "elif",        "else",       "except",     "finally",    "for",
+    "from",        "global",      "if",         "import",     "in",         "is",
+    "lambda",      "nonlocal",    "not",        "or",         "pass",       "raise",
+    "return",      "try",         "while",      "with",       "yield",      "match",
+    "case",        "type",        "print",      "int",        "float",      "bool",
+    "complex",     "str",         "tuple",      "list",       "dict",       "set",
+    "len",         "min",         "max",        "range",      "zip",        "sum",
+    "any",         "all",         "map",        "slice",      "object",     "super",
+    "repr",        "open",        "isinstance", "jax",        "jnp",        "np",
+    "json",        "math",        "Path",       "NamedTuple", "params",     "forward",
+    "load_params", "read_params", "trainable",  "Outputs",    "functools",  "l",
+    "O",           "I",           "self",       "round",      "abs",        "reversed",
+    "export",      "next",        "getattr",    "prepare",    "bytes",      "callable",
+    "enumerate",   "sorted",      "zipfile",    "zlib",       "init_cache",
 };
 
 Str gen_identifier(Arena *a, Str text, const char *fallback) {

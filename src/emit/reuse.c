@@ -252,8 +252,8 @@ static void reuse_in(Arena *a, Arena *scratch, Def *def) {
     bool any = def->body.count < count;
     for (size_t i = 0; i < r.order.count; i++) {
         Family *f = map_get(&r.families, base_of(r.order.items[i]->name));
-        if (!f || f->items[0] != r.order.items[i] || f->count < 2 ||
-            f->count > FAMILY_MAX)
+        if (scratch->failed || !f || f->count < 2 || f->count > FAMILY_MAX ||
+            f->items[0] != r.order.items[i])
             continue;
         rename_family(f);
         any = true;

@@ -111,6 +111,7 @@ static void is_known(Str name) {
                                         "abs",
                                         "bool",
                                         "bytes",
+                                        "callable",
                                         "dict",
                                         "enumerate",
                                         "export",
