@@ -1,6 +1,7 @@
 # The core as a WebAssembly module: build/wasm/oxide_xla.wasm.  cmake/wasm.cmake has the
 # tools; src/wasm/exports.c says what the module exports and imports.
-target_compile_definitions(oxide_objects PRIVATE OX_NO_FILES OX_NO_PAGE)
+target_compile_definitions(oxide_objects PRIVATE OX_NO_FILES OX_NO_PAGE
+                           OX_NO_DUMP)
 target_compile_options(oxide_objects PRIVATE -ffunction-sections -fdata-sections)
 set_target_properties(oxide_objects PROPERTIES POSITION_INDEPENDENT_CODE OFF)
 

@@ -63,7 +63,9 @@ void passes_run(Model *m, const PassOptions *o) {
             return;
         if (o->verify)
             verify(m, passes[i].name, i > 0);
+#ifndef OX_NO_DUMP /* where every byte counts, and nobody asks for it */
         if (o->dump && o->dump_text && str_is(str_from(o->dump), passes[i].name))
             graph_dump(o->dump_text, m);
+#endif
     }
 }
