@@ -110,7 +110,7 @@ def test_a_bound_below_what_there_is(name):
 
 def test_mean_as_text():
     source = check(SELECTED.format("k", HIDDEN["mean"]), [X, KEEP], "z=5")
-    assert "jnp.mean(z, keepdims=True) * 5 / count" in source
+    assert "jnp.mean(kept, keepdims=True) * 5 / count" in source
     assert "keep_first(jnp.compress(c, x, axis=0, size=5), count)" in source
 
 

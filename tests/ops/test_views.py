@@ -164,7 +164,7 @@ def test_an_operand_that_another_covers_is_not_broadcast_first():
         "g (float[b,n] x, float[n] w) => (float[b,n] y) {"
         "s = Shape(x) wide = Expand(w, s) y = Mul(x, wide) }",
         [array(2, 3), array(3)],
-        contains=["x * w[None]"],
+        contains=["x * w\n"],
     )
 
 
@@ -280,7 +280,7 @@ def test_other_tuples_are_gathered(body):
     check_open(
         "g (float[b,n] x, float[p,q] z) => (float[s,t,u,v] y) {" + body + "}",
         [x, array(4, 4)],
-        contains=["tuples[..., 0], tuples[..., 1]]"],
+        contains=["[..., 0], ", "[..., 1]]"],
     )
 
 
