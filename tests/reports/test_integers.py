@@ -56,6 +56,6 @@ def test_positions(tmp_path):
     )
     path = compile_model(model, tmp_path)
     assert "@jax.jit" in path.read_text()
-    assert "jnp.arange(n, dtype=jnp.float32).astype(x.dtype)[None]" in path.read_text()
+    assert "jnp.arange(n, dtype=jnp.float32).astype(x.dtype)" in path.read_text()
     (y,) = run_module(load_module(path), [np.zeros((2, 5), np.float32)])
     np.testing.assert_array_equal(y, [[0, 1, 2, 3, 4]] * 2)
