@@ -6,7 +6,6 @@ One export of each family serves all its tests.
 
 import functools
 import importlib
-import re
 from pathlib import Path
 
 import jax
@@ -92,7 +91,7 @@ def test_layers_are_one_function_that_is_called_in_a_loop(name):
 @pytest.mark.parametrize("name", TINY)
 def test_scan_stacks_the_cache(name):
     model = compiled(name, "scan")
-    assert re.search(r"jax\.lax\.scan\(\s*step, \w+, \(", model.source)
+    assert "jax.lax.scan(" in model.source
     cache = model.init_cache(2, 16)
     assert cache["key"].shape[:2] == (2, 2)
     assert cache["key"].shape[3] == 16
