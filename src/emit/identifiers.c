@@ -142,10 +142,18 @@ static bool is_derived(const Value *v) {
            str_is(n->domain, OP_INTERNAL);
 }
 
+/* What a pass has made of x is called x/12. */
+static Str name_of_file(const Value *v) {
+    Str name = v->name, last = str_after_last(name, '/');
+    return last.n < name.n && last.n && !has_letter(last) && char_is_digit(last.p[0])
+               ? (Str){name.p, name.n - last.n - 1}
+               : name;
+}
+
 /* "/encoder/layer.0/query/MatMul_output_0" -> "query": the innermost module that has a
  * name of letters, where v is more than a form of other values. */
 static Str hint_from_path(Gen *g, const Value *v) {
-    Str path = v->name;
+    Str path = name_of_file(v);
     Str last = str_after_last(path, '/');
     path.n -= last.n + (path.n > last.n);
     Str module = str_after_last(path, '/');
@@ -177,22 +185,24 @@ static Str hint_from_param(Gen *g, const Value *v) {
 /* torch.export calls values after the operators that make them: add_12, view. */
 static bool is_of_operator(const Value *v) {
     const Origin *origin = v->def ? v->def->origin : NULL;
-    return origin && origin->kind == ORIGIN_PROGRAM &&
-           !memchr(v->name.p, '/', v->name.n);
+    Str name = name_of_file(v);
+    return origin && origin->kind == ORIGIN_PROGRAM && !memchr(name.p, '/', name.n);
 }
 
 Str gen_name_hint(Gen *g, const Value *v) {
     Str owner = hint_from_param(g, v);
     if (owner.n)
         return lower(g->arena, owner);
-    if (gen_has_role(g, v) || is_of_operator(v))
+    Str name = name_of_file(v);
+    bool path = name.n && memchr(name.p, '/', name.n);
+    if (is_of_operator(v) || (path && gen_has_role(g, v)))
         return gen_role(g, v);
-    if (v->name.n && memchr(v->name.p, '/', v->name.n))
+    if (path)
         return hint_from_path(g, v);
-    bool plain = has_letter(v->name) && !str_starts(v->name, STR("val_")) &&
-                 !memchr(v->name.p, ':', v->name.n);
+    bool plain = has_letter(name) && !str_starts(name, STR("val_")) &&
+                 !memchr(name.p, ':', name.n);
     if (plain)
-        return gen_without_number(gen_identifier(g->arena, v->name, "x"));
+        return gen_without_number(gen_identifier(g->arena, name, "x"));
     return v->def ? gen_role(g, v) : gen_identifier(g->arena, v->name, "x");
 }
 

@@ -221,12 +221,19 @@ static bool same_dim(const Same *s, Dim a, Dim b) {
     return same;
 }
 
-static bool same_type(const Same *s, const Type *a, const Type *b) {
+static bool same_tensor_type(const Same *s, const Type *a, const Type *b) {
     bool same = a->kind == TYPE_TENSOR && b->kind == TYPE_TENSOR &&
                 a->dtype == b->dtype && a->rank == b->rank;
     for (int i = 0; same && i < a->rank; i++)
         same = same_dim(s, a->dims[i], b->dims[i]);
     return same;
+}
+
+/* Of tensors, and of sequences of tensors, as a split into heads gives. */
+static bool same_type(const Same *s, const Type *a, const Type *b) {
+    if (a->kind != TYPE_SEQUENCE || b->kind != TYPE_SEQUENCE)
+        return same_tensor_type(s, a, b);
+    return a->elem && b->elem && same_tensor_type(s, a->elem, b->elem);
 }
 
 /* ---- values ------------------------------------------------------------------------ */
