@@ -55,10 +55,11 @@ class Encoder(nn.Module):
 
 
 def functions(source):
-    """The functions made of modules, and forward, of a generated file."""
+    """The sizes, the functions made of modules, and forward, of a generated file."""
+    sizes = next(line for line in source.splitlines() if line.startswith("NUM_HEADS"))
     begin = source.index("def block(params")
     end = source.index("\n\n\n", source.index("@jax.jit\n@on_mesh\ndef forward"))
-    return source[begin:end]
+    return f"{sizes}\n\n\n{source[begin:end]}"
 
 
 def compiled():

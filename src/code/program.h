@@ -65,6 +65,7 @@ typedef struct Stmts {
 typedef struct Param {
     Str name;
     const Expr *value; /* the default; NULL: none */
+    int rank;          /* how many axes the array has; 0: none, or not known */
 } Param;
 
 typedef struct Def {
@@ -137,6 +138,8 @@ void code_edit(Arena *a, Stmts *list, ExprEdit *edit, void *user);
 void code_rename(Arena *a, Stmts *list, Str from, Str to);
 /* Drops what a function binds and nobody reads: assignments and inner functions. */
 void code_drop_unread(Arena *scratch, Def *def);
+/* Makes lines of one that read sizes of one array: batch, seq = x.shape. */
+void code_join_sizes(Arena *a, Def *def);
 /* Puts the statements of `more` before the one at `at`. */
 void code_insert(Arena *a, Stmts *list, size_t at, const Stmts *more);
 

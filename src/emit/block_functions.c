@@ -466,6 +466,15 @@ static void generate_body(Gen *g, Function *f) {
     name_parameters(g, f, b, names);
 }
 
+static void note_ranks(const Function *f) {
+    const Block *b = f->kind->blocks[0];
+    for (size_t i = 0; i < f->n_args && f->def; i++) {
+        const Type *type = &value_final(b->in[f->args[i]])->type;
+        if (type->kind == TYPE_TENSOR && type->rank > 0)
+            f->def->params[i + f->uses_params].rank = type->rank;
+    }
+}
+
 static Function *find_twin(const Function *f) {
     for (BlockKind *k = f->kind->family->kinds; k; k = k->next)
         if (k->code && k->code != f && !k->code->twin &&
@@ -491,6 +500,7 @@ static void generate(Gen *g, BlockKind *kind) {
     g->function = NULL;
     f->run_time = f->run_time || g->run_time.count > reasons;
     f->def = gen_def(g, &f->scope, &f->prelude);
+    note_ranks(f);
     f->twin = g->arena->failed ? NULL : find_twin(f);
     if (f->twin || g->arena->failed)
         return;

@@ -144,8 +144,9 @@ typedef struct UsedHelper {
 /* The module: helpers in front of the code that calls them, then what is about the
  * parameters. */
 typedef struct Program {
-    Stmts code;   /* of the model: Outputs, the functions, forward */
-    Stmts params; /* trainable, load_params and what they need */
+    Stmts constants; /* NUM_HEADS, HEAD_DIM = 12, 64 */
+    Stmts code;      /* of the model: Outputs, the functions, forward */
+    Stmts params;    /* trainable, load_params and what they need */
     struct {
         UsedHelper *items; /* that the code calls, callees first */
         size_t count, cap;
@@ -189,6 +190,7 @@ typedef struct Gen {
     Map used_names; /* identifiers of the function -> how often each base was asked for */
     Map global_names; /* of the functions for blocks */
     Map roles;        /* id of a value -> what a fused operator calls it: "mask" */
+    int64_t heads[3]; /* the sizes of attention: heads.c */
     Map symbols;      /* named dimension -> EX_NAME of its variable */
     Map helpers;      /* names of those in use */
     Program program;
@@ -377,6 +379,15 @@ const Expr *gen_dim(Gen *g, Dim d);
 const Expr *gen_symbol(Gen *g, const Symbol *s);
 /* A tuple of dimensions. */
 const Expr *gen_dims(Gen *g, const Dim *dims, size_t n);
+
+/* ---- heads.c ------------------------------------------------------------------------- */
+
+/* Notes the sizes of attention where all of it is alike. */
+void gen_find_heads(Gen *g);
+/* The size of an axis of `to`, a reshape of `from`: HEAD_DIM where it is that. */
+const Expr *gen_reshaped_size(Gen *g, const Type *from, const Type *to, int axis);
+/* Defines the names that the code reads. */
+void gen_add_heads(Gen *g);
 
 /* ---- function.c ---------------------------------------------------------------------- */
 

@@ -234,9 +234,9 @@ static void add_save_params(Gen *g, const Loader *l) {
 static Def *add_load_def(Gen *g, bool strict, Str doc) {
     Stmts code = {0};
     Param params[] = {
-        {STR("path"), ex_none()},     {STR("dtype"), ex_none()},
-        {STR("sharding"), ex_none()}, {STR("*"), NULL},
-        {STR("rename"), ex_none()},   {STR("strict"), ex_bool(g->arena, strict)}};
+        {STR("path"), ex_none(), 0},     {STR("dtype"), ex_none(), 0},
+        {STR("sharding"), ex_none(), 0}, {STR("*"), NULL, 0},
+        {STR("rename"), ex_none(), 0},   {STR("strict"), ex_bool(g->arena, strict), 0}};
     Def *def = ARENA_NEW(g->arena, Def);
     Param *copy = ARENA_ARRAY(g->arena, OX_COUNT(params), Param);
     if (!def || !copy)

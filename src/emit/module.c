@@ -317,9 +317,12 @@ static void add_forward(Gen *g, const Interface *inputs, const Interface *output
     Def *def = gen_def(g, g->scope, &top);
     if (!def)
         return;
-    for (size_t i = 0; i < inputs->n && i + 1 < def->n_params; i++)
+    for (size_t i = 0; i < inputs->n && i + 1 < def->n_params; i++) {
         if (is_optional(g, inputs, i))
             def->params[i + 1].value = ex_none();
+        const Value *v = inputs->values[i];
+        def->params[i + 1].rank = v && v->type.rank > 0 ? v->type.rank : 0;
+    }
     Stmt s = {.kind = ST_DEF, .apart = true, .def = def, .body = &def->body};
     s.decorator = gen_is_sharded(g) ? EX(g->arena, "(jax.jit, on_mesh)", NULL)
                                     : ex_name(g->arena, STR("jax.jit"));
@@ -353,12 +356,15 @@ static void print_header(Gen *g, Text *t) {
     print_comment(t, 0, text_view(&line));
 }
 
-static void drop_unread(Gen *g) {
+static void tidy(Gen *g) {
     Arena scratch;
     arena_scratch_begin(&scratch, g->arena);
-    for (size_t i = 0; i < g->program.code.count; i++)
-        if (g->program.code.items[i].kind == ST_DEF)
-            code_drop_unread(&scratch, g->program.code.items[i].def);
+    for (size_t i = 0; i < g->program.code.count; i++) {
+        if (g->program.code.items[i].kind != ST_DEF)
+            continue;
+        code_drop_unread(&scratch, g->program.code.items[i].def);
+        code_join_sizes(g->arena, g->program.code.items[i].def);
+    }
     arena_scratch_end(&scratch, g->arena);
 }
 
@@ -370,7 +376,8 @@ static void make_program(Gen *g, const Interface *inputs, const Interface *outpu
     add_forward(g, inputs, outputs);
     gen_add_init_cache(g);
     if (!g->arena->failed)
-        drop_unread(g);
+        tidy(g);
+    gen_add_heads(g);
     gen_use_only_key(g);
     gen_reuse_names(g);
     gen_add_parameters(g);
@@ -389,6 +396,9 @@ static void print_program(Gen *g, Text *t) {
     if (standard.count && others.count)
         text_char(t, '\n');
     print_code(t, 0, &others, true);
+    if (p->constants.count)
+        text_char(t, '\n');
+    print_code(t, 0, &p->constants, true);
     for (size_t i = 0; i < p->helpers.count; i++)
         print_code(t, 0, &p->helpers.items[i].code, true);
     print_code(t, 0, &p->code, true);
@@ -447,6 +457,7 @@ static Gen new_gen(Model *m, const CodegenOptions *options, ValueCode *code,
         m->arena;
     g.roles.arena = m->arena;
     gen_find_roles(&g);
+    gen_find_heads(&g);
     gen_find_prepared(&g);
     gen_read_cache(&g);
     gen_order_outputs(&g);

@@ -228,7 +228,7 @@ void gen_add_prepare(Gen *g) {
         return;
     gen_add_helper(g, g->stacks.count ? "replaced_in_stacks" : "replaced");
     add_tables(g, &steps);
-    *param = (Param){STR("params"), NULL};
+    *param = (Param){.name = STR("params")};
     *def = (Def){.name = STR("prepare"), .params = param, .n_params = 1};
     add_body(g, &steps, &def->body);
     (void)code_define(g->arena, &code, def);

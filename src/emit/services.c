@@ -331,6 +331,12 @@ const Expr *emit_dim(Emit *e, Dim d) {
     return gen_dim(e->g, d);
 }
 
+const Expr *emit_reshaped_size(Emit *e, int axis) {
+    const Node *n = e->node;
+    return gen_reshaped_size(e->g, &value_final(n->in[0])->type, &n->out[0]->type,
+                             axis);
+}
+
 const Expr *emit_shape(Emit *e, const Value *v) {
     if (v->type.rank >= 0)
         return gen_dims(e->g, v->type.dims, (size_t)v->type.rank);

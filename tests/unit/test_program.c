@@ -310,8 +310,49 @@ static void unread_assignments_are_dropped(void **state) {
                 "def f(x):\n    for i in x:\n        y = i\n    return x\n");
 }
 
+typedef struct Read {
+    const char *name, *array;
+    int axis;
+} Read;
+
+static void assert_joined(const Read *reads, int rank, const char *expected) {
+    Arena a;
+    arena_init(&a, NULL);
+    Param params[] = {{STR("x"), NULL, rank}, {STR("y"), NULL, 0}};
+    Def def = {.name = STR("f"), .params = params, .n_params = 2};
+    for (; reads->name; reads++)
+        code_assign(&a, &def.body, ex_name(&a, str_from(reads->name)),
+                    EX(&a, "$0.shape[$1]", ex_name(&a, str_from(reads->array)),
+                       ex_int(&a, reads->axis)));
+    code_return(&a, &def.body, ex_name(&a, STR("x")));
+    code_join_sizes(&a, &def);
+    assert_string_equal(printed(&a, &def.body).p, expected);
+    arena_free(&a);
+}
+
+static void sizes_of_one_array_are_read_together(void **state) {
+    (void)state;
+    const Read two[] = {{"seq", "x", 1}, {"batch", "x", 0}, {NULL, NULL, 0}};
+    assert_joined(two, 3, "batch, seq = x.shape[:2]\nreturn x\n");
+    assert_joined(two, 2, "batch, seq = x.shape\nreturn x\n");
+    assert_joined(two, 0, "batch, seq = x.shape[:2]\nreturn x\n");
+    const Read last[] = {{"h", "x", 2}, {"w", "x", 3}, {NULL, NULL, 0}};
+    assert_joined(last, 4, "h, w = x.shape[2:]\nreturn x\n");
+    assert_joined(last, 5, "h, w = x.shape[2:4]\nreturn x\n");
+    const Read gap[] = {{"n", "x", 0}, {"h", "x", 2}, {"w", "x", 3}, {NULL, NULL, 0}};
+    assert_joined(gap, 4, "n, _, h, w = x.shape\nreturn x\n");
+    const Read far[] = {{"n", "x", 0}, {"w", "x", 3}, {NULL, NULL, 0}};
+    assert_joined(far, 4, "n = x.shape[0]\nw = x.shape[3]\nreturn x\n");
+    const Read both[] = {
+        {"a", "x", 0}, {"b", "y", 0}, {"c", "x", 1}, {"d", "y", 1}, {NULL, NULL, 0}};
+    assert_joined(both, 2, "a, c = x.shape\nb, d = y.shape[:2]\nreturn x\n");
+    const Read twice[] = {{"a", "x", 0}, {"b", "x", 0}, {NULL, NULL, 0}};
+    assert_joined(twice, 2, "a = x.shape[0]\nb = x.shape[0]\nreturn x\n");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sizes_of_one_array_are_read_together),
         cmocka_unit_test(unread_assignments_are_dropped),
         cmocka_unit_test(helpers_print_as_written),
         cmocka_unit_test(helpers_print_from_beginnings),

@@ -57,6 +57,7 @@ typedef enum OpFact {
     OP_SELECTS = 1 << 12,     /* each element is one of input 1 or of input 2 */
     OP_KEEPS = 1 << 13,       /* output 0 is input 0 when it has the same type */
     OP_RESHAPES = 1 << 14,    /* output 0 is input 0 in row-major order, reshaped */
+    OP_ATTENDS = 1 << 15,     /* inputs 0 to 2 are (batch, length, heads, size) */
     OP_LINEAR = 1 << 16,      /* input 1 is a matrix [in, out], where a linear layer of
                              PyTorch has a weight [out, in] */
     OP_WEIGHT_BIAS = 1 << 17, /* inputs 1 and 2 are weight and bias of one module */
@@ -471,6 +472,9 @@ const Expr *emit_plain(Emit *e, int i);
 const Expr *emit_list(Emit *e, const char *name);
 /* A dimension as Python int expression. */
 const Expr *emit_dim(Emit *e, Dim d);
+/* The size of an axis of output 0, a reshape of input 0: a name where attention has
+ * one. */
+const Expr *emit_reshaped_size(Emit *e, int axis);
 /* Input i as a Python number; only where value_is_number of ops/core/nested.h says so. */
 const Expr *emit_number(Emit *e, int i);
 /* The type's shape as a tuple; reports OX0403 when unranked. */

@@ -193,7 +193,7 @@ static const Expr *reshape_to_type(Emit *e, int rest) {
         } else if (own) {
             return NULL;
         } else {
-            items[i] = emit_dim(e, t->dims[i]);
+            items[i] = emit_reshaped_size(e, i);
         }
     }
     const Expr *shape = ex_seq(a, EX_TUPLE, items, (size_t)t->rank);
