@@ -468,10 +468,11 @@ static void generate_body(Gen *g, Function *f) {
 
 static void note_ranks(const Function *f) {
     const Block *b = f->kind->blocks[0];
-    for (size_t i = 0; i < f->n_args && f->def; i++) {
+    size_t first = f->uses_params;
+    for (size_t i = 0; f->def && i < f->n_args && i + first < f->def->n_params; i++) {
         const Type *type = &value_final(b->in[f->args[i]])->type;
         if (type->kind == TYPE_TENSOR && type->rank > 0)
-            f->def->params[i + f->uses_params].rank = type->rank;
+            f->def->params[i + first].rank = type->rank;
     }
 }
 

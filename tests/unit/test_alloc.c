@@ -15,6 +15,10 @@
 #include <setjmp.h>
 #include <stdio.h>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <execinfo.h>
+#endif
+
 #include <cmocka.h>
 
 #include "place.h"
@@ -22,7 +26,49 @@
 /* Fails the allocation number `fail_at` and all after it; 0: none. */
 typedef struct Failing {
     size_t calls, fail_at, live;
+    struct Paths *paths; /* NULL: nobody asks */
 } Failing;
+
+/* ---- which allocations fail -------------------------------------------------------- */
+
+/* All of them; AddressSanitizer, under which a run takes ten times as long, looks at the
+ * first, the second, the fourth, ... of those that come by the same path of calls. */
+enum { CALLS_MAX = 1 << 17, FRAMES_MAX = 64 };
+
+typedef struct Paths {
+    uint64_t path[CALLS_MAX + 1]; /* by number of the call, of which the first is 1 */
+    Map counts;                   /* path -> how often so far */
+    Arena arena;
+} Paths;
+
+#ifdef __SANITIZE_ADDRESS__
+static void note_path(Paths *p, size_t call) {
+    void *frames[FRAMES_MAX];
+    int n = backtrace(frames, FRAMES_MAX);
+    uint64_t h = 0;
+    assert_true(call <= CALLS_MAX);
+    for (int i = 0; i < n; i++)
+        h = hash_mix(h, (uint64_t)(uintptr_t)frames[i]);
+    p->path[call] = h;
+}
+#else
+static void note_path(Paths *p, size_t call) {
+    p->path[call <= CALLS_MAX ? call : 0] = call;
+}
+#endif
+
+/* Whether as many as a power of two have come by this path, with this call. */
+static bool is_chosen(Paths *p, size_t call) {
+    Str key = {(const char *)&p->path[call], sizeof p->path[call]};
+    size_t *count = map_get(&p->counts, key);
+    if (!count) {
+        count = ARENA_NEW(&p->arena, size_t);
+        assert_non_null(count);
+        assert_true(map_set(&p->counts, key, count));
+    }
+    ++*count;
+    return (*count & (*count - 1)) == 0;
+}
 
 static void *failing_resize(void *user, void *block, size_t old_size, size_t new_size) {
     Failing *f = user;
@@ -33,6 +79,8 @@ static void *failing_resize(void *user, void *block, size_t old_size, size_t new
         return NULL;
     }
     f->calls++;
+    if (f->paths)
+        note_path(f->paths, f->calls);
     if (f->fail_at && f->calls >= f->fail_at)
         return NULL;
     f->live += block == NULL;
@@ -192,22 +240,31 @@ static OxStatus run_reader(const OxAllocator *hook, const char *bytes, size_t n)
 
 typedef OxStatus Run(const OxAllocator *hook, const char *bytes, size_t n);
 
+static void fail_at(Run *compile, Bytes b, size_t call) {
+    Failing f = {.fail_at = call};
+    OxAllocator hook = {failing_resize, &f};
+    OxStatus status = compile(&hook, b.p, b.n);
+    assert_int_equal(f.live, 0);
+    if (status != OX_ERR_MEMORY)
+        fail_msg("allocation %zu of %zu: status %d", call, f.calls, status);
+}
+
 static void fail_each(Run *compile, const char *fixture) {
     Bytes b = read_fixture(fixture);
-    size_t fail_at = 1;
-    for (;; fail_at++) {
-        Failing f = {.fail_at = fail_at};
-        OxAllocator hook = {failing_resize, &f};
-        OxStatus status = compile(&hook, b.p, b.n);
-        assert_int_equal(f.live, 0);
-        if (f.calls < fail_at) {
-            assert_int_equal(status, OX_OK);
-            break;
-        }
-        if (status != OX_ERR_MEMORY)
-            fail_msg("allocation %zu of %zu: status %d", fail_at, f.calls, status);
-    }
-    assert_true(fail_at > 100);
+    Paths *paths = calloc(1, sizeof *paths);
+    assert_non_null(paths);
+    arena_init(&paths->arena, NULL);
+    paths->counts.arena = &paths->arena;
+    Failing all = {.paths = paths};
+    OxAllocator hook = {failing_resize, &all};
+    assert_int_equal(compile(&hook, b.p, b.n), OX_OK);
+    assert_int_equal(all.live, 0);
+    assert_true(all.calls > 100 && all.calls <= CALLS_MAX);
+    for (size_t call = 1; call <= all.calls; call++)
+        if (is_chosen(paths, call))
+            fail_at(compile, b, call);
+    arena_free(&paths->arena);
+    free(paths);
     free(b.p);
 }
 
