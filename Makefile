@@ -140,9 +140,11 @@ test-wheel: wheel $(VENV)/test.stamp ## install the wheel into an empty environm
 pictures: build $(VENV)/test.stamp ## draw the terminal of README again
 	@$(RUN) tools/draw_terminal.py
 
-docs: build ## print docs/operators.md and docs/errors.md again
+docs: build $(VENV)/test.stamp ## print docs/operators.md, errors.md and programs.md again
 	@build/oxide_xla ops --format md > docs/operators.md
 	@build/oxide_xla errors > docs/errors.md
+	@$(RUN) tools/programs_page.py > build/programs.md
+	@mv build/programs.md docs/programs.md
 
 docs-site: build $(STAMPS)/docs-venv ## build the site of the documentation in build/site
 	@NO_MKDOCS_2_WARNING=1 build/docs-venv/bin/mkdocs build --quiet --strict

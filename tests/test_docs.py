@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import programs_page
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "examples"))
 PROGRAM = os.environ.get("OXIDE_XLA", str(ROOT / "build" / "oxide_xla"))
@@ -22,6 +24,12 @@ def test_generated_documents_are_current(path):
     command = [PROGRAM, *GENERATED[path]]
     printed = subprocess.run(command, capture_output=True, text=True, check=True)
     assert (ROOT / path).read_text() == printed.stdout, "run `make docs`"
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="argparse writes otherwise")
+def test_the_page_of_programs_is_current():
+    page = (ROOT / "docs" / "programs.md").read_text()
+    assert page == programs_page.page(), "run `make docs`"
 
 
 def test_a_document_shows_the_golden_file():
