@@ -51,12 +51,12 @@ test-python: build debug clang $(VENV)/test.stamp ## Python tests
 	@OXIDE_XLA=$(CURDIR)/build/debug/oxide_xla $(PYTEST) --quick-xla $(VALUES)
 	@$(PYTEST) $(VALUES:%=--ignore=%)
 
-test-models: build $(VENV)/test.stamp ## the whole model zoo: outputs, gradients, bfloat16
+test-models: build $(VENV)/guides.stamp ## the whole model zoo, long guides, notebooks
 	@$(RUN) -m pytest -n 2 -m "models or not models" tests/models/test_zoo.py \
 		tests/models/test_gradients.py tests/models/test_transforms.py \
 		tests/models/test_bfloat16.py tests/models/test_work.py \
 		tests/models/test_port.py tests/test_port.py tests/test_decoding.py \
-		tests/test_mesh.py tests/test_guides.py
+		tests/test_mesh.py tests/test_guides.py tests/test_notebooks.py
 
 test-stablehlo: build $(VENV)/test.stamp ## StableHLO of ONNX's suite, the zoo, in IREE
 	@PYTHONPATH=tests:python $(RUN) -m hlo
@@ -140,9 +140,11 @@ test-wheel: wheel $(VENV)/test.stamp ## install the wheel into an empty environm
 pictures: build $(VENV)/test.stamp ## draw the terminal of README again
 	@$(RUN) tools/draw_terminal.py
 
-docs: build ## print docs/operators.md and docs/errors.md again
+docs: build $(VENV)/test.stamp ## print docs/operators.md, errors.md and programs.md again
 	@build/oxide_xla ops --format md > docs/operators.md
 	@build/oxide_xla errors > docs/errors.md
+	@$(RUN) tools/programs_page.py > build/programs.md
+	@mv build/programs.md docs/programs.md
 
 docs-site: build $(STAMPS)/docs-venv ## build the site of the documentation in build/site
 	@NO_MKDOCS_2_WARNING=1 build/docs-venv/bin/mkdocs build --quiet --strict
@@ -194,3 +196,7 @@ $(VENV)/test.stamp: $(wildcard requirements/*.txt)
 	@tools/venv.sh $(PYTHON) $(VENV) demo.txt test.txt torchvision.txt \
 		stablehlo.txt
 	@touch $(VENV)/demo.stamp $@
+
+$(VENV)/guides.stamp: $(VENV)/test.stamp requirements/guides.txt
+	@tools/venv.sh $(PYTHON) $(VENV) guides.txt
+	@touch $@

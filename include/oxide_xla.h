@@ -340,7 +340,9 @@ typedef struct OxTiming {
 } OxTiming;
 OX_API OxTiming ox_timing(const OxCompiler *compiler, size_t i);
 
-/* "0.1.0" */
+/* The version of this header, and that of the library that runs.  All else that has a
+ * version takes it from this line, or is compared with it by a test. */
+#define OX_VERSION "0.2.0"
 OX_API const char *ox_version(void);
 
 #ifdef __cplusplus

@@ -63,6 +63,7 @@ def test_what_is_public_in_python_is_shown():
             "https://x",
             "https://x/blob/main/examples/serve.py",
         ),
+        ("../notebooks/vision.ipynb", None, "../notebooks/vision.md"),
         ("missing.md", None, "missing.md"),
     ],
 )
@@ -86,3 +87,21 @@ def test_pages_of_a_folder_have_an_order(tmp_path):
     for name in ("zoo.md", "serving.md", "first_port.md", "picture.png"):
         (tmp_path / name).touch()
     assert docs_pages.pages_of(tmp_path) == ["first_port.md", "serving.md", "zoo.md"]
+
+
+def test_the_first_page_shows_what_is_written():
+    """The module of PyTorch on it, and the forward that is made of that."""
+    import torch
+    from torch import nn
+    from torch.nn import functional as F
+
+    import oxide_xla
+
+    text = (ROOT / "docs" / "index.md").read_text()
+    module, written = re.findall(r"^```python\n# [^\n]*\n(.*?)^```", text, re.M | re.S)
+    names = {"nn": nn, "F": F}
+    exec(module, names)
+    model = oxide_xla.from_torch(
+        names["Mlp"]().eval(), (torch.zeros(2, 16),), dynamic_shapes="batch"
+    )
+    assert written in model.source

@@ -35,7 +35,7 @@ def install(folder: Path) -> str:
 
 
 # Those that export models of some size; `make test-models` runs them, too.
-LONG = ("hugging_face", "fine_tuning", "decoding")
+LONG = ("hugging_face", "fine_tuning", "decoding", "speech", "debugging")
 
 
 def guide_parameter(path: Path):
@@ -55,7 +55,7 @@ def forget_modules(folder: Path) -> None:
             del sys.modules[name]
 
 
-@pytest.mark.parametrize("guide", map(guide_parameter, GUIDES))
+@pytest.mark.parametrize("guide", [guide_parameter(path) for path in GUIDES])
 def test_every_block_runs(guide, tmp_path, monkeypatch):
     text, names = guide.read_text(), {"__name__": "__main__"}
     if "transformers" in text:

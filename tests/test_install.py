@@ -74,9 +74,9 @@ def test_a_program_finds_it_through_pkg_config(prefix, tmp_path):
     command = f'c++ -std=c++17 -Wall -Werror "{EMBED}/main.cpp" {flags} -o "{program}"'
     run("sh", "-c", command)
     check_program(program, prefix, tmp_path)
-    header = (ROOT / "CMakeLists.txt").read_text()
+    header = (ROOT / "include" / "oxide_xla.h").read_text()
     version = run("pkg-config", "--modversion", "oxide_xla", env=env).strip()
-    assert f"project(oxide_xla VERSION {version} " in header
+    assert f'#define OX_VERSION "{version}"' in header
 
 
 # ---- the ABI -------------------------------------------------------------------------

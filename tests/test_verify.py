@@ -389,6 +389,24 @@ def test_against_torch_with_gradients():
     assert wrong.first.node == "Tanh /Tanh/a"
 
 
+@pytest.mark.torch
+def test_another_module_than_the_file():
+    torch = pytest.importorskip("torch")
+    weights = [("weight", weight(3, 4)), ("bias", weight(3))]
+    nodes = [("Gemm", "x weight bias", "y", {"transB": 1})]
+    proto = model(nodes, [value("x", ["n", 4])], [value("y", ["n", 3])], weights)
+
+    class Doubled(torch.nn.Linear):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    found = verify(proto, against="torch", module=Doubled(4, 3))
+    assert not found.passed and found.first is None
+    console = Console(file=io.StringIO())
+    report.print_report(found, console)
+    assert "the module is another than" in console.file.getvalue()
+
+
 def test_a_missing_package_is_named(monkeypatch, capsys):
     for name in [name for name in sys.modules if name.startswith("oxide_xla.verify")]:
         monkeypatch.delitem(sys.modules, name)

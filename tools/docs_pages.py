@@ -94,6 +94,8 @@ def link(source: str, uri: str, target: str, repository: str | None) -> str | No
     """Where a link of a file leads on the site; None where there is no such page."""
     path = posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
     inside = ROOT_FILES.get(path, path.removeprefix("docs/"))
+    if not uri.startswith("notebooks/"):  # their own pages have a link to the file
+        inside = re.sub(r"\.ipynb$", ".md", inside)
     if path in ROOT_FILES or path.startswith("docs/") or not (ROOT / path).exists():
         return posixpath.relpath(inside, posixpath.dirname(uri) or ".")
     return f"{repository}/blob/main/{path}" if repository else None

@@ -16,7 +16,6 @@
 #define OX_PRINTF(fmt, args)
 #endif
 
-#define OX_VERSION "0.1.0"
 #define OX_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Debug builds look for slips in rows and callbacks of operators, too. */

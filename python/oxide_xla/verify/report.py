@@ -77,11 +77,17 @@ def print_first(report: Report, console: Console) -> None:
             "depends on what is around it",
         )
     elif row is None and not all(r.passed for r in report.rows):
-        say(
-            console,
-            "every value inside agrees when it is an output: the mistake "
-            "depends on what is around a node",
-        )
+        say(console, all_inside_agree(report.against))
+
+
+def all_inside_agree(against: str) -> str:
+    """What it means that outputs differ and no value inside does."""
+    if against == "torch":  # values inside are compared with another reference
+        return "every value inside agrees: the module is another than that of the file"
+    return (
+        "every value inside agrees when it is an output: the mistake "
+        "depends on what is around a node"
+    )
 
 
 def say(console: Console, text: str) -> None:

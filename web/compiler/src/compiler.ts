@@ -134,7 +134,7 @@ export class Compiler {
         return new Compiler(await compileWasm(await wasm), Math.floor(limit));
     }
 
-    /** The version of the compiler: `0.1.0`. */
+    /** The version of the compiler, which is that of this package. */
     get version(): string {
         return this.#live().call((x) => this.#instance.cText(x.version()));
     }

@@ -58,14 +58,28 @@ test("it installs from a tarball, and has what it needs", () => {
     ]);
 });
 
-test("the first example of the README writes what the program writes", () => {
+/** Runs an example that writes model.py and its weights, which the program writes, too.
+ * @param {string} example @param {string[]} options */
+const sameAsProgram = (example, ...options) => {
     copyFileSync(root("tests/fixtures/conv_bn_relu.onnx"), join(folder, "model.onnx"));
-    writeFileSync(join(folder, "example.js"), examples[0] ?? "");
-    assert.match(run("node", "example.js"), /^\d+ parameters/);
+    writeFileSync(join(folder, "example.js"), example);
+    const printed = run("node", "example.js");
     const read = (/** @type {string} */ name) => readFileSync(join(folder, name));
     const made = [read("model.py"), read("model.safetensors")];
-    run(PROGRAM, "compile", "model.onnx", "--output", "model.py", "--force", "--quiet");
+    const output = ["--output", "model.py", "--force", "--quiet"];
+    run(PROGRAM, "compile", "model.onnx", ...output, ...options);
     assert.deepEqual(made, [read("model.py"), read("model.safetensors")]);
+    return printed;
+};
+
+test("the first example of the README writes what the program writes", () => {
+    assert.match(sameAsProgram(examples[0] ?? ""), /^\d+ parameters/);
+});
+
+test("the example of the guide writes what the program writes", () => {
+    const guide = readFileSync(root("docs/guides/embedding.md"), "utf8");
+    const [, example = ""] = /```js\n(.*?)```/s.exec(guide) ?? [];
+    sameAsProgram(example, "--layers", "scan");
 });
 
 test("the example step by step runs", () => {
