@@ -35,8 +35,19 @@ def pytest_addoption(parser):
 QUICK_XLA = "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0"
 
 
+def share_cores():
+    """Each worker of xdist keeps to its part of the cores: PyTorch and XLA start a thread
+    for each that they see, and those of several workers wait for each other."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    if len(cores) >= workers > 1:
+        os.sched_setaffinity(0, cores[int(worker) % workers :: workers])
+
+
 def pytest_configure(config):
     """Set what JAX reads when it starts; watch what is generated."""
+    share_cores()
     generated.watch()
     generated.keep_no_bytecode()
     if config.getoption("--quick-xla"):
