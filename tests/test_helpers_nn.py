@@ -562,3 +562,25 @@ def test_apply_rotary():
     half = torch.cat((-t[..., 4:], t[..., :4]), dim=-1)
     expected = t * torch.from_numpy(cos) + half * torch.from_numpy(sin)
     np.testing.assert_allclose(A.apply_rotary(x, cos, sin), expected, 1e-6, 1e-6)
+
+
+# ---- attention -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 5, 6), (1, 1, 1, 6), (2, 4, 1, 6)])
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_a_query_that_sees_no_key_attends_to_nothing(shape, dtype):
+    rng = np.random.default_rng(0)
+    query, key, value = (
+        jnp.asarray(rng.standard_normal((2, n, heads, 8)), dtype)
+        for n, heads in ((5, 4), (6, 2), (6, 2))
+    )
+    mask = rng.random(shape) > 0.5
+    mask[0] = False
+    y = A.masked_attention(query, key, value, jnp.asarray(mask))
+    plain = jax.nn.dot_product_attention(query, key, value, mask=jnp.asarray(mask))
+    seen = np.broadcast_to(mask, (2, 4, 5, 6)).any(-1).swapaxes(1, 2)
+    assert y.dtype == dtype
+    np.testing.assert_array_equal(y, np.where(seen[..., None], plain, 0))
+    grads = jax.grad(lambda v: A.masked_attention(query, key, v, mask).sum())(value)
+    assert not grads[0].any()

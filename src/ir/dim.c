@@ -364,6 +364,14 @@ const Symbol *dim_as_symbol(Dim d) {
     return atom && atom->kind == ATOM_SYMBOL ? atom->symbol : NULL;
 }
 
+bool dim_as_min(Dim d, Dim *a, Dim *b) {
+    const Atom *atom = as_atom(d);
+    bool found = atom && atom->kind == ATOM_MIN;
+    *a = found ? atom->a : d;
+    *b = found ? atom->b : d;
+    return found;
+}
+
 /* ---- quotients and remainders -----------------------------------------------------
  */
 

@@ -91,6 +91,8 @@ static inline bool dim_is(Dim d, int64_t c) {
 Dim dim_symbol(Dims *ds, Str name, struct Value *value, int axis);
 /* The symbol, when d is exactly one symbol; else NULL. */
 const Symbol *dim_as_symbol(Dim d);
+/* The two sizes of which d is the smaller one; else false. */
+bool dim_as_min(Dim d, Dim *a, Dim *b);
 
 bool dim_eq(Dim a, Dim b);
 /* a - sign * b, for a sign of 1 or -1, when it is an integer; else false. */

@@ -134,6 +134,32 @@ static bool is_attention(const FusionMatch *t) {
            bias_fits(fusion_value(t, "mask"), q->type.dims[1]);
 }
 
+/* A row that sees no key has a softmax of NaN, of which the pattern makes 0. */
+static bool is_masked_attention(const FusionMatch *t) {
+    const Known *lowest = fusion_value(t, "lowest")->splat;
+    return lowest && lowest->floats && isinf(lowest->floats[0]) &&
+           lowest->floats[0] < 0 && is_attention(t);
+}
+
+/* Every query sees the keys up to its own place. */
+static bool is_causal(const FusionMatch *t) {
+    const Value *mask = fusion_value(t, "mask");
+    const Node *n = mask ? mask->def : NULL;
+    const Type *scores = mask ? &mask->type : NULL;
+    return n && n->op && str_is(n->op_type, "Triangle") && !attr_int(n, "upper") &&
+           attr_int(n, "k") == 0 && scores->rank >= 2 &&
+           !dim_is(scores->dims[scores->rank - 1], 1) &&
+           !dim_is(scores->dims[scores->rank - 2], 1);
+}
+
+static bool is_causal_attention(const FusionMatch *t) {
+    return is_causal(t) && is_attention(t);
+}
+
+static bool is_masked_causal_attention(const FusionMatch *t) {
+    return is_causal(t) && is_masked_attention(t);
+}
+
 /* One half of the last axis of x: the first with start 0. */
 static bool is_half_of(const FusionMatch *t, const char *name, bool second) {
     const Value *x = fusion_value(t, "x");
@@ -269,9 +295,13 @@ FusionScale fusion_scale(const Node *n) {
 #define SCORES     "Times(MatMul(Times(q, c), Times(" KEYS_T ", c)), c)"
 #define BIAS       "Is(hidden, Where(mask, 0, " LOWEST ")) | bias"
 #define ATTENTION  "MatMul(Softmax(Maybe(Add(" SCORES ", " BIAS ")), axis=-1), " HEADS("v") ")"
+#define MASKED     "Softmax(Add(" SCORES ", Is(hidden, Where(mask, 0, lowest))), axis=-1)"
+#define MASKED_ATTENTION "MatMul(Where(IsNaN(As(p, " MASKED ")), 0, p), " HEADS("v") ")"
 #define SWAP(x)    "Transpose(" x ", perm=[0, 2, 1, 3])"
-#define DOT_PRODUCT SWAP("DotProductAttention(" SWAP("q") ", " SWAP("k") " | rows, " \
-                   SWAP("v") ", bias, mask, scale=c)")
+#define HEADED     SWAP("q") ", " SWAP("k") " | rows, " SWAP("v")
+#define DOT_PRODUCT SWAP("DotProductAttention(" HEADED ", bias, mask, scale=c)")
+#define CAUSAL_PRODUCT SWAP("DotProductAttention(" HEADED ", is_causal=1, scale=c)")
+#define MASKED_PRODUCT SWAP("MaskedAttention(" HEADED ", mask, scale=c)")
 
 #define SHIFT(x)   "BitShift(" x ", Cast(k, to=_) | k, direction=_)"
 #define SIGNS      "BitwiseNot(As(low, " SHIFT("ones") ")) | signs"
@@ -307,7 +337,10 @@ static const Fusion fusions[] = {
 
     {"Where(IsNaN(As(p, Softmax(Is(s, Maybe(Add(Times(MatMul(_, _), _), bias))), axis=-1))), 0, p)",
      "Softmax(s, axis=-1)", scores_are_finite, false},
+    {ATTENTION, CAUSAL_PRODUCT, is_causal_attention, true},
     {ATTENTION, DOT_PRODUCT, is_attention, true},
+    {MASKED_ATTENTION, CAUSAL_PRODUCT, is_masked_causal_attention, true},
+    {MASKED_ATTENTION, MASKED_PRODUCT, is_masked_attention, true},
     {"MatMul(x, Is(turned, Transpose(w, perm=[1, 0]) | Transpose(w)))", "Inner(x, w)",
      is_of_weight, false},
     {"Concat(" GATE("a") ", " GATE("b") ", " GATE("c") ", " GATE("d") ", axis=_)",

@@ -245,7 +245,7 @@ END = "p = Softmax<axis = -1>(s) z = MatMul(p, vt) y = Transpose<perm = [0,2,1,3
 PLAIN = SPLIT + KEYS + SCALE + "a = Mul(qt, c) b = Mul(kt, c) "
 ZERO = "zero = Constant<value = float {0.0}> () "
 LOWEST = ZERO + "low = Constant<value = float {-3.4028235e38}> () "
-INFINITE = ZERO + "low = Log(zero) "
+INFINITE = ZERO + "low = Constant<value = float {-inf}> () "
 GUARD = (
     "o = Constant<value = float {0.0}> () p0 = Softmax<axis = -1>(s) n = IsNaN(p0)"
     "p = Where(n, o, p0) z = MatMul(p, vt) y = Transpose<perm = [0,2,1,3]>(z)"
@@ -284,14 +284,46 @@ def test_attention_with_a_mask(tmp_path):
     assert "jax.nn.dot_product_attention(q, k, v, mask=mask)" in code
 
 
-def test_attention_keeps_its_guard_where_all_may_be_hidden(tmp_path):
-    body = (
-        PLAIN
-        + INFINITE
-        + ("m = MatMul(a, b) w = Where(mask, zero, low) s = Add(m, w) " + GUARD)
-    )
-    code = attention(body, tmp_path, mask="bool[2,1,5,6]")
-    assert "jnp.isnan" in code
+HIDDEN = (
+    PLAIN
+    + INFINITE
+    + ("m = MatMul(a, b) w = Where(mask, zero, low) s = Add(m, w) " + GUARD)
+)
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 5, 6), (2, 4, 5, 6), (2, 1, 1, 6), (5, 6)])
+def test_attention_where_all_keys_may_be_hidden(shape, tmp_path):
+    """A query that sees none has a softmax of NaN, of which the guard makes 0."""
+    mask = RNG.random(shape) > 0.5
+    mask[..., 0, :] = False
+    mask[:1] = False
+    dims = ",".join(map(str, shape))
+    model = parse(HIDDEN, {**Q, "mask": f"bool[{dims}]"}, OUT, 20)
+    code = check_model(model, [*values(Q), mask], tmp_path)
+    assert "masked_attention(q, k, v, mask" in code
+
+
+def test_attention_to_all_in_front(tmp_path):
+    """There each query sees a key."""
+    body = f"""
+      from = Constant<value = int64 {{0}}> () by = Constant<value = int64 {{1}}> ()
+      t = Constant<value = int64 {{9}}> () s0 = Constant<value = int64 {{10}}> ()
+      a1 = Constant<value = int64[1] {{1}}> () a0 = Constant<value = int64[1] {{0}}> ()
+      i = Range(from, t, by) j = Range(from, s0, by)
+      rows = Unsqueeze(i, a1) columns = Unsqueeze(j, a0)
+      mask = LessOrEqual(columns, rows) {HIDDEN}"""
+    long = {k: v.replace("5", "9").replace("6", "10") for k, v in Q.items()}
+    code = check(body, long, tmp_path, OUT.replace("5", "9"))
+    assert "jax.nn.dot_product_attention(q, k, v, is_causal=True)" in code
+
+
+def test_attention_keeps_a_guard_that_it_does_not_know(tmp_path):
+    """Any bias may hide all keys."""
+    body = PLAIN + "m = MatMul(a, b) s = Add(m, bias) " + GUARD
+    model = parse(body, {**Q, "bias": "float[2,1,5,6]"}, OUT, 20)
+    bias = np.where(RNG.random((2, 1, 5, 6)) > 0.5, 0, -np.inf).astype(np.float32)
+    bias[0, 0, 2] = -np.inf
+    code = check_model(model, [*values(Q), bias], tmp_path)
     assert "dot_product" not in code
 
 

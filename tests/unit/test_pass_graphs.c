@@ -138,8 +138,111 @@ static void operands_are_broadcast_once(void **state) {
           "graph (x float32[3,4], b float32[4])\n"
           "  wide float32[3,4] = Expand(b float32[4], shape int64[2])\n"
           "  a float32[3,4] = Add(x float32[3,4], b float32[4])\n"
-          "  y float32[3,4] = Mul(b float32[4], wide float32[3,4])\n"
+          "  y/narrow float32[4] = Mul(b float32[4], b float32[4])\n"
+          "  y float32[3,4] = Broadcast(y/narrow float32[4])\n"
           "  return a float32[3,4], y float32[3,4]\n");
+}
+
+/* What others broadcast anyway is broadcast by them alone, behind elementwise nodes too. */
+static void a_mask_is_broadcast_by_its_reader(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f);
+    put_bytes(&g, 11, value_info(g.arena, "x", "n,1", DT_BOOL));
+    add_input(&g, "a", "n,3");
+    add_number(&g, "zero", 0);
+    add_ints(&g, "from", (int64_t[]){0}, -1);
+    add_ints(&g, "to", (int64_t[]){3}, -1);
+    add_ints(&g, "by", (int64_t[]){1}, -1);
+    add_node(&g, "Range", "from,to,by", "p", NULL);
+    add_node(&g, "GreaterOrEqual", "p,from", "c", NULL);
+    add_node(&g, "And", "c,x", "both", NULL);
+    add_node(&g, "Not", "both", "hidden", NULL);
+    add_node(&g, "Where", "hidden,zero,a", "y", NULL);
+    add_output(&g, "y");
+    add_output(&g, "hidden");
+    check(f, &g, pass_simplify,
+          "graph (x bool[n,1], a float32[n,3])\n"
+          "  p int64[3] = Range(from int64[], to int64[], by int64[])\n"
+          "  c bool[3] = GreaterOrEqual(p int64[3], from int64[])\n"
+          "  both bool[n,3] = Broadcast(x bool[n,1])\n"
+          "  hidden/narrow bool[n,1] = Not(x bool[n,1])\n"
+          "  hidden bool[n,3] = Broadcast(hidden/narrow bool[n,1])\n"
+          "  y float32[n,3] = Where(hidden/narrow bool[n,1], zero float32[], a "
+          "float32[n,3])\n"
+          "  return y float32[n,3], hidden bool[n,3]\n");
+}
+
+static void add_positions(Text *g, const char *size) {
+    add_ints(g, "from", (int64_t[]){0}, -1);
+    add_ints(g, "by", (int64_t[]){1}, -1);
+    add_ints(g, "first", (int64_t[]){0}, -1);
+    add_ints(g, "a0", (int64_t[]){0}, 1);
+    add_ints(g, "a1", (int64_t[]){1}, 1);
+    add_node(g, "Shape", size, "shape", NULL);
+    add_node(g, "Gather", "shape,first", "n", NULL);
+    add_node(g, "Range", "from,n,by", "p", NULL);
+    add_node(g, "Unsqueeze", "p,a0", "columns", NULL);
+    add_node(g, "Unsqueeze", "p,a1", "rows", NULL);
+}
+
+/* What is left of the graph. */
+static void check_left(Fixture *f, Text *g, const char *expected) {
+    Model *m = inferred(f, g);
+    Text dump = {.arena = &f->arena};
+    pass_simplify(m);
+    pass_cse(m);
+    pass_dce(m);
+    graph_dump(&dump, m);
+    assert_string_equal(text_view(&dump).p, expected);
+}
+
+static void positions_are_a_triangle(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f);
+    add_input(&g, "x", "n");
+    add_positions(&g, "x");
+    add_node(&g, "LessOrEqual", "columns,rows", "y", NULL);
+    add_node(&g, "Less", "columns,rows", "z", NULL);
+    add_output(&g, "y");
+    add_output(&g, "z");
+    check_left(f, &g,
+               "graph (x float32[n])\n"
+               "  y bool[n,n] = Triangle()\n"
+               "  z bool[n,n] = Triangle()\n"
+               "  return y bool[n,n], z bool[n,n]\n");
+}
+
+static void positions_pick_a_slice(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f);
+    add_input(&g, "x", "n");
+    add_input(&g, "table", "9,4");
+    add_positions(&g, "x");
+    add_node(&g, "Gather", "table,columns", "y", NULL);
+    add_output(&g, "y");
+    check_left(f, &g,
+               "graph (x float32[n], table float32[9,4])\n"
+               "  y float32[1,n,4] = Spread(table float32[9,4])\n"
+               "  return y float32[1,n,4]\n");
+}
+
+/* Other axes, other shapes: a node that passes make is its type, too. */
+static void views_of_other_shapes_are_two(void **state) {
+    Fixture *f = *state;
+    Text g = graph_text(f);
+    add_input(&g, "x", "n");
+    add_ints(&g, "row", (int64_t[]){-1, 1}, 2);
+    add_ints(&g, "long", (int64_t[]){-1, 1, 1}, 3);
+    add_node(&g, "Reshape", "x,row", "a", NULL);
+    add_node(&g, "Reshape", "a,long", "y", NULL);
+    add_node(&g, "Reshape", "y,row", "z", NULL);
+    add_output(&g, "y");
+    add_output(&g, "z");
+    Model *m = inferred(f, &g);
+    pass_simplify(m);
+    pass_cse(m);
+    assert_int_equal(value_final(value_of(m, "y"))->type.rank, 3);
+    assert_int_equal(m->graph->outputs[1]->type.rank, 2);
 }
 
 /* ---- cse --------------------------------------------------------------------------- */
@@ -521,6 +624,10 @@ int main(void) {
         IN_ARENA(units_of_other_places_stay),
         IN_ARENA(a_unit_that_broadcasts_stays),
         IN_ARENA(operands_are_broadcast_once),
+        IN_ARENA(a_mask_is_broadcast_by_its_reader),
+        IN_ARENA(positions_are_a_triangle),
+        IN_ARENA(positions_pick_a_slice),
+        IN_ARENA(views_of_other_shapes_are_two),
         IN_ARENA(equal_nodes_are_merged),
         IN_ARENA(nodes_of_other_inputs_are_not_merged),
         IN_ARENA(nodes_with_other_outputs_are_not_merged),

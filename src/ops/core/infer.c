@@ -158,6 +158,15 @@ static bool fits(Dim a, Dim b) {
     return !dim_is_int(a) || !dim_is_int(b) || a.c == b.c;
 }
 
+/* b is min(a, c), for a positive c, as the size of x[:a] is: they are equal where they
+ * broadcast, or b is 1. */
+static bool is_cut(Model *m, Dim a, Dim b) {
+    Dim x, y;
+    int64_t least;
+    return dim_as_min(b, &x, &y) && (dim_eq(x, a) || dim_eq(y, a)) &&
+           dim_lower_bound(&m->dims, dim_eq(x, a) ? y : x, &least) && least >= 1;
+}
+
 bool broadcast_shape(Model *m, Node *n, Shape *s, const Shape *t) {
     if (s->rank < 0 || t->rank < 0) {
         s->rank = -1;
@@ -177,7 +186,9 @@ bool broadcast_shape(Model *m, Node *n, Shape *s, const Shape *t) {
             return false;
         } else if (dim_is_int(b)) {
             *a = b;
-        } else if (!dim_is_int(*a)) {
+        } else if (!dim_is_int(*a) && is_cut(m, b, *a)) {
+            *a = b;
+        } else if (!dim_is_int(*a) && !is_cut(m, *a, b)) {
             *a = fresh_dim(m, n, 0, axis);
         }
     }

@@ -36,8 +36,12 @@ bool dim_is_own(const Node *n, Dim d);
 /* Output `out` is ranked and no dimension is its own: the shape can be written down. */
 bool shape_is_given(const Node *n, int out);
 
-/* GatherND whose tuples only say where axes go becomes Spread; see grid.c. */
+/* Where indices only say where axes go, the node becomes Spread, and a comparison of
+ * positions a Triangle; see grid.c. */
 void rewrite_gather_nd(Model *m, Node *n);
+void rewrite_gather(Model *m, Node *n);
+void rewrite_reshape(Model *m, Node *n);
+void rewrite_compare(Model *m, Node *n);
 
 /* object.name(args...) */
 const Expr *ex_method(Arena *a, const Expr *object, const char *name,

@@ -373,21 +373,32 @@ static void emit_rotary(Emit *e) {
 
 /* ---- DotProductAttention ------------------------------------------------------------ */
 
-/* Not an operator of ONNX: what fusions.c makes of attention written out.  Inputs are
- * (b, t, h, d), (b, s, g, d), (b, s, g, d); mask is true where a key is seen. */
-static void emit_dot_product_attention(Emit *e) {
-    Arena *a = emit_arena(e);
+/* scale=..., unless it is JAX's. */
+static const Expr *with_scale(Emit *e, const Expr *y) {
     Node *n = emit_node(e);
-    const Expr *y = EX(a, "jax.nn.dot_product_attention($0, $1, $2)", emit_in(e, 0),
-                       emit_in(e, 1), emit_in(e, 2));
-    y = call_with(e, y, "bias", emit_in(e, 3));
-    y = call_with(e, y, "mask", emit_in(e, 4));
     Dim d = in_dim(n, 0, 3);
     double scale = attr_float(n, "scale");
     bool usual = dim_is_int(d) && fabs(scale * sqrt((double)d.c) - 1) < 2 * FLT_EPSILON;
-    if (!usual)
-        y = call_with(e, y, "scale", emit_float(e, scale, DT_FLOAT));
-    emit_out(e, 0, y);
+    return usual ? y : call_with(e, y, "scale", emit_float(e, scale, DT_FLOAT));
+}
+
+/* Not an operator of ONNX: what fusions.c makes of attention written out.  Inputs are
+ * (b, t, h, d), (b, s, g, d), (b, s, g, d); mask is true where a key is seen. */
+static void emit_dot_product_attention(Emit *e) {
+    const Expr *y = EX(emit_arena(e), "jax.nn.dot_product_attention($0, $1, $2)",
+                       emit_in(e, 0), emit_in(e, 1), emit_in(e, 2));
+    y = call_with(e, y, "bias", emit_in(e, 3));
+    y = call_with(e, y, "mask", emit_in(e, 4));
+    if (attr_int(emit_node(e), "is_causal"))
+        y = call_with(e, y, "is_causal", ex_bool(emit_arena(e), true));
+    emit_out(e, 0, with_scale(e, y));
+}
+
+/* The same, where the mask may let a query see nothing, which then gets zeros. */
+static void emit_masked_attention(Emit *e) {
+    const Expr *y = EX(emit_arena(e), "masked_attention($0, $1, $2, $3)", emit_in(e, 0),
+                       emit_in(e, 1), emit_in(e, 2), emit_in_of_rank(e, 3, 4));
+    emit_out(e, 0, with_scale(e, y));
 }
 
 /* A table of angles by position is shared; one of angles as the batch has them is not. */
@@ -453,9 +464,13 @@ static const OpDef ops[] = {
      .apart = apart_rotary, .infer = infer_rotary, .emit = emit_rotary},
     {.name = "DotProductAttention", .domain = OP_INTERNAL, .since = 1,
      .in = "query key value bias? mask?", .out = "attended", .facts = OP_ATTENDS,
-     .mixes = "bias",
-     .attrs = {FLOAT_REQ("scale")}, .apart = apart_dot_product,
+     .mixes = "bias", .attrs = {FLOAT_REQ("scale"), INT("is_causal", 0)},
+     .apart = apart_dot_product,
      .infer = infer_same, .emit = emit_dot_product_attention},
+    {.name = "MaskedAttention", .domain = OP_INTERNAL, .since = 1,
+     .in = "query key value mask", .out = "attended", .facts = OP_ATTENDS,
+     .attrs = {FLOAT_REQ("scale")},
+     .apart = apart_dot_product, .infer = infer_same, .emit = emit_masked_attention},
     {.name = "RotateHalf", .domain = OP_INTERNAL, .since = 1, .in = "x cos sin",
      .out = "rotated", .facts = OP_BY_ROW, .mixes = "cos sin",
      .apart = apart_before_last, .infer = infer_same,

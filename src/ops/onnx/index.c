@@ -144,31 +144,6 @@ static int only_axis(const Type *t) {
     return found > 1 ? -1 : only;
 }
 
-/* The n of jnp.arange(n); NULL for others. */
-static const Expr *arange_stop(const Expr *x) {
-    bool counts = x->kind == EX_CALL && x->kids[0]->kind == EX_NAME &&
-                  str_is(x->kids[0]->text, "jnp.arange") && x->n >= 2 &&
-                  (x->n == 2 || x->kids[2]->kind == EX_KEYWORD);
-    return counts ? x->kids[1] : NULL;
-}
-
-/* jnp.arange(n)[None], where n is a size and so not negative, is the slice :n.
- * jnp.arange(64)[None, :n] is it too, where there are 64.  NULL for others. */
-static const Expr *arange_run(Arena *a, const Expr *x, int rank, Dim size) {
-    const Expr *items[OX_MAX_RANK], *cut = NULL;
-    if (rank < 1 || rank > OX_MAX_RANK)
-        return NULL;
-    bool indexed = ex_cuts(x, items, rank);
-    for (int i = 0; indexed && i < rank; i++)
-        cut = items[i] && !ex_is_none(items[i]) ? items[i] : cut;
-    const Expr *stop = arange_stop(indexed ? x->kids[0] : x);
-    if (!stop || (stop->kind != EX_NAME && (stop->kind != EX_INT || stop->i < 0)))
-        return NULL;
-    if (cut)
-        return stop->kind == EX_INT && dim_is(size, stop->i) ? cut : NULL;
-    return ex_slice(a, NULL, stop, NULL);
-}
-
 /* A slice along one axis, with axes of size 1 around it; the number of items. */
 static int place_run(const Expr *run, int axis, int rank, const Expr **items) {
     for (int i = 0; i < rank; i++)
@@ -196,13 +171,11 @@ static int known_index(Emit *e, const Known *k, const Type *t, Dim size,
 static int emit_gather_index(Emit *e, Dim size, const Expr **items) {
     const Node *n = emit_node(e);
     const Type *t = &n->in[1]->type;
-    int count = known_index(e, in_known(n, 1), t, size, items), axis = only_axis(t);
+    int count = known_index(e, in_known(n, 1), t, size, items);
     if (count)
         return count;
     items[0] = emit_in(e, 1);
-    const Expr *run =
-        axis >= 0 ? arange_run(emit_arena(e), items[0], t->rank, size) : NULL;
-    return run ? place_run(run, axis, t->rank, items) : 1;
+    return 1;
 }
 
 static void emit_gather(Emit *e) {
@@ -423,7 +396,7 @@ static const OpDef ops[] = {
      .apart = apart_gather,
      .past = past_gather,
      .infer = infer_gather, .eval = eval_gather, .narrow = narrow_gather,
-     .emit = emit_gather},
+     .rewrite = rewrite_gather, .emit = emit_gather},
     {.name = "GatherElements", .since = 11, .in = "data indices", .out = "output",
      .attrs = {INT("axis", 0)},
      .facts = OP_MOVES, .apart = apart_gather_elements,

@@ -1,8 +1,10 @@
 /* Comparisons, logic, and selection. */
 #include "ops/core/apart.h"
 #include "ops/core/evals.h"
+#include "ops/core/layout.h"
 #include "ops/core/nested.h"
 #include "ops/core/wide.h"
+#include "ops/onnx/affine.h"
 #include "ops/onnx/legacy.h"
 
 /* ---- evaluation ------------------------------------------------------------------ */
@@ -86,20 +88,35 @@ static bool float_greater_equal(const double *a, double *r) {
     return true;
 }
 
+/* Positions against sizes: arange(n) < n. */
+static void eval_positions(Model *m, Node *n, EvalInt ints, EvalFloat floats) {
+    Affine d;
+    eval_elementwise(m, n, ints, floats);
+    const Value *y = node_out(n, 0);
+    if (!y || y->known || !affine_difference(m, n, &d))
+        return;
+    int answer = affine_decides(m, &d, &y->type, n->op->order);
+    Known *k = answer < 0 ? NULL : known_new(m, DT_BOOL, 1);
+    if (!k)
+        return;
+    known_ints(k)[0] = dim_int(answer);
+    set_splat(n, 0, k);
+}
+
 static void eval_equal(Model *m, Node *n) {
     eval_elementwise(m, n, int_equal, float_equal);
 }
 static void eval_less(Model *m, Node *n) {
-    eval_elementwise(m, n, int_less, float_less);
+    eval_positions(m, n, int_less, float_less);
 }
 static void eval_greater(Model *m, Node *n) {
-    eval_elementwise(m, n, int_greater, float_greater);
+    eval_positions(m, n, int_greater, float_greater);
 }
 static void eval_less_equal(Model *m, Node *n) {
-    eval_elementwise(m, n, int_less_equal, float_less_equal);
+    eval_positions(m, n, int_less_equal, float_less_equal);
 }
 static void eval_greater_equal(Model *m, Node *n) {
-    eval_elementwise(m, n, int_greater_equal, float_greater_equal);
+    eval_positions(m, n, int_greater_equal, float_greater_equal);
 }
 static void eval_and(Model *m, Node *n) {
     eval_elementwise(m, n, int_and, NULL);
@@ -249,7 +266,8 @@ static void emit_where(Emit *e) {
 #define COMPARISON(op, v, signs, evaluator, callback)                                  \
     {.name = (op), .since = (v), .in = "A B", .out = "C", .order = (signs),            \
      .facts = OP_BROADCAST | OP_ON_INTS, .infer = infer_broadcast_bool,                \
-     .eval = (evaluator), .saturates = compare_saturates, .emit = (callback)}
+     .eval = (evaluator), .rewrite = rewrite_compare, .saturates = compare_saturates,  \
+     .emit = (callback)}
 
 static const OpDef ops[] = {
     /*     name         since  facts, evaluator, JAX                                 */

@@ -569,6 +569,16 @@ static void emit_expand(Emit *e) {
     }
 }
 
+/* The node comes when types are known, and keeps that of the output. */
+static void infer_widened(Model *m, Node *n) {
+    set_unranked(m, n, 0, in_dtype(n, 0));
+}
+
+static void emit_widened(Emit *e) {
+    const Expr *shape = emit_shape(e, emit_node(e)->out[0]);
+    emit_out(e, 0, EX(emit_arena(e), "jnp.broadcast_to($0, $1)", emit_in(e, 0), shape));
+}
+
 static bool apart_squeeze(Model *m, const Node *n, const int *at, int out, int axis) {
     Shape s;
     uint64_t mask;
@@ -613,9 +623,6 @@ static bool apart_expand(Model *m, const Node *n, const int *at, int out, int ax
 
 /* clang-format off */
 #define SHAPE .infer = infer_shape, .eval = eval_shape, .emit = emit_shape_of
-#define KEEPS(name, eval_rule)                                                         \
-    .facts = OP_MOVES | OP_KEEPS, .infer = infer_##name, .eval = (eval_rule),          \
-    .emit = emit_##name
 #define MOVES(name, eval_rule)                                                         \
     .facts = OP_MOVES, .infer = infer_##name, .eval = (eval_rule), .emit = emit_##name
 #define RESHAPES(name)                                                                 \
@@ -632,9 +639,10 @@ static const OpDef ops[] = {
      .attrs = {INTS_OPT("consumed_inputs"), INTS_OPT("shape")},
      RESHAPES(reshape)},
     {.name = "Reshape", .since = 5, .until = 13, .in = "data shape", .out = "reshaped",
-     .fixed = "shape", RESHAPES(reshape)},
+     .fixed = "shape", .rewrite = rewrite_reshape, RESHAPES(reshape)},
     {.name = "Reshape", .since = 14, .in = "data shape", .out = "reshaped",
-     .fixed = "shape", .attrs = {INT("allowzero", 0)}, RESHAPES(reshape)},
+     .fixed = "shape", .attrs = {INT("allowzero", 0)}, .rewrite = rewrite_reshape,
+     RESHAPES(reshape)},
     {.name = "Flatten", .since = 1, .in = "input", .out = "output",
      .attrs = {INT("axis", 1)}, RESHAPES(flatten)},
     {.name = "Squeeze", .since = 1, .until = 12, .in = "data", .out = "squeezed",
@@ -653,7 +661,11 @@ static const OpDef ops[] = {
     {.name = "Expand", .since = 8, .in = "input shape", .out = "output",
      .fixed = "shape", .narrow = narrow_expand, .apart = apart_expand,
      .padding = "the same elements", .count = "ExpandedCount",
-     KEEPS(expand, eval_expand)},
+     .facts = OP_MOVES | OP_KEEPS | OP_WIDENS, .infer = infer_expand,
+     .eval = eval_expand, .emit = emit_expand},
+    {.name = "Broadcast", .domain = OP_INTERNAL, .since = 1, .in = "x",
+     .out = "y", .facts = OP_MOVES | OP_KEEPS | OP_WIDENS, .apart = apart_expand,
+     .infer = infer_widened, .emit = emit_widened},
 };
 /* clang-format on */
 const OpFamily ops_shape = FAMILY(ops);

@@ -57,6 +57,13 @@ def attention(q, k, v, bias=None, scale=None, softcap=None, precision=None):
     return jnp.einsum("bhts,bhse->bhte", weights, v)
 
 
+def masked_attention(query, key, value, mask, scale=None):
+    """jax.nn.dot_product_attention; zeros for a query of which mask hides all keys."""
+    x = jax.nn.dot_product_attention(query, key, value, mask=mask, scale=scale)
+    seen = jnp.any(mask, axis=-1).swapaxes(1, 2)[..., None]
+    return jnp.where(seen, x, 0.0)
+
+
 def flex_attention(
     q, k, v, score_mod=None, prob_mod=None, scale=None, dtype=jnp.float32
 ):
