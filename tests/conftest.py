@@ -36,8 +36,8 @@ QUICK_XLA = "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_leve
 
 
 def share_cores():
-    """Each worker of xdist keeps to its part of the cores: PyTorch and XLA start a thread
-    for each that they see, and those of several workers wait for each other."""
+    """Each worker of xdist keeps to its part of the cores: PyTorch and XLA start a
+    thread for each that they see, and those of several workers wait for each other."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
