@@ -466,14 +466,6 @@ static void generate_body(Gen *g, Function *f) {
     name_parameters(g, f, b, names);
 }
 
-static Function *find_twin(const Function *f) {
-    for (BlockKind *k = f->kind->family->kinds; k; k = k->next)
-        if (k->code && k->code != f && !k->code->twin &&
-            code_same_def(k->code->def, f->def))
-            return k->code;
-    return NULL;
-}
-
 static void generate(Gen *g, BlockKind *kind) {
     Function *f = g->arena->failed ? NULL : ARENA_NEW(g->arena, Function);
     kind->code = f;
@@ -486,16 +478,19 @@ static void generate(Gen *g, BlockKind *kind) {
     g->scope = &f->scope;
     g->function = f;
     generate_body(g, f);
+    f->used_names = g->used_names;
     g->used_names = around.used_names;
     g->scope = around.scope;
     g->function = NULL;
     f->run_time = f->run_time || g->run_time.count > reasons;
     f->def = gen_def(g, &f->scope, &f->prelude);
-    f->twin = g->arena->failed ? NULL : find_twin(f);
+    f->scope.name = function_name(g, kind);
+    if (!g->arena->failed)
+        gen_join_kinds(g, f);
     if (f->twin || g->arena->failed)
         return;
     gen_measure(f);
-    f->scope.name = f->def->name = gen_unique_name(g, function_name(g, kind));
+    f->scope.name = f->def->name = gen_unique_name(g, f->scope.name);
     map_set(&g->global_names, f->scope.name, f);
     f->number = (uint32_t)g->functions.count;
     (void)ARENA_PUSH(g->arena, &g->functions, f);
@@ -531,6 +526,7 @@ static Str origin(Gen *g, const Part *p) {
 void gen_add_functions(Gen *g) {
     for (size_t i = 0; i < g->functions.count; i++) {
         Def *def = g->functions.items[i]->def;
+        gen_add_residual(g, g->functions.items[i]);
         Stmt doc = {.kind = ST_PROSE,
                     .text = origin(g, g->functions.items[i]->kind->blocks[0]->part)};
         code_insert(g->arena, &def->body, 0, &(Stmts){&doc, 1, 1});
