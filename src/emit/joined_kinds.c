@@ -455,6 +455,8 @@ void gen_add_residual(Gen *g, Function *f) {
         (void)code_assign(g->arena, body, name, x);
         (void)code_return(g->arena, body, x = name);
     }
+    if (g->arena->failed) /* the body may lack statements */
+        return;
     const Expr *y = ex_name(g->arena, d->addend);
     const Expr *sum = d->addend_first ? ex_binary(g->arena, "+", y, x)
                                       : ex_binary(g->arena, "+", x, y);
