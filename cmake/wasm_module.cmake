@@ -14,11 +14,13 @@ target_link_libraries(oxide_linked PRIVATE oxide_objects oxide_flags m)
 target_link_options(oxide_linked PRIVATE
   -Wl,--gc-sections -Wl,--strip-all -Wl,-O2 -Wl,--stack-first -Wl,-z,stack-size=524288)
 
-# The module is what is left when binaryen's optimizer has seen it, too.
+# The module is what is left when binaryen's optimizer has seen it, too.  The first
+# kilobyte of memory is the end of the stack, so that an address less a small number never
+# is below zero, and additions become offsets of loads and stores.
 find_program(WASM_OPT wasm-opt REQUIRED)
 add_custom_command(
   OUTPUT oxide_xla.wasm
-  COMMAND ${WASM_OPT} -Oz --enable-bulk-memory --enable-sign-ext
+  COMMAND ${WASM_OPT} -Oz --low-memory-unused --enable-bulk-memory --enable-sign-ext
           --enable-mutable-globals --enable-nontrapping-float-to-int
           $<TARGET_FILE:oxide_linked> -o oxide_xla.wasm
   DEPENDS oxide_linked

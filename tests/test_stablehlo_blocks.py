@@ -16,23 +16,30 @@ class Counted:
     def __init__(self, function):
         self.function, self.count = function, 0
 
-    def __call__(self, *args):
+    def __call__(self, *args, **numbers):
         self.count += 1
-        return self.function(*args)
+        return self.function(*args, **numbers)
 
 
 def outlined(function):
     """(outlined, its counter)"""
     counted = Counted(function)
 
-    def block(*args):
-        return counted(*args)
+    def block(*args, **numbers):
+        return counted(*args, **numbers)
 
     return blocks.outlined(block), counted
 
 
 def lowered_calls(function, *args):
     return jax.jit(function).lower(*args).as_text().count("call @block(")
+
+
+def test_numbers_by_name_are_fixed_for_each_call():
+    block, counted = outlined(lambda x, scale=1: x * [0, 2, 3][scale])
+    run = jax.jit(lambda x: block(block(x), scale=2) + block(x, scale=2))
+    assert run(ONE).tolist() == [2.0 * 3.0 + 3.0] * 3
+    assert counted.count == 2
 
 
 def test_alike_calls_are_traced_once():

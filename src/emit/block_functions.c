@@ -476,12 +476,11 @@ static void note_ranks(const Function *f) {
     }
 }
 
-static Function *find_twin(const Function *f) {
-    for (BlockKind *k = f->kind->family->kinds; k; k = k->next)
-        if (k->code && k->code != f && !k->code->twin &&
-            code_same_def(k->code->def, f->def))
-            return k->code;
-    return NULL;
+/* The ranks that the arguments have in all kinds of one function. */
+static void join_ranks(Def *host, const Def *twin) {
+    for (size_t i = 0; i < host->n_params && i < twin->n_params; i++)
+        if (host->params[i].rank != twin->params[i].rank)
+            host->params[i].rank = 0;
 }
 
 static void generate(Gen *g, BlockKind *kind) {
@@ -496,17 +495,22 @@ static void generate(Gen *g, BlockKind *kind) {
     g->scope = &f->scope;
     g->function = f;
     generate_body(g, f);
+    f->used_names = g->used_names;
     g->used_names = around.used_names;
     g->scope = around.scope;
     g->function = NULL;
     f->run_time = f->run_time || g->run_time.count > reasons;
     f->def = gen_def(g, &f->scope, &f->prelude);
     note_ranks(f);
-    f->twin = g->arena->failed ? NULL : find_twin(f);
+    f->scope.name = function_name(g, kind);
+    if (!g->arena->failed)
+        gen_join_kinds(g, f);
+    if (f->twin && !g->arena->failed)
+        join_ranks(f->twin->def, f->def);
     if (f->twin || g->arena->failed)
         return;
     gen_measure(f);
-    f->scope.name = f->def->name = gen_unique_name(g, function_name(g, kind));
+    f->scope.name = f->def->name = gen_unique_name(g, f->scope.name);
     map_set(&g->global_names, f->scope.name, f);
     f->number = (uint32_t)g->functions.count;
     (void)ARENA_PUSH(g->arena, &g->functions, f);
@@ -542,6 +546,7 @@ static Str origin(Gen *g, const Part *p) {
 void gen_add_functions(Gen *g) {
     for (size_t i = 0; i < g->functions.count; i++) {
         Def *def = g->functions.items[i]->def;
+        gen_add_residual(g, g->functions.items[i]);
         Stmt doc = {.kind = ST_PROSE,
                     .text = origin(g, g->functions.items[i]->kind->blocks[0]->part)};
         code_insert(g->arena, &def->body, 0, &(Stmts){&doc, 1, 1});

@@ -48,7 +48,8 @@ const Expr *gen_call(Gen *g, const Block *b, const Expr *params,
     Function *f = gen_function_of(b);
     size_t n = 0;
     const Expr **items =
-        ARENA_ARRAY(g->arena, own->n_args + own->sizes.count + 1, const Expr *);
+        ARENA_ARRAY(g->arena, own->n_args + own->sizes.count + f->differs.n_choices + 1,
+                    const Expr *);
     if (!items)
         return ex_none();
     if (f->uses_params)
@@ -58,6 +59,7 @@ const Expr *gen_call(Gen *g, const Block *b, const Expr *params,
             args && args[i] ? args[i] : gen_value(g, b->in[own->args[i]], false);
     for (size_t i = 0; i < own->sizes.count; i++)
         items[n++] = gen_symbol(g, own->sizes.items[i]);
+    n += gen_choices(g, b, items + n);
     if (g->function && f->uses_params)
         g->function->uses_params = true;
     if (g->function && own->run_time)

@@ -52,6 +52,38 @@ typedef struct Calls {
     size_t lines;            /* that they take */
 } Calls;
 
+enum {
+    CHOICES_MAX = 3, /* more arguments than that say less than two functions */
+    SIZES_MAX = 4
+};
+
+/* A number in which the kinds of a function differ: an argument of it. */
+typedef struct Choice {
+    Str name, hint;    /* hint: what it was called before it was made unique */
+    const Expr *value; /* the default; of a twin: its own */
+} Choice;
+
+/* A size of an argument that is named at the top of a function. */
+typedef struct ShownSize {
+    Str name;
+    size_t arg;
+    int axis;
+    uint32_t note; /* of the code that needed it first */
+} ShownSize;
+
+/* What kinds that are one function differ in. */
+typedef struct Differences {
+    Choice choices
+        [CHOICES_MAX]; /* behind the parameters; of a twin: as many as it knows */
+    size_t n_choices;
+    ShownSize sizes[SIZES_MAX]; /* the first statements */
+    size_t n_sizes;
+    Str addend;  /* an argument that is added to the result, where the choice of */
+    size_t adds; /* this number says so; empty: none is */
+    bool addend_first; /* x + result */
+    uint32_t note;     /* of the sum */
+} Differences;
+
 /* The function that stands for the blocks of one kind. */
 typedef struct Function {
     const BlockKind *kind;
@@ -84,9 +116,12 @@ typedef struct Function {
         Calls *items; /* by who calls */
         size_t count, cap;
     } calls;
-    uint32_t number;       /* in Gen.functions */
-    bool fails, in_place;  /* it does not pay: pays.c */
-    struct Function *twin; /* prints the same, and stands for this one; NULL: none */
+    uint32_t number;      /* in Gen.functions */
+    bool fails, in_place; /* it does not pay: pays.c */
+    Map used_names;       /* in the function */
+    Differences differs;
+    struct Function *twin; /* prints the same but for choices, and stands for this one;
+                              NULL: none */
 } Function;
 
 /* Parameters that load_params stacks for a scan: head + "*" + tail. */
@@ -429,6 +464,19 @@ const Expr *gen_function_dim(Gen *g, Dim d);
 /* Adds the functions to the program. */
 void gen_add_functions(Gen *g);
 
+/* ---- joined_kinds.c ------------------------------------------------------------------------- */
+
+/* Looks for a function that with other numbers is f, which becomes its twin. */
+void gen_join_kinds(Gen *g, Function *f);
+/* Makes `return x` of f `return x + y if residual else x`, where kinds differ in that. */
+void gen_add_residual(Gen *g, Function *f);
+/* The arguments that b's function has by default otherwise; how many. */
+size_t gen_choices(Gen *g, const Block *b, const Expr **items);
+/* Blocks of one function have the same numbers. */
+bool gen_chooses_alike(const Block *a, const Block *b);
+/* A number or truth value, or several as a tuple or list. */
+bool gen_is_literal(const Expr *x);
+
 /* ---- pays.c -------------------------------------------------------------------------- */
 
 /* Counts the lines of a function. */
@@ -565,8 +613,11 @@ Str gen_relative_path(const Gen *g, const Block *b);
 
 /* ---- defaults.c ---------------------------------------------------------------------- */
 
-/* Makes keyword arguments that all calls of a helper have in common its defaults. */
+/* Makes keyword arguments that all calls of a helper have in common its defaults, and what
+ * most calls of a function for repeated modules choose. */
 void gen_move_defaults(Gen *g);
+/* The keyword argument of that name; NULL when the call has none. */
+const Expr *gen_keyword(const Expr *call, Str name);
 
 /* ---- named_modules.c ------------------------------------------------------------------------ */
 

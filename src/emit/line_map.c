@@ -359,8 +359,8 @@ static void put_modules(const Gen *g, const Function *f, Text *t) {
     const Blocks *blocks = g->m->blocks;
     bool any = false;
     text_lit(t, "\"modules\":[");
-    for (const BlockKind *kind = f->kind->family->kinds; blocks && kind;
-         kind = kind->next) {
+    for (size_t k = 0; blocks && k < blocks->kinds.count; k++) {
+        const BlockKind *kind = blocks->kinds.items[k];
         if (!kind->code || kind->inlined || gen_function_of(kind->blocks[0]) != f)
             continue;
         for (size_t i = 0; i < kind->count; i++) {

@@ -108,7 +108,8 @@ static const Block *next_block(const Gen *g, const Block *b) {
                             ? block_inside(graph->nodes[at], around)
                             : NULL;
     bool same = next && gen_function_of(next) == gen_function_of(b) &&
-                next->n_out == b->n_out && next->kind->code->sizes.count == 0;
+                gen_chooses_alike(b, next) && next->n_out == b->n_out &&
+                next->kind->code->sizes.count == 0;
     return same && b->kind->code->sizes.count == 0 ? next : NULL;
 }
 

@@ -82,8 +82,10 @@ static void put_in_place(Gen *g, Function *f) {
     }
     drop_calls_in(g, f);
     f->in_place = true;
-    for (BlockKind *k = f->kind->family->kinds; k; k = k->next)
+    for (size_t i = 0; i < g->m->blocks->kinds.count; i++) {
+        BlockKind *k = g->m->blocks->kinds.items[i];
         k->inlined |= k->code == f || (k->code && k->code->twin == f);
+    }
 }
 
 bool gen_inline_functions(Gen *g) {

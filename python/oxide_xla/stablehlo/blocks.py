@@ -42,20 +42,20 @@ def outlined(function: Callable[..., Any]) -> Callable[..., Any]:
     made: dict[Any, Any] = {}
 
     @functools.wraps(function)
-    def call(*args: Any) -> Any:
-        leaves, tree = jax.tree.flatten(args)
+    def call(*args: Any, **numbers: Any) -> Any:
+        leaves, tree = jax.tree.flatten((args, numbers))
         arrays = [leaf for leaf in leaves if isinstance(leaf, jax.Array)]
         fixed = [None if isinstance(x, jax.Array) else (type(x), x) for x in leaves]
         try:
             key = tree, tuple(fixed)
             jitted = made.setdefault(key, under_jit(function, tree, fixed))
         except TypeError:  # a value that has no hash
-            return function(*args)
+            return function(*args, **numbers)
         try:
-            return jitted(*arrays) if jitted else function(*args)
+            return jitted(*arrays) if jitted else function(*args, **numbers)
         except (NotArrays, *NEEDS_VALUES):
             made[key] = None
-            return function(*args)
+            return function(*args, **numbers)
 
     return call
 
@@ -67,7 +67,8 @@ def under_jit(function: Callable[..., Any], tree: Any, fixed: list[Any]) -> Any:
     def body(*arrays: Any) -> Any:
         rest = iter(arrays)
         leaves = [next(rest) if entry is None else entry[1] for entry in fixed]
-        result = function(*jax.tree.unflatten(tree, leaves))
+        args, numbers = jax.tree.unflatten(tree, leaves)
+        result = function(*args, **numbers)
         if not all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(result)):
             raise NotArrays
         return result

@@ -2,8 +2,9 @@
  *
  * A block is a part whose nodes lie side by side.  Blocks of one kind are the same but for
  * the arguments and the place of their parameters, so that one function, written from the
- * first of them, serves all.  Kinds of one family differ in types only (the stages of a
- * ResNet); codegen joins them where the code comes out the same. */
+ * first of them, serves all.  Kinds of one family differ in types
+ * (the stages of a ResNet), attributes (a stride) and literals; codegen joins those whose
+ * code is the same but for numbers. */
 #ifndef OX_PASSES_MODULES_BLOCKS_H
 #define OX_PASSES_MODULES_BLOCKS_H
 
@@ -57,7 +58,8 @@ Str block_relative_key(const Part *part, const Value *param);
 /* Compares parts node by node. */
 typedef struct Same Same;
 Same *same_new(Arena *scratch, Model *m);
-/* Equal for parts of one family: whatever the code depends on, but types. */
+/* Equal for parts of one family: operators and what they read, but not how large it is
+ * nor what attributes and literals say. */
 uint64_t same_hash(Same *s, const Part *p);
 /* a and b are of one kind. */
 bool same_parts(Same *s, const Part *a, const Part *b);

@@ -122,18 +122,6 @@ Value **same_args(Same *s, const Part *p, size_t *n) {
 
 /* ---- hash -------------------------------------------------------------------------- */
 
-static uint64_t hash_known(uint64_t h, const Known *k) {
-    for (size_t i = 0; k && i < k->n; i++) {
-        uint64_t bits = 0;
-        if (k->floats)
-            memcpy(&bits, &k->floats[i], sizeof bits);
-        else
-            bits = dim_is_int(k->ints[i]) ? (uint64_t)k->ints[i].c : 0;
-        h = hash_mix(h, bits);
-    }
-    return h;
-}
-
 static uint64_t hash_ref(uint64_t h, const Ref *r) {
     h = hash_mix(h, (uint64_t)r->kind);
     switch (r->kind) {
@@ -143,22 +131,9 @@ static uint64_t hash_ref(uint64_t h, const Ref *r) {
         return hash_mix(h, r->index);
     case REF_PARAM:
         return hash_mix(h, str_hash(r->key));
-    case REF_LITERAL:
-    case REF_FIXED:
-        return hash_known(h, r->v->splat ? r->v->splat : r->v->known);
     default:
         return h;
     }
-}
-
-static uint64_t hash_attr(uint64_t h, const Attr *a) {
-    uint32_t f = 0;
-    memcpy(&f, &a->f, sizeof f);
-    h = hash_mix(hash_mix(hash_mix(h, str_hash(a->name)), str_hash(a->s)),
-                 (uint64_t)a->i ^ f);
-    for (size_t i = 0; i < a->ints.count; i++)
-        h = hash_mix(h, (uint64_t)a->ints.items[i]);
-    return h;
 }
 
 uint64_t same_hash(Same *s, const Part *p) {
@@ -172,8 +147,6 @@ uint64_t same_hash(Same *s, const Part *p) {
             Ref r = ref_of(&s->a, n, k);
             h = hash_ref(h, &r);
         }
-        for (uint32_t k = 0; k < n->n_attrs; k++)
-            h = hash_attr(h, &n->attrs[k]);
     }
     return h;
 }
