@@ -162,7 +162,7 @@ def test_rows_are_loops_of_equal_calls():
 def test_sizes_follow_from_arguments():
     source = check(heads([64, 128, 256, 64]), {})
     assert functions(source) == [("layers", "params, x")]
-    assert "width = x.shape[2]" in source
+    assert "batch, _, width = x.shape" in source
     assert "width // 8" in source
 
 
