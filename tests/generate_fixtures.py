@@ -539,6 +539,42 @@ def repeated_layers() -> onnx.ModelProto:
     )
 
 
+@fixture
+def written_out() -> onnx.ModelProto:
+    """A recurrence of four steps, as exporters write out a loop, and its last state."""
+    nodes, state = [], "start"
+    for t in range(4):
+        nodes += [
+            op("Gather", f"x place{t}", f"x{t}", axis=1),
+            op("MatMul", f"x{t} cell.weight_ih", f"given{t}"),
+            op("MatMul", f"{state} cell.weight_hh", f"kept{t}"),
+            op("Add", f"given{t} kept{t}", f"sum{t}"),
+            op("Add", f"sum{t} cell.bias", f"biased{t}"),
+            op("Tanh", f"biased{t}", f"state{t}"),
+            op("Unsqueeze", f"state{t} axis", f"row{t}"),
+        ]
+        state = f"state{t}"
+    rows = " ".join(f"row{t}" for t in range(4))
+    nodes += [
+        op("Concat", rows, "y", axis=1),
+        op("Identity", "state3", "last"),
+    ]
+    params = {f"place{t}": np.array(t, np.int64) for t in range(4)}
+    params |= {
+        "axis": ints(1),
+        "cell.weight_ih": normal(60, 3, 5),
+        "cell.weight_hh": normal(61, 5, 5),
+        "cell.bias": normal(62, 5),
+    }
+    return model(
+        "written_out",
+        nodes,
+        {"x": (FLOAT, ["batch", 4, 3]), "start": (FLOAT, ["batch", 5])},
+        {"y": (FLOAT, ["batch", 4, 5]), "last": (FLOAT, ["batch", 5])},
+        params,
+    )
+
+
 def main(arguments: Sequence[str]) -> int:
     """Write every fixture to the folder given, tests/fixtures by default."""
     if len(arguments) > 1 or arguments[:1] == ["--help"]:

@@ -217,6 +217,14 @@ def test_functions_are_short():
     assert not long
 
 
+def test_flags_of_one_enum_are_distinct():
+    """Two branches that add a flag each may choose one bit."""
+    for path in c_files("src", "include"):
+        for body in re.findall(r"typedef enum[^{;]*\{(.*?)\}", path.read_text(), re.S):
+            bits = re.findall(r"\w+\s*=\s*1 <<\s*(\d+)", body)
+            assert len(set(bits)) == len(bits), f"{path.name}: {bits}"
+
+
 def test_files_say_what_they_are():
     silent = [
         p for p in c_files("src", "include", "tests/unit") if p.read_text()[:2] != "/*"

@@ -405,6 +405,16 @@ const Expr *emit_let(Emit *e, const char *hint, const Expr *x) {
     return ex_name(e->g->arena, name);
 }
 
+void emit_let_pair(Emit *e, const char *const hints[2], const Expr *x,
+                   const Expr *out[2]) {
+    Str names[2];
+    for (int i = 0; i < 2; i++) {
+        names[i] = hints[i] ? gen_unique_name(e->g, str_from(hints[i])) : STR("_");
+        out[i] = hints[i] ? ex_name(e->g->arena, names[i]) : NULL;
+    }
+    gen_statement(e->g, &e->g->scope->body, names, 2, x);
+}
+
 const Expr *emit_key(Emit *e) {
     return gen_key(e->g, e->node);
 }

@@ -17,6 +17,8 @@ void pass_simplify(Model *m);
 void pass_cse(Model *m);
 /* Nodes that nobody reads are dropped, and parameters with them. */
 void pass_dce(Model *m);
+/* Recurrences that the exporter has written out step by step become Scan. */
+void pass_recurrences(Model *m);
 /* Finds repeated modules: see blocks.h. */
 void pass_blocks(Model *m);
 
@@ -45,6 +47,11 @@ bool types_verify(Model *m, const char **why);
 
 /* v, whose elements are known, needs no node any more. */
 void make_literal(Model *m, Graph *g, Value *v);
+/* Symbols may say that they are read from an axis of v, or of what is in it: v must not
+ * vanish or change its axes. */
+bool is_read_for_size(const Value *v);
+/* A new literal of g: a list of integers.  NULL when memory is refused. */
+Value *ints_literal(Model *m, Graph *g, const int64_t *v, size_t n);
 /* Redirects every reader of a value that has an alias, over the whole model. */
 void replace_values(Model *m);
 

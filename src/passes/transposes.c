@@ -91,16 +91,6 @@ static bool is_single(const Value *v) {
     return v->type.rank >= 0;
 }
 
-/* Symbols may say that they are read from an axis of v. */
-static bool is_read_from(const Value *v) {
-    bool read = v->is_origin;
-    for (int i = 0; i < v->type.rank; i++) {
-        const Symbol *s = dim_as_symbol(v->type.dims[i]);
-        read |= s && s->value == v;
-    }
-    return read;
-}
-
 /* The node computes each element, or row, from those at the same place. */
 static bool is_by_place(const Move *t, const Node *n) {
     bool by_row = n->op->facts & OP_BY_ROW && t->perm[t->rank - 1] == t->rank - 1;
@@ -113,7 +103,7 @@ static bool can_have(Move *t, Value *v);
 static bool can_compute(Move *t, const Value *v) {
     const Node *n = v->def;
     if (!n || n->graph != t->g || v->uses != 1 || v->known || v->is_assumed ||
-        v->type.rank != t->rank || !is_by_place(t, n) || is_read_from(v) ||
+        v->type.rank != t->rank || !is_by_place(t, n) || is_read_for_size(v) ||
         t->depth == DEPTH_MAX)
         return false;
     t->depth++;
@@ -133,23 +123,12 @@ static bool can_have(Move *t, Value *v) {
 /* ---- the move ---------------------------------------------------------------------- */
 
 static Value *axes_literal(Move *t, uint64_t axes) {
+    int64_t list[OX_MAX_RANK];
     size_t count = 0;
     for (int i = 0; i < t->rank; i++)
-        count += axes >> i & 1;
-    Str name = arena_printf(t->m->arena, "axes/%u", t->m->value_count);
-    Value *v = value_new(t->m, t->g, VALUE_CONST, name);
-    Known *k = known_new(t->m, DT_INT64, count);
-    Dim *dims = ARENA_ARRAY(t->m->arena, 1, Dim);
-    if (!v || !k || !dims)
-        return NULL;
-    dims[0] = dim_int((int64_t)count);
-    v->type = (Type){.dtype = DT_INT64, .rank = 1, .dims = dims};
-    count = 0;
-    for (int i = 0; i < t->rank; i++)
         if (axes >> i & 1)
-            known_ints(k)[count++] = dim_int(i);
-    value_set_known(t->m, v, k);
-    return v;
+            list[count++] = i;
+    return ints_literal(t->m, t->g, list, count);
 }
 
 static Str key_of(const Node *const *n) {

@@ -68,7 +68,7 @@ def load_text(text, opset=21):
         return load_module(compile_model(parse(text, opset), folder))
 
 
-def compile_text(text, opset=21):
+def compile_text(text, opset=21, options=()):
     """The generated source of a model."""
     with tempfile.TemporaryDirectory() as folder:
-        return compile_model(parse(text, opset), folder).read_text()
+        return compile_model(parse(text, opset), folder, *options).read_text()

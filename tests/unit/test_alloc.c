@@ -358,13 +358,14 @@ static void wrong_order_of_calls(void **state) {
 int main(int n_arguments, char **arguments) {
     static char mlp[] = "two_layer_mlp.onnx", attention[] = "attention.onnx",
                 conv[] = "conv_bn_relu.onnx", outputs[] = "multi_output.onnx",
-                layers[] = "repeated_layers.onnx";
+                layers[] = "repeated_layers.onnx", steps[] = "written_out.onnx";
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(every_allocation_may_fail, layers), /* the longest */
         cmocka_unit_test_prestate(every_allocation_may_fail, attention),
         cmocka_unit_test_prestate(every_allocation_may_fail, mlp),
         cmocka_unit_test_prestate(every_allocation_may_fail, conv),
         cmocka_unit_test_prestate(every_allocation_may_fail, outputs),
+        cmocka_unit_test_prestate(every_allocation_may_fail, steps),
         cmocka_unit_test_prestate(every_truncation_is_survived, mlp),
         cmocka_unit_test_prestate(every_truncation_is_survived, conv),
         cmocka_unit_test_prestate(every_damaged_byte_is_survived, mlp),

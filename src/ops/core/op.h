@@ -57,7 +57,7 @@ typedef enum OpFact {
     OP_SELECTS = 1 << 12,     /* each element is one of input 1 or of input 2 */
     OP_KEEPS = 1 << 13,       /* output 0 is input 0 when it has the same type */
     OP_RESHAPES = 1 << 14,    /* output 0 is input 0 in row-major order, reshaped */
-    OP_ATTENDS = 1 << 15,     /* inputs 0 to 2 are (batch, length, heads, size) */
+    OP_WIDENS = 1 << 15,      /* output 0 is input 0, broadcast */
     OP_LINEAR = 1 << 16,      /* input 1 is a matrix [in, out], where a linear layer of
                              PyTorch has a weight [out, in] */
     OP_WEIGHT_BIAS = 1 << 17, /* inputs 1 and 2 are weight and bias of one module */
@@ -73,10 +73,10 @@ typedef enum OpFact {
     OP_OWN_TYPE = 1 << 25, /* its code names the types of its outputs, whatever those of
                               its inputs are when it runs */
     OP_PROBABILITIES = 1 << 26, /* output 0 is a distribution over some axes */
-    OP_RANKS = 1 << 27,  /* chooses among the elements of input 0 by their order */
-    OP_WIDENS = 1 << 15, /* output 0 is input 0, broadcast */
-    OP_BY_ROW = 1 << 28, /* numpy broadcasting of all inputs, but that it looks at the
+    OP_RANKS = 1 << 27,   /* chooses among the elements of input 0 by their order */
+    OP_BY_ROW = 1 << 28,  /* numpy broadcasting of all inputs, but that it looks at the
                             last axis as a whole */
+    OP_ATTENDS = 1 << 29, /* inputs 0 to 2 are (batch, length, heads, size) */
 } OpFact;
 
 /* What hides the padding of an axis: see OpDef.past. */
@@ -93,6 +93,13 @@ typedef enum OpPast {
 
 /* Domain of operators that passes make and no file can hold. */
 #define OP_INTERNAL "oxide.internal"
+
+/* One place along an axis of an array. */
+typedef struct OpPick {
+    int axis;
+    int64_t index; /* counted from the front */
+    bool keeps;    /* the axis stays, with size 1 */
+} OpPick;
 
 /* The signs of A - B for which a comparison of A and B is true. */
 typedef enum OpOrder {
@@ -213,6 +220,9 @@ typedef struct OpDef {
      * put in, bits of the mask.  NULL or false: it is not, or the rank is not known. */
     bool (*permutes)(const Node *n, int *perm);
     bool (*inserts)(const Node *n, uint64_t *mask);
+    /* Output `out` is input 0 at one place of an axis.  NULL or false: it is not, or that is
+     * not known. */
+    bool (*picks)(const Node *n, uint32_t out, OpPick *p);
     /* Turns the node into a simpler one with the same output, where there is one. */
     void (*rewrite)(Model *m, Node *n);
     /* Integers of input i past an end of the type may be that end: the output stays the
@@ -526,6 +536,10 @@ const Expr *emit_subgraph(Emit *e, const Graph *graph, const char *hint, bool tr
 void emit_groups(Emit *e, const Expr *call, const int *counts, size_t n);
 /* Assigns x to a new variable and returns its name. */
 const Expr *emit_let(Emit *e, const char *hint, const Expr *x);
+/* Assigns the two results of x to new variables, and gives their names; one without a
+ * hint is not wanted, and NULL. */
+void emit_let_pair(Emit *e, const char *const hints[2], const Expr *x,
+                   const Expr *out[2]);
 /* The call with name=value at its end.  Without it where value is NULL, and where it is the
  * default of the helper that is called: that is written in src/python/lib alone. */
 const Expr *call_with(Emit *e, const Expr *call, const char *name, const Expr *value);

@@ -480,12 +480,27 @@ static OpPast past_concat(Model *m, const Node *n, const int *at, int input) {
 
 /* ---- table ----------------------------------------------------------------------- */
 
+/* Of a split into single places. */
+static bool picks_split(const Node *n, uint32_t out, OpPick *p) {
+    int rank = in_rank(n, 0);
+    int64_t axis = attr_int(n, "axis");
+    if (rank < 1)
+        return false;
+    *p = (OpPick){(int)(axis < 0 ? axis + rank : axis), out, true};
+    for (uint32_t k = 0; k <= out; k++)
+        if (!n->out[k] || n->out[k]->type.rank != rank ||
+            !dim_is(n->out[k]->type.dims[p->axis], 1))
+            return false;
+    return true;
+}
+
 /* clang-format off */
 #define CONCAT                                                                         \
     .facts = OP_JOINS, .apart = apart_off_axes, .past = past_concat,                   \
     .infer = infer_concat, .eval = eval_concat, .emit = emit_concat
 #define SPLIT                                                                          \
-    .facts = OP_MOVES, .apart = apart_off_axes, .infer = infer_split, .eval = eval_split, .emit = emit_split
+    .facts = OP_MOVES, .apart = apart_off_axes, .picks = picks_split,                  \
+    .infer = infer_split, .eval = eval_split, .emit = emit_split
 #define TILE                                                                           \
     .facts = OP_MOVES, .apart = apart_tile, .infer = infer_tile, .eval = eval_tile, .emit = emit_tile
 static const OpDef ops[] = {

@@ -389,12 +389,26 @@ static OpPast past_gather(Model *m, const Node *n, const int *at, int input) {
 
 /* ---- table ----------------------------------------------------------------------- */
 
+static bool picks_gather(const Node *n, uint32_t out, OpPick *p) {
+    const Known *index = in_known(n, 1);
+    int rank = in_rank(n, 0);
+    int64_t axis = attr_int(n, "axis");
+    (void)out;
+    if (!index || in_rank(n, 1) > 1 || index->n != 1 || !dim_is_int(index->ints[0]) ||
+        index->ints[0].c < 0 || rank < 1)
+        return false;
+    p->axis = (int)(axis < 0 ? axis + rank : axis);
+    p->index = index->ints[0].c;
+    p->keeps = in_rank(n, 1) == 1;
+    return true;
+}
+
 /* clang-format off */
 static const OpDef ops[] = {
     {.name = "Gather", .since = 1, .in = "data indices", .out = "output",
      .attrs = {INT("axis", 0)}, .facts = OP_MOVES | OP_TABLE,
      .apart = apart_gather,
-     .past = past_gather,
+     .past = past_gather, .picks = picks_gather,
      .infer = infer_gather, .eval = eval_gather, .narrow = narrow_gather,
      .rewrite = rewrite_gather, .emit = emit_gather},
     {.name = "GatherElements", .since = 11, .in = "data indices", .out = "output",

@@ -266,22 +266,34 @@ static bool needs_finish(Emit *e, const Scan *s, bool reversed) {
     return false;
 }
 
-static void emit_outputs(Emit *e, const Scan *s, const Expr *x, bool reversed) {
+/* Some output from `first` on is read. */
+static bool wants_any(Emit *e, int first, int count) {
+    bool any = false;
+    for (int i = 0; i < count; i++)
+        any |= emit_wants(e, first + i);
+    return any;
+}
+
+/* The only one of what a function gives, or entry i of all. */
+static const Expr *entry_of(Emit *e, const Expr *x, int count, int i) {
     Arena *a = emit_arena(e);
+    return count == 1 ? x : EX(a, "$0[$1]", x, ex_int(a, i));
+}
+
+static void emit_outputs(Emit *e, const Scan *s, const Expr *x, bool reversed) {
     if (s->batched || !needs_finish(e, s, reversed)) {
         emit_groups(e, x, (const int[]){s->states, s->ys}, 2);
         return;
     }
-    x = emit_let(e, "scanned", x);
-    for (int k = 0; k < s->states; k++)
-        emit_out(e, k,
-                 s->states == 1 ? EX(a, "$0[0]", x)
-                                : EX(a, "$0[0][$1]", x, ex_int(a, k)));
-    for (int i = 0; i < s->ys; i++)
+    const Expr *out[2];
+    bool states = wants_any(e, 0, s->states), rows = wants_any(e, s->states, s->ys);
+    const char *hints[] = {states ? "state" : NULL, rows ? "rows" : NULL};
+    emit_let_pair(e, hints, x, out);
+    for (int k = 0; k < s->states && states; k++)
+        emit_out(e, k, entry_of(e, out[0], s->states, k));
+    for (int i = 0; i < s->ys && rows; i++)
         emit_out(e, s->states + i,
-                 finish(e, s, i, reversed,
-                        s->ys == 1 ? EX(a, "$0[1]", x)
-                                   : EX(a, "$0[1][$1]", x, ex_int(a, i))));
+                 finish(e, s, i, reversed, entry_of(e, out[1], s->ys, i)));
 }
 
 /* (False, True): which of the inputs are taken backwards; NULL when none is. */

@@ -283,9 +283,29 @@ static OpPast past_slice(Model *m, const Node *n, const int *at, int input) {
 
 /* ---- table ----------------------------------------------------------------------- */
 
+static bool node_steps_by_one(const Node *n) {
+    Ints steps;
+    return get_ints(n, "steps", &steps) && steps.n == 1 && steps.v[0] == 1;
+}
+
+static bool picks_slice(const Node *n, uint32_t out, OpPick *p) {
+    Ints starts, ends, axes = {.n = 1};
+    int rank = in_rank(n, 0);
+    (void)out;
+    if (rank < 1 || !get_ints(n, "starts", &starts) || !get_ints(n, "ends", &ends) ||
+        (!is_absent(n, "axes") && !get_ints(n, "axes", &axes)) ||
+        (node_has(n, "steps") && !node_steps_by_one(n)))
+        return false;
+    *p = (OpPick){(int)(axes.v[0] < 0 ? axes.v[0] + rank : axes.v[0]), starts.v[0],
+                  true};
+    return axes.n == 1 && starts.n == 1 && ends.n == 1 && starts.v[0] >= 0 &&
+           ends.v[0] == starts.v[0] + 1;
+}
+
 /* clang-format off */
 #define SLICE                                                                          \
-    .facts = OP_MOVES, .apart = apart_slice, .past = past_slice, .infer = infer_slice, .eval = eval_slice, .same = same_slice,   \
+    .facts = OP_MOVES, .apart = apart_slice, .past = past_slice, .picks = picks_slice, \
+    .infer = infer_slice, .eval = eval_slice, .same = same_slice,                      \
     .emit = emit_slice
 static const OpDef ops[] = {
     {.name = "Slice", .since = 1, .until = 9, .in = "data", .out = "output",
