@@ -311,8 +311,12 @@ def ordered(key, out, order):
     yield helper.make_node("Concat", parts, [out], axis=0)
 
 
-def recurrent(op, order):
+RESET = {"linear_before_reset": 1}
+
+
+def recurrent(op, order, **attributes):
     """A layer over x, read as 8 steps of 8 rows, with PyTorch's parameters."""
+    attributes["hidden_size"] = HIDDEN
     names = [
         f"rnn.{kind}_l0" for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     ]
@@ -327,7 +331,7 @@ def recurrent(op, order):
     nodes += [
         helper.make_node("Concat", ["wb", "rb"], ["b"], axis=0),
         *[helper.make_node("Unsqueeze", [v, "zero"], [f"{v}d"]) for v in "wrb"],
-        helper.make_node(op, ["steps", "wd", "rd", "bd"], ["y"], hidden_size=HIDDEN),
+        helper.make_node(op, ["steps", "wd", "rd", "bd"], ["y"], **attributes),
     ]
     return nodes, weights
 
@@ -335,7 +339,8 @@ def recurrent(op, order):
 @pytest.mark.parametrize("style", ["flat", "nested"])
 @pytest.mark.parametrize("op", ORDERS)
 def test_gates_are_put_in_order_once(tmp_path, op, style):
-    path = write_model(tmp_path, *recurrent(op, ORDERS[op]))
+    """Of a layer that PyTorch does not have: its gates are clipped."""
+    path = write_model(tmp_path, *recurrent(op, ORDERS[op], clip=9.0))
     module, prepared = check(path, "--params", style)
     form = f"{op.lower()}_gates"
     assert sorted(flat(prepared)) == [
@@ -345,6 +350,14 @@ def test_gates_are_put_in_order_once(tmp_path, op, style):
     x = np.zeros((2, 4, 8, 8), np.float32)
     text = jax.jit(module.forward.__wrapped__).lower(prepared, x).as_text()
     assert f"tensor<{HIDDEN}x8xf32>" not in text, "a gate is sliced"
+
+
+@pytest.mark.parametrize(("op", "reset"), [("LSTM", {}), ("GRU", RESET)])
+def test_layers_of_pytorch_read_gates_as_they_are(tmp_path, op, reset):
+    path = write_model(tmp_path, *recurrent(op, ORDERS[op], **reset))
+    module, _ = check(path)
+    assert not hasattr(module, "prepare")
+    assert hasattr(module, f"{op.lower()}_layer")
 
 
 @pytest.mark.parametrize(

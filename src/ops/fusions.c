@@ -184,8 +184,8 @@ static bool is_rotary(const FusionMatch *t) {
 
 /* ---- gates ------------------------------------------------------------------------- */
 
-/* The slice by this name is x[k * size : (k + 1) * size]. */
-static bool is_gate(const FusionMatch *t, const char *name, int64_t k, int64_t size) {
+/* The slice by this name is x[from:to]. */
+static bool is_slice(const FusionMatch *t, const char *name, int64_t from, int64_t to) {
     const Node *n = fusion_value(t, name)->def;
     Ints start, end, axis, step;
     if (!get_ints(n, "starts", &start) || !get_ints(n, "ends", &end) || start.n != 1 ||
@@ -197,21 +197,28 @@ static bool is_gate(const FusionMatch *t, const char *name, int64_t k, int64_t s
                  (get_ints(n, "steps", &step) && step.n == 1 && step.v[0] == 1);
     int64_t all = fusion_value(t, "x")->type.dims[0].c;
     int64_t stop = end.v[0] > all ? all : end.v[0];
-    return first && plain && start.v[0] == k * size && stop == (k + 1) * size;
+    return first && plain && start.v[0] == from && stop == to;
 }
 
-/* A parameter whose gates are put together in the order that `gates` says. */
-static bool has_gates(const FusionMatch *t, const char *gates) {
+static bool is_gate(const FusionMatch *t, const char *name, int64_t k, int64_t size) {
+    return is_slice(t, name, k * size, (k + 1) * size);
+}
+
+/* The size of each of `count` gates of a parameter that is put together again along its
+ * first axis; 0 when it is none. */
+static int64_t gate_size(const FusionMatch *t, int64_t count) {
     const Value *x = fusion_value(t, "x");
-    int64_t count = (int64_t)strlen(gates);
     if (x->kind != VALUE_PARAM || x->type.rank < 1 || !dim_is_int(x->type.dims[0]) ||
         x->type.dims[0].c % count != 0)
-        return false;
+        return 0;
     int64_t axis = attr_int(t->root, "axis");
-    if (axis != 0 && axis != -x->type.rank)
-        return false;
-    int64_t size = x->type.dims[0].c / count;
-    for (int64_t i = 0; i < count; i++)
+    return axis == 0 || axis == -x->type.rank ? x->type.dims[0].c / count : 0;
+}
+
+/* Its gates are put together in the order that `gates` says. */
+static bool has_gates(const FusionMatch *t, const char *gates) {
+    int64_t count = (int64_t)strlen(gates), size = gate_size(t, count);
+    for (int64_t i = 0; i < count && size; i++)
         if (!is_gate(t, (const char[]){(char)('a' + i), 0}, gates[i] - '0', size))
             return false;
     return size > 0;
@@ -219,6 +226,13 @@ static bool has_gates(const FusionMatch *t, const char *gates) {
 
 static bool is_lstm(const FusionMatch *t) {
     return has_gates(t, "0312");
+}
+
+/* Three slices, of which the last has the forget and the cell gate. */
+static bool is_lstm_of_three(const FusionMatch *t) {
+    int64_t size = gate_size(t, 4);
+    return size > 0 && is_gate(t, "a", 0, size) && is_gate(t, "b", 3, size) &&
+           is_slice(t, "c", size, 3 * size);
 }
 
 static bool is_gru(const FusionMatch *t) {
@@ -347,6 +361,8 @@ static const Fusion fusions[] = {
      "LstmGates(x)", is_lstm, false},
     {"Concat(" GATE("a") ", " GATE("b") ", " GATE("c") ", axis=_)", "GruGates(x)", is_gru,
      false},
+    {"Concat(" GATE("a") ", " GATE("b") ", " GATE("c") ", axis=_)", "LstmGates(x)",
+     is_lstm_of_three, false},
 };
 /* clang-format on */
 

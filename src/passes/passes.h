@@ -19,6 +19,8 @@ void pass_cse(Model *m);
 void pass_dce(Model *m);
 /* Recurrences that the exporter has written out step by step become Scan. */
 void pass_recurrences(Model *m);
+/* LSTM and GRU of PyTorch take its parameters as they are. */
+void pass_rnn_layers(Model *m);
 /* Finds repeated modules: see blocks.h. */
 void pass_blocks(Model *m);
 

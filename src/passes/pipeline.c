@@ -26,6 +26,7 @@ static const Pass passes[] = {
     {"recurrences", pass_recurrences},
     {"dce2", pass_dce},
     {"fuse", pass_fuse},
+    {"rnn", pass_rnn_layers},
     {"dce3", pass_dce},
     {"fuse2", pass_fuse_late},
     {"dce4", pass_dce},

@@ -395,12 +395,55 @@ static bool picks_gather(const Node *n, uint32_t out, OpPick *p) {
     int64_t axis = attr_int(n, "axis");
     (void)out;
     if (!index || in_rank(n, 1) > 1 || index->n != 1 || !dim_is_int(index->ints[0]) ||
-        index->ints[0].c < 0 || rank < 1)
+        rank < 1)
         return false;
-    p->axis = (int)(axis < 0 ? axis + rank : axis);
-    p->index = index->ints[0].c;
-    p->keeps = in_rank(n, 1) == 1;
-    return true;
+    *p = (OpPick){(int)(axis < 0 ? axis + rank : axis), index->ints[0].c,
+                  in_rank(n, 1) == 1};
+    Dim size = in_dim(n, 0, p->axis);
+    if (p->index < 0 && dim_is_int(size))
+        p->index += size.c;
+    return p->index >= 0;
+}
+
+/* Many values that are stacked may be what the steps of a loop gave, which
+ * passes/recurrences.c looks for. */
+enum { STACKED_MAX = 3 };
+
+/* Of what a Concat along that axis joins, the value that holds the place, and where; NULL:
+ * v is no such, or some size is not known. */
+static Value *joined_at(const Value *v, OpPick *p) {
+    const Node *n = v->def;
+    if (!n || !n->op || !(n->op->facts & OP_JOINS) || !op_attr(n->op, STR("axis")) ||
+        n->n_in > STACKED_MAX)
+        return NULL;
+    int64_t axis = attr_int(n, "axis");
+    if ((axis < 0 ? axis + v->type.rank : axis) != p->axis)
+        return NULL;
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        Value *part = value_final(n->in[i]);
+        Dim size = part->type.rank > p->axis ? part->type.dims[p->axis] : dim_int(-1);
+        if (!dim_is_int(size) || size.c < 0)
+            return NULL;
+        if (p->index < size.c)
+            return part;
+        p->index -= size.c;
+    }
+    return NULL;
+}
+
+/* A place of what was stacked: what was put there. */
+static Value *same_gather(const Node *n) {
+    OpPick p;
+    uint64_t mask;
+    if (!picks_gather(n, 0, &p) || p.keeps)
+        return NULL;
+    const Value *v = value_final(n->in[0]);
+    for (Value *part = joined_at(v, &p); part; part = joined_at(v, &p))
+        v = part;
+    const Node *made = v->def;
+    bool put = made && made->op && made->op->inserts &&
+               made->op->inserts(made, &mask) && mask == (uint64_t)1 << p.axis;
+    return put ? value_final(made->in[0]) : NULL;
 }
 
 /* clang-format off */
@@ -408,7 +451,7 @@ static const OpDef ops[] = {
     {.name = "Gather", .since = 1, .in = "data indices", .out = "output",
      .attrs = {INT("axis", 0)}, .facts = OP_MOVES | OP_TABLE,
      .apart = apart_gather,
-     .past = past_gather, .picks = picks_gather,
+     .past = past_gather, .picks = picks_gather, .same = same_gather,
      .infer = infer_gather, .eval = eval_gather, .narrow = narrow_gather,
      .rewrite = rewrite_gather, .emit = emit_gather},
     {.name = "GatherElements", .since = 11, .in = "data indices", .out = "output",

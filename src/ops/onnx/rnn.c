@@ -330,6 +330,59 @@ static const char *gru_gates_form(const Node *n, int i) {
     return i == 0 ? "gru_gates" : NULL;
 }
 
+/* ---- one direction, as PyTorch has it: see passes/rnn_layers.c ------------------------ */
+
+static void infer_layer(Model *m, Node *n) {
+    Shape x, w, last = {.rank = 2}, y = {.rank = 3};
+    if (!in_shape(n, 0, &x) || !in_shape(n, 2, &w) || x.rank != 3 || w.rank != 2)
+        return;
+    y.d[0] = x.d[0];
+    y.d[1] = last.d[0] = x.d[1];
+    y.d[2] = last.d[1] = w.d[1];
+    for (int k = 0; k < (int)n->n_out; k++)
+        if (n->out[k])
+            set_type(m, n, k, in_dtype(n, 0), k ? &last : &y);
+}
+
+/* The helper gives y and the states; dead ends of them are no outputs any more. */
+static void finish_layer(Emit *e, const Expr *call, int states) {
+    static const char *const names[] = {"h", "c"};
+    Arena *a = emit_arena(e);
+    int n_out = (int)emit_node(e)->n_out, wanted = 0, last = 0;
+    for (int i = 0; i < states; i++)
+        call = call_with(e, call, names[i], emit_in(e, 5 + i));
+    bool reverse = attr_int(emit_node(e), "reverse") != 0;
+    call = call_with(e, call, "reverse", ex_bool(a, reverse));
+    for (int k = 0; k < n_out; k++)
+        if (emit_wants(e, k)) {
+            wanted++;
+            last = k;
+        }
+    if (wanted == 1)
+        emit_out(e, last, EX(a, "$0[$1]", call, ex_int(a, last)));
+    else if (n_out <= states)
+        emit_outs(e, EX(a, "$0[:$1]", call, ex_int(a, n_out)));
+    else
+        emit_outs(e, call);
+}
+
+static void emit_lstm_layer(Emit *e) {
+    Arena *a = emit_arena(e);
+    const Expr *x = emit_in(e, 0), *w = emit_in(e, 1), *r = emit_in(e, 2);
+    const Expr *of_x = emit_in(e, 3), *of_h = emit_in(e, 4);
+    const Expr *bias = of_x ? EX(a, "$0 + $1", of_x, of_h) : NULL;
+    const Expr *call = EX(a, "lstm_layer($0, $1, $2$(, $3))", x, w, r, bias);
+    finish_layer(e, call, 2);
+}
+
+static void emit_gru_layer(Emit *e) {
+    const Expr *x = emit_in(e, 0), *w = emit_in(e, 1), *r = emit_in(e, 2);
+    const Expr *of_x = emit_in(e, 3), *of_h = emit_in(e, 4);
+    const Expr *call =
+        EX(emit_arena(e), "gru_layer($0, $1, $2$(, $3)$(, $4))", x, w, r, of_x, of_h);
+    finish_layer(e, call, 1);
+}
+
 /* The batch comes second in the sequence and in the states, or first with `layout`;
  * lengths are one for each of it, and weights are shared. */
 static bool apart_recurrent(Model *m, const Node *n, const int *at, int out, int axis) {
@@ -391,6 +444,14 @@ static const OpDef ops[] = {
      .infer = infer_same, .form = lstm_gates_form, .emit = emit_gates},
     {.name = "GruGates", .domain = OP_INTERNAL, .since = 1, .in = "w", .out = "ordered",
      .infer = infer_same, .form = gru_gates_form, .emit = emit_gates},
+    {.name = "LstmLayer", .domain = OP_INTERNAL, .since = 1,
+     .in = "x w_ih w_hh b_ih? b_hh? h? c?", .out = "y? h_n? c_n?",
+     .attrs = {INT("reverse", 0)}, .infer = infer_layer, .macs = macs_recurrent,
+     .emit = emit_lstm_layer},
+    {.name = "GruLayer", .domain = OP_INTERNAL, .since = 1,
+     .in = "x w_ih w_hh b_ih? b_hh? h?", .out = "y? h_n?",
+     .attrs = {INT("reverse", 0)}, .infer = infer_layer, .macs = macs_recurrent,
+     .emit = emit_gru_layer},
     {.name = "DynamicQuantizeLSTM", MICROSOFT,
      .in = "X W R B? sequence_lens? initial_h? initial_c? P? W_scale W_zero_point "
            "R_scale R_zero_point",
