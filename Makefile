@@ -12,7 +12,7 @@
 unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
-FUZZ_SECONDS ?= 20
+FUZZ_SECONDS ?= 15
 VENV := .venv
 RUN := $(VENV)/bin/python
 STAMPS := build/stamps
@@ -35,7 +35,7 @@ test-unit: debug ## C unit tests
 test-asan: asan ## C unit tests under AddressSanitizer and UBSan
 	@ctest --preset asan --parallel 2
 
-test-fuzz: fuzz ## libFuzzer targets for FUZZ_SECONDS (20)
+test-fuzz: fuzz ## libFuzzer targets for FUZZ_SECONDS (15)
 	@tools/run_fuzz.sh $(FUZZ_SECONDS)
 
 # Tests of single operators and ONNX's own cases, of which only the values matter, let XLA
@@ -56,7 +56,8 @@ test-models: build $(VENV)/guides.stamp ## the whole model zoo, long guides, not
 		tests/models/test_gradients.py tests/models/test_transforms.py \
 		tests/models/test_bfloat16.py tests/models/test_work.py \
 		tests/models/test_port.py tests/test_port.py tests/test_decoding.py \
-		tests/test_mesh.py tests/test_guides.py tests/test_notebooks.py
+		tests/test_mesh.py tests/test_guides.py tests/test_notebooks.py \
+		tests/test_verify_scripts.py tests/test_rows_random.py tests/models/test_pillars.py
 
 test-stablehlo: build $(VENV)/test.stamp ## StableHLO of ONNX's suite, the zoo, in IREE
 	@PYTHONPATH=tests:python $(RUN) -m hlo

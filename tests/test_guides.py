@@ -35,7 +35,7 @@ def install(folder: Path) -> str:
 
 
 # Those that export models of some size; `make test-models` runs them, too.
-LONG = ("hugging_face", "fine_tuning", "decoding", "speech", "debugging")
+LONG = ("hugging_face", "fine_tuning", "decoding", "speech", "debugging", "meshes")
 
 
 def guide_parameter(path: Path):

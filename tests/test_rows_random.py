@@ -75,7 +75,14 @@ def check_selection(seed):
     return True
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+def parts():
+    """Half of them run in `make test-models`."""
+    for part in range(PARTS):
+        marks = [pytest.mark.models] if part >= PARTS // 2 else []
+        yield pytest.param(part, marks=marks)
+
+
+@pytest.mark.parametrize("part", parts())
 @pytest.mark.parametrize("check", [check_rows, check_selection])
 def test_what_is_accepted_is_right(check, part):
     seeds = range(SEED + part, SEED + COUNT, PARTS)

@@ -17,10 +17,10 @@ EXAMPLES = TESTS.parent / "examples"
     "script",
     [
         EXAMPLES / "verify_resnet18.py",
-        TESTS / "verify_deit.py",  # runs the one in examples/
-        EXAMPLES / "verify_bert.py",
+        pytest.param(TESTS / "verify_deit.py", marks=pytest.mark.models),
+        pytest.param(EXAMPLES / "verify_bert.py", marks=pytest.mark.models),
     ],
-    ids=lambda path: path.stem,
+    ids=lambda path: path.stem,  # that of tests/ runs the one in examples/
 )
 def test_the_class_matches(script, tmp_path):
     name = script.stem.removeprefix("verify_")

@@ -8,7 +8,7 @@ import pytest
 
 from conformance import document, parallel, suite
 
-EACH = 20  # of the nodes: every so many
+EACH = 30  # of the nodes: every so many
 KINDS = ("simple", "pytorch-operator", "pytorch-converted")
 
 

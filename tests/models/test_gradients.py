@@ -27,8 +27,9 @@ ROUNDINGS = 8
 # other gradients, so its error is a part of one rounding of all of them.
 CANCELLED = 0.1
 
-FAST = ("cnn", "lstm_seq2seq", "transformer", "llama")
+FAST = ("cnn", "lstm_seq2seq", "llama")
 SLOW = (
+    "transformer",
     "gru_seq2seq",
     "unet",
     "vae",

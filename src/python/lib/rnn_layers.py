@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from rnn import of_state
 
 
-def start(state, x, w_hh):
+def first_state(state, x, w_hh):
     """The first state (B, H), or zeros, for x (T, B, I)."""
     return jnp.zeros((x.shape[1], w_hh.shape[1]), x.dtype) if state is None else state
 
@@ -29,7 +29,7 @@ def lstm_layer(x, w_ih, w_hh, b=None, h=None, c=None, reverse=False):
         h = o * jnp.tanh(c)
         return (h, c), h
 
-    state = start(h, x, w_hh), start(c, x, w_hh)
+    state = first_state(h, x, w_hh), first_state(c, x, w_hh)
     (h, c), y = jax.lax.scan(step, state, x, reverse=reverse)
     return y, h, c
 
@@ -51,5 +51,5 @@ def gru_layer(x, w_ih, w_hh, b_ih=None, b_hh=None, h=None, reverse=False):
         h = (1 - update) * new + update * h
         return h, h
 
-    h, y = jax.lax.scan(step, start(h, x, w_hh), x, reverse=reverse)
+    h, y = jax.lax.scan(step, first_state(h, x, w_hh), x, reverse=reverse)
     return y, h
