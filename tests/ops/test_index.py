@@ -323,3 +323,15 @@ def test_unique(x, attrs):
 
 def test_unique_alone():
     check_node("Unique", [ints(3, 1, 1, 5, 3)], opset=11, infer=False)
+
+
+@pytest.mark.parametrize("size", [3, 1500])
+def test_all_rows_in_their_order_are_the_table(size):
+    """Positions of a fixed length; long lists of them are known by where they begin."""
+    rows = numpy_helper.from_array(np.arange(size), "rows")
+    node = helper.make_node("Gather", ["x", "rows"], ["y"])
+    x, y = (helper.make_tensor_value_info(n, 1, [size, 2]) for n in "xy")
+    graph = helper.make_graph([node], "g", [x], [y], [rows])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
+    value = np.arange(2 * size, dtype=np.float32).reshape(size, 2)
+    assert "[" not in check_model(model, [value], [value]).split("def forward")[1]

@@ -431,10 +431,33 @@ static Value *joined_at(const Value *v, OpPick *p) {
     return NULL;
 }
 
-/* A place of what was stacked: what was put there. */
+/* The numbers 0, 1, 2, ..., as a list. */
+static bool counts_from_zero(const Value *v) {
+    const Known *k = v->known;
+    if (v->type.rank != 1 || (!k && (v->kind != VALUE_CONST || v->splat || !v->tensor)))
+        return false;
+    for (size_t i = 0; k && i < k->n; i++)
+        if (!dim_is(k->ints[i], (int64_t)i))
+            return false;
+    return k || tensor_i64(v->tensor, 0) == 0; /* large ones count: see value.c */
+}
+
+/* All entries of an axis in their order. */
+static bool takes_all(const Node *n) {
+    const Value *index = value_final(n->in[1]);
+    int rank = in_rank(n, 0);
+    int64_t axis = attr_int(n, "axis");
+    return rank > 0 && counts_from_zero(index) &&
+           dim_eq(in_dim(n, 0, (int)(axis < 0 ? axis + rank : axis)),
+                  index->type.dims[0]);
+}
+
+/* All of the data; or of what was stacked a place: what was put there. */
 static Value *same_gather(const Node *n) {
     OpPick p;
     uint64_t mask;
+    if (takes_all(n))
+        return n->in[0];
     if (!picks_gather(n, 0, &p) || p.keeps)
         return NULL;
     const Value *v = value_final(n->in[0]);
