@@ -109,13 +109,16 @@ Str gen_without_number(Str name) {
     return numbered ? (Str){base.p, base.n - 1} : name;
 }
 
-/* The innermost module between a part and the function around; what the function itself
- * is called would differ from one block to the next. */
+/* The innermost module between a part and the function around, or that of an argument;
+ * what the function itself is called would differ from one block to the next. */
 static Str module_in_function(const Gen *g, const Part *part) {
-    size_t around = g->function->kind->blocks[0]->part->path.n + 1;
-    if (part->path.n <= around)
+    Str around = g->function->kind->blocks[0]->part->path;
+    if (str_starts(around, part->path))
         return (Str){0};
-    return str_after_last((Str){part->path.p + around, part->path.n - around}, '.');
+    if (!str_starts(part->path, around) || part->path.n <= around.n + 1)
+        return str_after_last(part->path, '.');
+    return str_after_last(
+        (Str){part->path.p + around.n + 1, part->path.n - around.n - 1}, '.');
 }
 
 /* The parameter that n reads, itself or through a node that reads nothing else, such as

@@ -425,3 +425,32 @@ def test_gradients_are_those_of_straight_code(layers, gradient):
     for i in range(4):
         one = other[key.format("*")][i] if layers == "scan" else other[key.format(i)]
         np.testing.assert_allclose(one, straight[key.format(i)], atol=1e-6)
+
+
+class Encoder(torch.nn.Module):
+    """The encoder of a T5: (batch, 15) tokens to their states."""
+
+    def __init__(self, layers):
+        super().__init__()
+        torchvision_cpu.repair()
+        from transformers import T5Config, T5EncoderModel
+
+        sizes = {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_heads": 4}
+        config = T5Config(vocab_size=100, num_layers=layers, **sizes)
+        self.t5 = T5EncoderModel(config)
+
+    def forward(self, input_ids):
+        return self.t5(input_ids).last_hidden_state
+
+
+@pytest.mark.parametrize("layers", ["functions", "scan"])
+def test_what_the_first_layer_makes_for_all_is_an_argument(layers, export, tmp_path):
+    """The bias of relative positions: all layers are one function then."""
+    model = small("t5", Encoder, 4)
+    generated, lines = compiled(
+        export(model, "torchscript"), tmp_path, "--layers", layers, "--sharding", "off"
+    )
+    assert sum(line.startswith("def block") for line in lines) == 1
+    assert sum("block(scope" in line or "lax.scan(" in line for line in lines) == 1
+    assert sum("relative_attention_bias.weight" in line for line in lines) <= 2
+    check_output(generated, model)

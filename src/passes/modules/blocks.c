@@ -150,13 +150,21 @@ static void look_at_nodes(Finder *f) {
         f->last_use[value_final(g->outputs[i])->id] = READ_BY_OUTPUT;
 }
 
+/* The name of c below p is a number: entry of a list, not of a list that p has. */
+static bool is_entry(const Part *p, const Part *c) {
+    Str name = c->path;
+    if (p->path.n && str_starts(name, p->path) && name.n > p->path.n + 1) {
+        name.p += p->path.n + 1;
+        name.n -= p->path.n + 1;
+    }
+    return name.n && isdigit((unsigned char)name.p[0]);
+}
+
 /* A list of modules (Sequential, ModuleList) is no function of its own. */
 static bool is_list(const Part *p) {
-    for (const Part *c = p->children; c; c = c->next) {
-        Str last = str_after_last(c->path, '.');
-        if (!last.n || !isdigit((unsigned char)last.p[0]))
+    for (const Part *c = p->children; c; c = c->next)
+        if (!is_entry(p, c))
             return false;
-    }
     return p->children && p->own == 0;
 }
 

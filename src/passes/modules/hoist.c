@@ -12,8 +12,11 @@ typedef struct Hoist {
     Parts *parts;
     Part **readers;  /* by value id: the part that all its readers are in */
     uint32_t *limit; /* by node: how far out it may move, as the depth of a part */
-    Spread *spread;  /* by value id */
-    Node *node;      /* the one at hand */
+    Part *
+        *home; /* by node: the part that has all parameters it depends on; NULL: none */
+    bool *fed; /* by node: it depends on floats that are given to the model */
+    Spread *spread; /* by value id */
+    Node *node;     /* the one at hand */
     bool moved;
 } Hoist;
 
@@ -52,24 +55,44 @@ static void find_readers(Hoist *h) {
 
 /* The part around the reader that a parameter belongs to: by its name, and because
  * nobody outside reads it. */
-static const Part *owner(const Hoist *h, const Value *v) {
-    const Part *p = part_common(h->node->part, h->readers[v->id]);
+static Part *owner(const Hoist *h, const Value *v) {
+    Part *p = part_common(h->node->part, h->readers[v->id]);
     while (!v->generated_name && p->depth && !block_relative_key(p, v).n)
         p = p->parent;
     return p;
+}
+
+static void add_home(Hoist *h, Part *part) {
+    Part **home = &h->home[h->node->order];
+    if (part)
+        *home = *home ? part_common(*home, part) : part;
 }
 
 static void add_limit(void *user, Value *v) {
     Hoist *h = user;
     uint32_t *limit = &h->limit[h->node->order], need = 0;
     if (v->kind == VALUE_PARAM) {
-        need = owner(h, v)->depth;
+        Part *part = owner(h, v);
+        need = part->depth;
+        add_home(h, part);
     } else if (v->def) {
         uint32_t common = part_common(h->node->part, v->def->part)->depth;
         need = h->limit[v->def->order];
         need = need < common ? need : common;
+        add_home(h, h->home[v->def->order]);
+        h->fed[h->node->order] |= h->fed[v->def->order];
+    } else if (v->kind == VALUE_INPUT) {
+        h->fed[h->node->order] |= dtype_is_float(v->type.dtype);
     }
     *limit = *limit > need ? *limit : need;
+}
+
+/* What n computes comes of parameters of its own part alone, and perhaps of positions and
+ * masks, such as the bias that the first layer of T5 makes for all: it could as well be
+ * made outside. */
+static bool is_apart(const Hoist *h, const Node *n) {
+    const Part *home = h->home[n->order];
+    return home && home->depth && !h->fed[n->order];
 }
 
 static bool may_move(const Node *n) {
@@ -86,6 +109,8 @@ static void find_limits(Hoist *h) {
         node_each_need(h->node, add_limit, h);
         if (!may_move(h->node))
             h->limit[i] = h->node->part->depth;
+        else if (is_apart(h, h->node))
+            h->limit[i] = 0;
     }
 }
 
@@ -139,8 +164,10 @@ void parts_hoist(Model *m, Parts *p) {
     Hoist h = {.parts = p,
                .readers = ARENA_ARRAY(&scratch, m->value_count + 1, Part *),
                .limit = ARENA_ARRAY(&scratch, m->graph->n_nodes + 1, uint32_t),
+               .home = ARENA_ARRAY(&scratch, m->graph->n_nodes + 1, Part *),
+               .fed = ARENA_ARRAY(&scratch, m->graph->n_nodes + 1, bool),
                .spread = ARENA_ARRAY(&scratch, m->value_count + 1, Spread)};
-    if (h.readers && h.limit && h.spread) {
+    if (h.readers && h.limit && h.home && h.fed && h.spread) {
         find_readers(&h);
         find_limits(&h);
         move_nodes(&h);

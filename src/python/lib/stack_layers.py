@@ -9,6 +9,7 @@ def stack_layers(params, pattern, numbers):
     head, tail = pattern.split("*")
     first = f"{head}{numbers[0]}{tail}."
     for rest in [key.removeprefix(first) for key in params if key.startswith(first)]:
-        layers = [params.pop(f"{head}{i}{tail}.{rest}") for i in numbers]
-        params[f"{pattern}.{rest}"] = jnp.stack(layers)
+        keys = [f"{head}{i}{tail}.{rest}" for i in numbers]
+        if all(key in params for key in keys):  # the first may compute something for all
+            params[f"{pattern}.{rest}"] = jnp.stack([params.pop(key) for key in keys])
     return params
