@@ -10,6 +10,6 @@ def stack_layers(params, pattern, numbers):
     first = f"{head}{numbers[0]}{tail}."
     for rest in [key.removeprefix(first) for key in params if key.startswith(first)]:
         keys = [f"{head}{i}{tail}.{rest}" for i in numbers]
-        if all(key in params for key in keys):  # the first may compute something for all
+        if all(key in params for key in keys):  # else the first has it for all
             params[f"{pattern}.{rest}"] = jnp.stack([params.pop(key) for key in keys])
     return params
