@@ -255,6 +255,15 @@ def test_the_library_exports_its_own_names_only():
     )
 
 
+def test_facts_of_operators_are_different_bits():
+    """`OpFact` is an enum of flags: two of one bit would be one fact."""
+    text = (SRC / "ops" / "core" / "op.h").read_text()
+    facts = re.search(r"typedef enum OpFact \{(.*?)\} OpFact;", text, re.S)[1]
+    bits = Counter(re.findall(r"OP_\w+\s*=\s*1\s*<<\s*(\d+)", facts))
+    assert len(bits) > 20
+    assert [bit for bit, count in bits.items() if count > 1] == []
+
+
 def imported_modules(path, package, known):
     """The modules that a file of the package names in an import, wherever it stands."""
     for node in ast.walk(ast.parse(path.read_text())):

@@ -74,7 +74,7 @@ typedef enum OpFact {
                               its inputs are when it runs */
     OP_PROBABILITIES = 1 << 26, /* output 0 is a distribution over some axes */
     OP_RANKS = 1 << 27,  /* chooses among the elements of input 0 by their order */
-    OP_WIDENS = 1 << 15, /* output 0 is input 0, broadcast */
+    OP_WIDENS = 1 << 29, /* output 0 is input 0, broadcast */
     OP_BY_ROW = 1 << 28, /* numpy broadcasting of all inputs, but that it looks at the
                             last axis as a whole */
 } OpFact;
