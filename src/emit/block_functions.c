@@ -3,6 +3,7 @@
  * called, its results are values of the code around. */
 #include "emit/cache.h"
 #include "ops/core/nested.h"
+#include "python/helpers.h"
 
 #include <ctype.h>
 
@@ -180,6 +181,20 @@ void gen_count_reads(Gen *g, const Block *around) {
 
 /* ---- calls -------------------------------------------------------------------------- */
 
+/* What attention gives is `attended`, and what a part of a layer makes of x is x again,
+ * where nobody else reads that. */
+static Str hint_of_result(Gen *g, const Block *b, const Value *out) {
+    const Function *f = b->kind->code;
+    const Value *in = f->n_args ? value_final(b->in[f->args[0]]) : NULL;
+    if (!g->function || !b->kind->family->unit || out != b->out[0])
+        return gen_name_hint(g, out);
+    const ValueCode *c = &g->code[in ? in->id : 0];
+    bool free = in && c->reads == 1 && c->expr && c->expr->kind == EX_NAME &&
+                str_is(gen_without_number(c->expr->text), "x") &&
+                type_same_shape(&in->type, &out->type);
+    return free ? STR("x") : b->kind->family->attends ? STR("attended") : STR("hidden");
+}
+
 /* x = layer(params, x): the result takes the name of an argument that is read no more. */
 static Str name_result(Gen *g, const Block *b, const Value *out) {
     const ValueCode *c = &g->code[out->id];
@@ -189,7 +204,7 @@ static Str name_result(Gen *g, const Block *b, const Value *out) {
     if (wanted && old && old->wanted.n && old->reads == 1 && !old->keep && old->expr &&
         old->expr->kind == EX_NAME)
         return old->expr->text;
-    return gen_unique_name(g, wanted ? c->wanted : gen_name_hint(g, out));
+    return gen_unique_name(g, wanted ? c->wanted : hint_of_result(g, b, out));
 }
 
 static void finish_call(Gen *g, const Block *b, const Expr *call) {
@@ -352,10 +367,15 @@ static Str usual_place(Gen *g, const BlockKind *kind) {
     return best;
 }
 
+/* Of helpers there are others: attention is layers_attention. */
 static Str function_name(Gen *g, const BlockKind *kind) {
-    Str type = kind->blocks[0]->part->type;
-    Str name = type.n ? type : usual_place(g, kind);
-    return gen_identifier(g->arena, snake_case(g->arena, name), "block");
+    const Part *p = kind->blocks[0]->part;
+    Str name = snake_case(g->arena, p->type.n ? p->type : usual_place(g, kind));
+    Str around = helper_named(name) && p->parent ? place_name(p->parent) : (Str){0};
+    if (around.n)
+        name = arena_printf(g->arena, "%.*s_%.*s", (int)around.n, around.p, (int)name.n,
+                            name.p);
+    return gen_identifier(g->arena, name, "block");
 }
 
 /* The input that the block before gives, else the first that is no parameter. */
@@ -400,8 +420,8 @@ static void bind_inputs(Gen *g, Function *f, const Block *b, Str *names) {
         const Value *v = value_final(b->in[f->args[i]]);
         const Value *main = value_final(b->in[f->args[0]]);
         names[i] = gen_unique_name(g, parameter_name(g, v, main));
-        g->code[v->id] =
-            (ValueCode){.state = VS_DONE, .expr = ex_name(g->arena, names[i])};
+        g->code[v->id].state = VS_DONE;
+        g->code[v->id].expr = ex_name(g->arena, names[i]);
     }
 }
 
@@ -458,6 +478,8 @@ static void generate_body(Gen *g, Function *f) {
         return;
     f->scope.graph = g->m->graph;
     gen_reserve_name(g, STR("params"));
+    for (size_t i = 0; i < b->n_in; i++)
+        g->code[value_final(b->in[i])->id] = (ValueCode){0};
     gen_count_reads(g, b);
     order_inputs(g, f, b);
     bind_inputs(g, f, b, names);

@@ -112,6 +112,8 @@ typedef struct Function {
     Def *def;              /* what came out */
     size_t lines;          /* of the body */
     size_t lines_in_place; /* that the body takes where it is called */
+    size_t statements;     /* of the body */
+    size_t whole, whole_in_place, steps; /* these with what stands aside: pays.c */
     struct {
         Calls *items; /* by who calls */
         size_t count, cap;
@@ -348,6 +350,9 @@ bool gen_is_known_name(Gen *g, Str name);
 Str gen_without_number(Str name);
 /* The identifier that a value's ONNX name, or its role, suggests: not unique yet. */
 Str gen_name_hint(Gen *g, const Value *v);
+/* The module of the parameter that v is made from, q_proj; empty where it says nothing
+ * that v's own name does not. */
+Str gen_param_hint(Gen *g, const Value *v);
 /* An identifier from arbitrary text; fallback when nothing of it can be kept. */
 Str gen_identifier(Arena *a, Str text, const char *fallback);
 /* The same in lower case. */
