@@ -201,6 +201,9 @@ static Str name_result(Gen *g, const Block *b, const Value *out) {
     bool wanted = c->wanted.n && c->reads == 1;
     const Value *in = main_value(b);
     const ValueCode *old = in ? &g->code[in->id] : NULL;
+    Str cached = gen_cache_name(g, out);
+    if (cached.n)
+        return cached;
     if (wanted && old && old->wanted.n && old->reads == 1 && !old->keep && old->expr &&
         old->expr->kind == EX_NAME)
         return old->expr->text;

@@ -255,7 +255,7 @@ def test_bert_fits_in_100_lines(exporter, export, tmp_path):
     """Without what a mesh of devices needs; dynamo takes attention apart."""
     path = export(small("bert", bert, TWELVE), exporter)
     _, lines = compiled(path, tmp_path, "--sharding", "off")
-    assert len(model_lines(lines)) <= (105 if exporter == "dynamo" else 100)
+    assert len(model_lines(lines)) <= (110 if exporter == "dynamo" else 100)
 
 
 def test_attention_is_a_function_of_its_own(export, tmp_path):
