@@ -134,7 +134,8 @@ static Str name_of_source(Gen *g, const Node *n, int depth) {
         return (Str){0};
     if (n->op->facts & FORMS && n->in[0]) {
         Value *v = value_final(n->in[0]);
-        Str module = own_name(g, v).n ? (Str){0} : gen_param_hint(g, v);
+        bool named = n->op->facts & OP_JOINS || own_name(g, v).n;
+        Str module = named ? (Str){0} : gen_param_hint(g, v);
         return module.n ? module : name_of(g, v, depth);
     }
     if (n->op->facts & OP_BROADCAST)

@@ -114,7 +114,7 @@ static void take_over(Gen *g, const Function *f, const Calls *of) {
     }
 }
 
-static void drop_calls_in(Gen *g, const Function *f) {
+void gen_forget_calls(Gen *g, const Function *f) {
     for (size_t i = 0; i < g->functions.count; i++) {
         Function *callee = g->functions.items[i];
         size_t kept = 0;
@@ -136,7 +136,7 @@ static void put_in_place(Gen *g, Function *f) {
         }
         take_over(g, f, of);
     }
-    drop_calls_in(g, f);
+    gen_forget_calls(g, f);
     f->in_place = true;
     for (size_t i = 0; i < g->m->blocks->kinds.count; i++) {
         BlockKind *k = g->m->blocks->kinds.items[i];

@@ -30,6 +30,7 @@
 enum {
     NODES_MIN = 2,  /* fewer read better where they are, */
     PARAMS_MIN = 4, /* but for one that reads this many parameters: BatchNorm */
+    UNIT_MIN = 4,   /* nodes of what may be more than three statements */
     ROUNDS_MAX = 8, /* of choosing; what is left then stays */
     KINDS_MAX = 64  /* different types in one family */
 };
@@ -234,7 +235,8 @@ static void find_families(Finder *f) {
             continue;
         f->family[i]->parts++;
         f->family[i]->attends = count_in(p, f->attending) > 0;
-        f->family[i]->unit = p->children || f->family[i]->attends;
+        f->family[i]->unit =
+            node_count(p) >= UNIT_MIN && (p->children || f->family[i]->attends);
     }
     for (size_t i = 0; i < f->list.count; i++)
         f->list.items[i]->chosen = f->list.items[i]->parts > 1;
