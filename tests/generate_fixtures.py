@@ -575,6 +575,52 @@ def written_out() -> onnx.ModelProto:
     )
 
 
+@fixture
+def optional_parts() -> onnx.ModelProto:
+    """Five equal layers, of which some send what they add through a module: `down`."""
+    nodes, params, x = [], {}, "x"
+    for i in range(5):
+        name, key = f"/layers.{i}", f"layers.{i}"
+        has_module = i in (1, 3)
+        params |= {
+            f"{key}.up.weight": normal(60 + i, 4, 4),
+            f"{key}.up.bias": normal(70 + i, 4),
+            f"{key}.out.weight": normal(80 + i, 4, 4),
+            f"{key}.out.bias": normal(90 + i, 4),
+        }
+        steps = [
+            ("MatMul", [x, f"{key}.up.weight"], "up/MatMul"),
+            ("Add", [f"{name}/up/MatMul", f"{key}.up.bias"], "up/Add"),
+            ("Gelu", [f"{name}/up/Add"], "act/Gelu"),
+            ("MatMul", [f"{name}/act/Gelu", f"{key}.out.weight"], "out/MatMul"),
+            ("Add", [f"{name}/out/MatMul", f"{key}.out.bias"], "out/Add"),
+        ]
+        if has_module:
+            params[f"{key}.down.weight"] = normal(100 + i, 4, 4)
+            steps += [
+                ("MatMul", [x, f"{key}.down.weight"], "down/MatMul"),
+                ("Sigmoid", [f"{name}/down/MatMul"], "down/Sigmoid"),
+            ]
+        shortcut = f"{name}/down/Sigmoid" if has_module else x
+        steps += [
+            ("Add", [f"{name}/out/Add", shortcut], "Add"),
+            ("Tanh", [f"{name}/Add"], "Tanh"),
+        ]
+        nodes += [
+            op(kind, reads, [f"{name}/{last}"], name=f"{name}/{last}")
+            for kind, reads, last in steps
+        ]
+        x = f"{name}/Tanh"
+    nodes.append(op("ReduceMax", [x, "axes"], ["y"], name="/ReduceMax", keepdims=0))
+    return model(
+        "optional_parts",
+        nodes,
+        {"x": (FLOAT, ["batch", 4])},
+        {"y": (FLOAT, ["batch"])},
+        params | {"axes": np.array([1], np.int64)},
+    )
+
+
 def main(arguments: Sequence[str]) -> int:
     """Write every fixture to the folder given, tests/fixtures by default."""
     if len(arguments) > 1 or arguments[:1] == ["--help"]:

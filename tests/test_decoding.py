@@ -90,6 +90,12 @@ def test_layers_are_one_function_that_is_called_in_a_loop(name):
     assert not re.search(r"concatenate\(\[[^\]]*cache", source)
 
 
+def test_attention_gives_the_cache_back_under_its_name():
+    source = compiled("gpt2").source
+    assert "    attended, key_cache, value_cache = gpt2_attention(\n" in source
+    assert "    return x, key_cache, value_cache\n" in source
+
+
 @pytest.mark.parametrize("name", TINY)
 def test_scan_stacks_the_cache(name):
     model = compiled(name, "scan")

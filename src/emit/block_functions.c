@@ -3,6 +3,7 @@
  * called, its results are values of the code around. */
 #include "emit/cache.h"
 #include "ops/core/nested.h"
+#include "python/helpers.h"
 
 #include <ctype.h>
 
@@ -180,16 +181,33 @@ void gen_count_reads(Gen *g, const Block *around) {
 
 /* ---- calls -------------------------------------------------------------------------- */
 
+/* What attention gives is `attended`, and what a part of a layer makes of x is x again,
+ * where nobody else reads that. */
+static Str hint_of_result(Gen *g, const Block *b, const Value *out) {
+    const Function *f = b->kind->code;
+    const Value *in = f->n_args ? value_final(b->in[f->args[0]]) : NULL;
+    if (!g->function || !b->kind->family->aside || out != b->out[0])
+        return gen_name_hint(g, out);
+    const ValueCode *c = &g->code[in ? in->id : 0];
+    bool free = in && c->reads == 1 && c->expr && c->expr->kind == EX_NAME &&
+                str_is(gen_without_number(c->expr->text), "x") &&
+                type_same_shape(&in->type, &out->type);
+    return free ? STR("x") : b->kind->family->attends ? STR("attended") : STR("hidden");
+}
+
 /* x = layer(params, x): the result takes the name of an argument that is read no more. */
 static Str name_result(Gen *g, const Block *b, const Value *out) {
     const ValueCode *c = &g->code[out->id];
     bool wanted = c->wanted.n && c->reads == 1;
     const Value *in = main_value(b);
     const ValueCode *old = in ? &g->code[in->id] : NULL;
+    Str cached = gen_cache_name(g, out);
+    if (cached.n)
+        return cached;
     if (wanted && old && old->wanted.n && old->reads == 1 && !old->keep && old->expr &&
         old->expr->kind == EX_NAME)
         return old->expr->text;
-    return gen_unique_name(g, wanted ? c->wanted : gen_name_hint(g, out));
+    return gen_unique_name(g, wanted ? c->wanted : hint_of_result(g, b, out));
 }
 
 static void finish_call(Gen *g, const Block *b, const Expr *call) {
@@ -219,8 +237,28 @@ static void finish_call(Gen *g, const Block *b, const Expr *call) {
     gen_assign(g, &g->scope->body, gen_targets(g, targets, b->n_out), call);
 }
 
-void gen_region(Gen *g, const Block *around) {
-    for (Items it = items_of(g, around); items_next(&it) && !g->arena->failed;) {
+static void generate_items(Gen *g, Items it);
+
+/* The items of a module that not all blocks have, under `if`; false: it is none. */
+static bool generate_optional(Gen *g, Items *it) {
+    uint32_t count = it->block ? it->block->count : 1;
+    Stmts outer;
+    if (!gen_begins_optional(g, it->at - count, count) ||
+        !gen_begin_optional(g, &outer))
+        return false;
+    const Part *p = g->function->optional.part;
+    Items inside = *it;
+    inside.at = p->at;
+    it->at = inside.end = p->at + (p->last - p->first);
+    generate_items(g, inside);
+    gen_end_optional(g, &outer);
+    return true;
+}
+
+static void generate_items(Gen *g, Items it) {
+    while (items_next(&it) && !g->arena->failed) {
+        if (generate_optional(g, &it))
+            continue;
         if (!it.block) {
             gen_node(g, it.node);
             continue;
@@ -235,6 +273,10 @@ void gen_region(Gen *g, const Block *around) {
         finish_call(g, it.block,
                     gen_call(g, it.block, gen_params_of(g, it.block), NULL));
     }
+}
+
+void gen_region(Gen *g, const Block *around) {
+    generate_items(g, items_of(g, around));
 }
 
 /* ---- sizes -------------------------------------------------------------------------- */
@@ -352,10 +394,15 @@ static Str usual_place(Gen *g, const BlockKind *kind) {
     return best;
 }
 
+/* Of helpers there are others: attention is layers_attention. */
 static Str function_name(Gen *g, const BlockKind *kind) {
-    Str type = kind->blocks[0]->part->type;
-    Str name = type.n ? type : usual_place(g, kind);
-    return gen_identifier(g->arena, snake_case(g->arena, name), "block");
+    const Part *p = kind->blocks[0]->part;
+    Str name = snake_case(g->arena, p->type.n ? p->type : usual_place(g, kind));
+    Str around = helper_named(name) && p->parent ? place_name(p->parent) : (Str){0};
+    if (around.n)
+        name = arena_printf(g->arena, "%.*s_%.*s", (int)around.n, around.p, (int)name.n,
+                            name.p);
+    return gen_identifier(g->arena, name, "block");
 }
 
 /* The input that the block before gives, else the first that is no parameter. */
@@ -400,8 +447,11 @@ static void bind_inputs(Gen *g, Function *f, const Block *b, Str *names) {
         const Value *v = value_final(b->in[f->args[i]]);
         const Value *main = value_final(b->in[f->args[0]]);
         names[i] = gen_unique_name(g, parameter_name(g, v, main));
-        g->code[v->id] =
-            (ValueCode){.state = VS_DONE, .expr = ex_name(g->arena, names[i])};
+        const ValueCode *c = &g->code[v->id];
+        g->code[v->id] = (ValueCode){.state = VS_DONE,
+                                     .expr = ex_name(g->arena, names[i]),
+                                     .reads = c->reads,
+                                     .keep = c->keep};
     }
 }
 
@@ -458,6 +508,8 @@ static void generate_body(Gen *g, Function *f) {
         return;
     f->scope.graph = g->m->graph;
     gen_reserve_name(g, STR("params"));
+    for (size_t i = 0; i < b->n_in; i++)
+        g->code[value_final(b->in[i])->id] = (ValueCode){0};
     gen_count_reads(g, b);
     order_inputs(g, f, b);
     bind_inputs(g, f, b, names);
@@ -483,12 +535,14 @@ static void join_ranks(Def *host, const Def *twin) {
             host->params[i].rank = 0;
 }
 
-static void generate(Gen *g, BlockKind *kind) {
+Function *gen_make_function(Gen *g, BlockKind *kind, const OptionalPart *optional) {
     Function *f = g->arena->failed ? NULL : ARENA_NEW(g->arena, Function);
     kind->code = f;
     if (!f)
-        return;
+        return NULL;
     f->kind = kind;
+    if (optional)
+        f->optional = *optional;
     Gen around = *g; /* the state of the function around, which is none */
     size_t reasons = g->run_time.count;
     g->used_names = (Map){.arena = g->arena};
@@ -503,8 +557,17 @@ static void generate(Gen *g, BlockKind *kind) {
     f->def = gen_def(g, &f->scope, &f->prelude);
     note_ranks(f);
     f->scope.name = function_name(g, kind);
-    if (!g->arena->failed)
-        gen_join_kinds(g, f);
+    return f;
+}
+
+static void generate(Gen *g, BlockKind *kind) {
+    Function *f = gen_make_function(g, kind, NULL);
+    if (!f || g->arena->failed)
+        return;
+    gen_join_kinds(g, f);
+    if (!f->twin && !g->arena->failed)
+        gen_join_optional(g, kind);
+    f = kind->code;
     if (f->twin && !g->arena->failed)
         join_ranks(f->twin->def, f->def);
     if (f->twin || g->arena->failed)

@@ -80,9 +80,21 @@ typedef struct Differences {
     size_t n_sizes;
     Str addend;  /* an argument that is added to the result, where the choice of */
     size_t adds; /* this number says so; empty: none is */
-    bool addend_first; /* x + result */
-    uint32_t note;     /* of the sum */
+    bool addend_first;          /* x + result */
+    uint32_t note;              /* of the sum */
+    Str optional;               /* path of a module that only some have; empty: none */
+    size_t has_it;              /* where this choice says so */
+    const struct Function *has; /* one that does */
 } Differences;
+
+/* A module under `if` in a function: optional_parts.c. */
+typedef struct OptionalPart {
+    const Part *part; /* of the first block; NULL: none */
+    Value *in, *out;
+    Str name; /* of the argument that says whether it is there */
+    const Expr *target;
+    bool tried, made;
+} OptionalPart;
 
 /* The function that stands for the blocks of one kind. */
 typedef struct Function {
@@ -112,6 +124,8 @@ typedef struct Function {
     Def *def;              /* what came out */
     size_t lines;          /* of the body */
     size_t lines_in_place; /* that the body takes where it is called */
+    size_t statements;     /* of the body */
+    size_t whole, whole_in_place, steps; /* these with what stands aside: pays.c */
     struct {
         Calls *items; /* by who calls */
         size_t count, cap;
@@ -120,6 +134,7 @@ typedef struct Function {
     bool fails, in_place; /* it does not pay: pays.c */
     Map used_names;       /* in the function */
     Differences differs;
+    OptionalPart optional;
     struct Function *twin; /* prints the same but for choices, and stands for this one;
                               NULL: none */
 } Function;
@@ -348,6 +363,9 @@ bool gen_is_known_name(Gen *g, Str name);
 Str gen_without_number(Str name);
 /* The identifier that a value's ONNX name, or its role, suggests: not unique yet. */
 Str gen_name_hint(Gen *g, const Value *v);
+/* The module of the parameter that v is made from, q_proj; empty where it says nothing
+ * that v's own name does not. */
+Str gen_param_hint(Gen *g, const Value *v);
 /* An identifier from arbitrary text; fallback when nothing of it can be kept. */
 Str gen_identifier(Arena *a, Str text, const char *fallback);
 /* The same in lower case. */
@@ -463,11 +481,18 @@ const Expr *gen_function_symbol(Gen *g, const Symbol *s);
 const Expr *gen_function_dim(Gen *g, Dim d);
 /* Adds the functions to the program. */
 void gen_add_functions(Gen *g);
+/* Generates the function of a kind, which is not among the module's yet; optional: a
+ * module that is under `if` there, or NULL. */
+Function *gen_make_function(Gen *g, BlockKind *kind, const OptionalPart *optional);
 
 /* ---- joined_kinds.c ------------------------------------------------------------------------- */
 
 /* Looks for a function that with other numbers is f, which becomes its twin. */
 void gen_join_kinds(Gen *g, Function *f);
+/* Makes f the twin of host, where it is that with other numbers. */
+bool gen_join_with(Gen *g, Function *host, Function *f);
+/* The module of f that is under `if` is there unless an argument says otherwise. */
+void gen_give_optional(Gen *g, Function *f);
 /* Makes `return x` of f `return x + y if residual else x`, where kinds differ in that. */
 void gen_add_residual(Gen *g, Function *f);
 /* The arguments that b's function has by default otherwise; how many. */
@@ -477,12 +502,29 @@ bool gen_chooses_alike(const Block *a, const Block *b);
 /* A number or truth value, or several as a tuple or list. */
 bool gen_is_literal(const Expr *x);
 
+/* ---- optional_parts.c ---------------------------------------------------------------- */
+
+/* Looks for a function that is the kind's but for a module that one of them lacks. */
+void gen_join_optional(Gen *g, BlockKind *kind);
+/* The item of the function that is being generated, so many nodes from there on, is the
+ * first of its optional module. */
+bool gen_begins_optional(const Gen *g, uint32_t at, uint32_t count);
+/* Statements go under `if` from here on; false where they cannot.  outer: those before. */
+bool gen_begin_optional(Gen *g, Stmts *outer);
+void gen_end_optional(Gen *g, const Stmts *outer);
+/* `if name:` */
+bool gen_is_optional(const Stmt *s, Str name);
+/* Adds the names that statements bind, all but one. */
+void gen_note_bound(Gen *g, Map *bound, const Stmts *body, Str but);
+
 /* ---- pays.c -------------------------------------------------------------------------- */
 
 /* Counts the lines of a function. */
 void gen_measure(Function *f);
 /* The code that is being generated calls f. */
 void gen_note_calls(Gen *g, Function *f, size_t count, size_t lines);
+/* Nobody is called by f any more. */
+void gen_forget_calls(Gen *g, const Function *f);
 /* Whether some functions do not pay; they are marked, and all has to be generated again. */
 bool gen_inline_functions(Gen *g);
 

@@ -169,7 +169,7 @@ static Str hint_from_path(Gen *g, const Value *v) {
 
 /* PyTorch's own names in an FX graph say the operation (linear_3, getitem_7).  A value
  * made from "layer.0.q_proj.weight" is better called q_proj. */
-static Str hint_from_param(Gen *g, const Value *v) {
+Str gen_param_hint(Gen *g, const Value *v) {
     const Origin *origin = v->def ? v->def->origin : NULL;
     if (!origin || origin->kind != ORIGIN_PROGRAM)
         return (Str){0};
@@ -182,7 +182,7 @@ static Str hint_from_param(Gen *g, const Value *v) {
         return (Str){0};
     path.n -= leaf.n + 1;
     Str module = str_after_last(path, '.');
-    return has_letter(module) ? gen_identifier(g->arena, module, "x") : (Str){0};
+    return has_letter(module) ? gen_lower_identifier(g->arena, module, "x") : (Str){0};
 }
 
 /* torch.export calls values after the operators that make them: add_12, view. */
@@ -193,9 +193,9 @@ static bool is_of_operator(const Value *v) {
 }
 
 Str gen_name_hint(Gen *g, const Value *v) {
-    Str owner = hint_from_param(g, v);
+    Str owner = gen_param_hint(g, v);
     if (owner.n)
-        return lower(g->arena, owner);
+        return owner;
     Str name = name_of_file(v);
     bool path = name.n && memchr(name.p, '/', name.n);
     if (is_of_operator(v) || (path && gen_has_role(g, v)))

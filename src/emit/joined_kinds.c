@@ -273,8 +273,7 @@ static const Expr *join(Join *j, const Expr *a, const Expr *b, Str hint) {
 
 /* ---- statements --------------------------------------------------------------------- */
 
-static bool join_lists(Join *j, const Stmts *a, const Stmts *b, size_t skip,
-                       Stmts *out);
+static bool join_lists(Join *j, const Stmts *a, const Stmts *b, Stmts *out);
 
 static bool join_part(Join *j, const Expr **a, const Expr *b) {
     if (!*a || !b)
@@ -292,21 +291,123 @@ static bool join_statement(Join *j, Stmt *s, const Stmt *b) {
     if (!join_part(j, &s->target, b->target))
         return false;
     Stmts *body = s->body ? ARENA_NEW(j->g->arena, Stmts) : NULL;
-    if (body && !join_lists(j, s->body, b->body, 0, body))
+    if (body && !join_lists(j, s->body, b->body, body))
         return false;
     s->body = body;
     return true;
 }
 
-/* What sizes are called stands in front of the host's statements. */
-static bool join_lists(Join *j, const Stmts *a, const Stmts *b, size_t skip,
-                       Stmts *out) {
-    bool same = a->count - skip == b->count;
+static bool join_lists(Join *j, const Stmts *a, const Stmts *b, Stmts *out) {
+    bool same = a->count == b->count;
     for (size_t i = 0; same && i < b->count; i++) {
-        Stmt s = a->items[skip + i];
+        Stmt s = a->items[i];
         same = join_statement(j, &s, &b->items[i]) && code_add(j->g->arena, out, s);
     }
     return same;
+}
+
+/* ---- modules that some kinds lack --------------------------------------------------- */
+
+static Str host_optional(const Join *j) {
+    const Differences *d = &j->both;
+    return d->optional.n ? d->choices[d->has_it].name : (Str){0};
+}
+
+/* The path of f's own module under `if`, relative to its block. */
+static Str path_of_optional(const Function *f) {
+    size_t around = f->kind->blocks[0]->part->path.n + 1;
+    Str path = f->optional.part->path;
+    return (Str){path.p + around, path.n - around};
+}
+
+/* The twin has a module that the host has not: false when it is one argument too many. */
+static bool add_optional(Join *j) {
+    Differences *d = &j->both;
+    bool has = j->twin->optional.made;
+    if (!d->optional.n && has) {
+        if (d->n_choices == CHOICES_MAX)
+            return false;
+        d->optional = path_of_optional(j->twin);
+        d->has_it = d->n_choices++;
+        d->has = j->twin;
+        Str name = free_name(j, j->twin->optional.name);
+        d->choices[d->has_it] = (Choice){name, name, ex_bool(j->g->arena, false)};
+    }
+    if (d->optional.n)
+        j->own.choices[d->has_it].value = ex_bool(j->g->arena, has);
+    return true;
+}
+
+void gen_give_optional(Gen *g, Function *f) {
+    Differences *d = &f->differs;
+    Str name = f->optional.name;
+    d->optional = path_of_optional(f);
+    d->has_it = d->n_choices++;
+    d->has = f;
+    d->choices[d->has_it] = (Choice){name, name, ex_bool(g->arena, true)};
+}
+
+/* stride=2 under `if` of the twin is the choice that has this name and value for it. */
+static const Expr *choose(void *user, const Expr *x) {
+    const Join *j = user;
+    for (size_t i = 0; x->kind == EX_KEYWORD && i < j->both.n_choices; i++) {
+        const Expr *own = j->own.choices[i].value;
+        if (own && str_eq(j->both.choices[i].hint, x->text) && ex_same(own, x->kids[0]))
+            return ex_keyword(j->g->arena, x->text,
+                              ex_name(j->g->arena, j->both.choices[i].name));
+    }
+    return x;
+}
+
+/* `if` of one of them, or of both. */
+static bool join_optional(Join *j, const Stmt *a, const Stmt *b, Stmts *out) {
+    Stmt s = a ? *a : *b;
+    Stmts *body = ARENA_NEW(j->g->arena, Stmts);
+    if (!body || (a && b && !join_lists(j, a->body, b->body, body)))
+        return false;
+    for (size_t i = 0; !a && i < b->body->count; i++) {
+        Stmt own = b->body->items[i];
+        own.expr = own.expr ? ex_edit(j->g->arena, own.expr, choose, j) : NULL;
+        (void)code_add(j->g->arena, body, own);
+    }
+    if (!a)
+        gen_note_bound(j->g, &j->host->used_names, body, (Str){0});
+    if (b)
+        s.body = body;
+    const Expr *test = ex_name(j->g->arena, host_optional(j));
+    s.expr = s.expr->note ? ex_note(j->g->arena, test, s.expr->note) : test;
+    return code_add(j->g->arena, out, s);
+}
+
+/* What sizes are called stands in front of the host's statements. */
+static bool join_all(Join *j, const Stmts *a, const Stmts *b, Stmts *out) {
+    Str host = j->host->differs.optional.n ? host_optional(j) : (Str){0};
+    Str twin = j->twin->optional.made ? j->twin->optional.name : (Str){0};
+    size_t i = j->both.n_sizes, k = 0;
+    while (i < a->count || k < b->count) {
+        const Stmt *x = i < a->count ? &a->items[i] : NULL;
+        const Stmt *y = k < b->count ? &b->items[k] : NULL;
+        bool in_host = x && gen_is_optional(x, host);
+        bool in_twin = y && gen_is_optional(y, twin);
+        Stmt s;
+        if (in_host || in_twin) {
+            /* both have it, and at the same place */
+            if ((host.n && twin.n && in_host != in_twin) ||
+                !join_optional(j, in_host ? x : NULL, in_twin ? y : NULL, out))
+                return false;
+            i += in_host;
+            k += in_twin;
+            continue;
+        }
+        if (!x || !y)
+            return false;
+        s = *x;
+        if (!join_statement(j, &s, y) || !code_add(j->g->arena, out, s))
+            return false;
+        i++;
+        k++;
+    }
+    return true;
 }
 
 /* ---- functions ---------------------------------------------------------------------- */
@@ -414,15 +515,14 @@ static bool join_residual(Join *j, Stmts *a, Stmts *b) {
 
 static bool join_bodies(Join j, bool residual) {
     Stmts a = j.host->def->body, b = j.twin->def->body, both = {0};
-    size_t skip = j.both.n_sizes;
-    if ((residual && !join_residual(&j, &a, &b)) ||
-        !join_lists(&j, &a, &b, skip, &both) || j.g->arena->failed)
+    if (!add_optional(&j) || (residual && !join_residual(&j, &a, &b)) ||
+        !join_all(&j, &a, &b, &both) || j.g->arena->failed)
         return false;
     finish(&j, &both);
     return true;
 }
 
-static bool join_functions(Gen *g, Function *host, Function *twin) {
+bool gen_join_with(Gen *g, Function *host, Function *twin) {
     Join j = {.g = g,
               .host = host,
               .twin = twin,
@@ -440,7 +540,7 @@ void gen_join_kinds(Gen *g, Function *f) {
             !str_eq(gen_without_number(host->scope.name), f->scope.name))
             continue;
         tries++;
-        (void)join_functions(g, host, f);
+        (void)gen_join_with(g, host, f);
     }
 }
 

@@ -176,17 +176,45 @@ static void take_statement(LineMap *map, const Printed *p) {
 
 /* ---- which node has the code -------------------------------------------------------- */
 
+/* Where a module that only some blocks have begins in those of f, and how long it is. */
+static uint32_t optional_at(const Function *f, uint32_t *count) {
+    const Part *p = f->optional.made ? f->optional.part : NULL;
+    *count = p ? p->last - p->first : 0;
+    return p ? p->at - f->kind->blocks[0]->first : UINT32_MAX;
+}
+
+/* The block from which the code of b was written; the place in it of one in b. */
+static const Block *written_from(const Block *b, uint32_t *place) {
+    const Function *f = gen_function_of(b);
+    const Function *has = f->differs.optional.n ? f->differs.has : NULL;
+    uint32_t count, host_count, at = optional_at(b->kind->code, &count);
+    uint32_t host_at = optional_at(f, &host_count);
+    if (!has)
+        return f->kind->blocks[0];
+    if (*place >= at && *place - at < count) {
+        *place += optional_at(has, &count) - at;
+        return has->kind->blocks[0];
+    }
+    if (*place >= at)
+        *place -= count;
+    if (*place >= host_at)
+        *place += host_count;
+    return f->kind->blocks[0];
+}
+
 /* The node of the graph at the same place of the block from which the code was written. */
 static const Node *written_for(const Graph *graph, uint32_t at) {
     const Block *around = NULL;
     for (;;) {
         const Node *n = graph->nodes[at];
         const Block *b = n->part ? block_inside(n, around) : NULL;
-        const Function *f = b && b->kind->code ? gen_function_of(b) : NULL;
-        const Block *first = f ? f->kind->blocks[0] : NULL;
-        if (!first || at < b->first || at - b->first >= first->count)
+        if (!b || !b->kind->code || at < b->first)
             return n;
-        at = first->first + (at - b->first);
+        uint32_t place = at - b->first;
+        const Block *first = written_from(b, &place);
+        if (place >= first->count)
+            return n;
+        at = first->first + place;
         around = first;
     }
 }

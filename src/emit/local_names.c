@@ -73,14 +73,19 @@ static Str name_of_param(Gen *g, const Value *v) {
                : (Str){0};
 }
 
+/* The name that v has got; empty: none yet. */
+static Str own_name(const Gen *g, const Value *v) {
+    const Expr *x = v->id < g->n_code ? g->code[v->id].expr : NULL;
+    bool named = x && x->kind == EX_NAME && !memchr(x->text.p, '.', x->text.n);
+    return named ? gen_without_number(x->text) : (Str){0};
+}
+
 /* What v is called; empty when it has no name. */
 static Str name_of(Gen *g, Value *v, int depth) {
     v = value_final(v);
-    const Expr *x = v->id < g->n_code ? g->code[v->id].expr : NULL;
-    if (v->kind == VALUE_CONST)
-        return (Str){0};
-    if (x && x->kind == EX_NAME && !memchr(x->text.p, '.', x->text.n))
-        return gen_without_number(x->text);
+    Str own = own_name(g, v);
+    if (v->kind == VALUE_CONST || own.n)
+        return v->kind == VALUE_CONST ? (Str){0} : own;
     if (v->kind == VALUE_PARAM)
         return name_of_param(g, v);
     return v->def ? role_of(g, v, depth + 1) : gen_identifier(g->arena, v->name, "x");
@@ -127,8 +132,12 @@ static Str name_of_source(Gen *g, const Node *n, int depth) {
     enum { FORMS = OP_MOVES | OP_JOINS | OP_KEEPS | OP_IDENTITY };
     if (!n->n_in || !is_alike(n->out[0], value_final(n->in[0])))
         return (Str){0};
-    if (n->op->facts & FORMS && n->in[0])
-        return name_of(g, n->in[0], depth);
+    if (n->op->facts & FORMS && n->in[0]) {
+        Value *v = value_final(n->in[0]);
+        bool named = n->op->facts & OP_JOINS || own_name(g, v).n;
+        Str module = named ? (Str){0} : gen_param_hint(g, v);
+        return module.n ? module : name_of(g, v, depth);
+    }
     if (n->op->facts & OP_BROADCAST)
         return name_of_operand(g, n, depth);
     Str name = n->op->facts & OP_ELEMENTWISE ? name_of(g, n->in[0], depth) : (Str){0};

@@ -81,6 +81,17 @@ def test_other_attention_leaves_numbers(tmp_path):
     assert "reshape(2, 5, 2, 16)" in code
 
 
+def test_what_is_broadcast_is_no_attention(tmp_path):
+    body = attention(1, "x", "h") + (
+        "all = Constant<value = int64[3] {2, 5, 32}> () wide = Expand(bias, all)"
+        "y = Concat<axis = 1>(h, wide)"
+    )
+    inputs = {**INPUTS, "bias": "float[1,1,32]"}
+    test_fusion.check(body, inputs, tmp_path, "float[2,10,32] y")
+    code = (tmp_path / "model_jax.py").read_text()
+    assert "\nNUM_HEADS, HEAD_DIM = 4, 8\n" in code
+
+
 def test_one_head_has_no_name(tmp_path):
     code = check(attention(1, "x", "y", heads=1, size=32), INPUTS, tmp_path)
     assert "dot_product_attention" in code

@@ -358,9 +358,11 @@ static void wrong_order_of_calls(void **state) {
 int main(int n_arguments, char **arguments) {
     static char mlp[] = "two_layer_mlp.onnx", attention[] = "attention.onnx",
                 conv[] = "conv_bn_relu.onnx", outputs[] = "multi_output.onnx",
-                layers[] = "repeated_layers.onnx", steps[] = "written_out.onnx";
+                layers[] = "repeated_layers.onnx", steps[] = "written_out.onnx",
+                lacking[] = "optional_parts.onnx";
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(every_allocation_may_fail, layers), /* the longest */
+        cmocka_unit_test_prestate(every_allocation_may_fail, lacking),
         cmocka_unit_test_prestate(every_allocation_may_fail, attention),
         cmocka_unit_test_prestate(every_allocation_may_fail, mlp),
         cmocka_unit_test_prestate(every_allocation_may_fail, conv),

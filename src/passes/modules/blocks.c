@@ -30,6 +30,7 @@
 enum {
     NODES_MIN = 2,  /* fewer read better where they are, */
     PARAMS_MIN = 4, /* but for one that reads this many parameters: BatchNorm */
+    UNIT_MIN = 4,   /* nodes of what may be more than three statements */
     ROUNDS_MAX = 8, /* of choosing; what is left then stays */
     KINDS_MAX = 64  /* different types in one family */
 };
@@ -44,6 +45,8 @@ typedef struct Finder {
     Same *same;
     uint32_t *last_use;   /* by value id: position of the last reader */
     uint32_t *barred;     /* by position: how many nodes before must stay outside */
+    uint32_t *attending;  /* by position: how many nodes before attend, */
+    uint32_t *working;    /* and how many add up products */
     BlockFamily **family; /* by number of the part; NULL: no candidate */
     Map families;         /* by hash */
     Node *node;
@@ -139,11 +142,18 @@ static bool must_stay(const Node *n) {
     return stays;
 }
 
+static bool adds_products(const OpDef *op) {
+    return op && (op->macs || op->facts & (OP_CONTRACTS | OP_ATTENDS));
+}
+
 static void look_at_nodes(Finder *f) {
     const Graph *g = f->m->graph;
     for (size_t i = 0; i < g->n_nodes; i++) {
         f->node = g->nodes[i];
+        const OpDef *op = f->node->op;
         f->barred[i + 1] = f->barred[i] + must_stay(f->node);
+        f->attending[i + 1] = f->attending[i] + (op && op->facts & OP_ATTENDS);
+        f->working[i + 1] = f->working[i] + adds_products(op);
         node_each_need(f->node, note_use, f);
     }
     for (size_t i = 0; i < g->n_outputs; i++)
@@ -199,6 +209,15 @@ static bool may_be_block(const Finder *f, const Part *p) {
 
 /* ---- families ----------------------------------------------------------------------- */
 
+static uint32_t count_in(const Part *p, const uint32_t *before) {
+    return before[p->at + node_count(p)] - before[p->at];
+}
+
+/* Around p is no more than a norm and a residual. */
+static bool is_all_work(const Finder *f, const Part *p, const Part *around) {
+    return count_in(p, f->working) == count_in(around, f->working);
+}
+
 static BlockFamily *family_of(Finder *f, const Part *p) {
     uint64_t hash = same_hash(f->same, p);
     Str key = arena_printf(&f->scratch, "%llx", (unsigned long long)hash);
@@ -220,8 +239,12 @@ static void find_families(Finder *f) {
         if (!may_be_block(f, p))
             continue;
         f->family[i] = family_of(f, p);
-        if (f->family[i])
-            f->family[i]->parts++;
+        if (!f->family[i])
+            continue;
+        f->family[i]->parts++;
+        f->family[i]->attends = count_in(p, f->attending) > 0;
+        f->family[i]->unit =
+            node_count(p) >= UNIT_MIN && (p->children || f->family[i]->attends);
     }
     for (size_t i = 0; i < f->list.count; i++)
         f->list.items[i]->chosen = f->list.items[i]->parts > 1;
@@ -240,7 +263,7 @@ static void count_sites(Finder *f) {
     const Part *around[PART_DEPTH_MAX + 2] = {f->parts->root};
     for (size_t i = 0; i < f->list.count; i++) {
         f->list.items[i]->sites = 0;
-        f->list.items[i]->live = false;
+        f->list.items[i]->live = f->list.items[i]->aside = false;
     }
     for (size_t i = 1; i < f->parts->count; i++) {
         const Part *p = f->parts->items[i];
@@ -249,6 +272,8 @@ static void count_sites(Finder *f) {
         if (!family || !family->chosen || !is_below(p, around[p->depth]))
             continue;
         family->sites++;
+        family->aside |= family->unit && around[p->depth]->depth &&
+                         !is_all_work(f, p, around[p->depth]);
         around[p->depth] = p;
         if (family->live)
             i = p->end - 1;
@@ -260,7 +285,7 @@ static bool drop_single_calls(Finder *f) {
     bool dropped = false;
     for (size_t i = 0; i < f->list.count; i++) {
         BlockFamily *family = f->list.items[i];
-        if (!family->live || family->sites > 1 || !family->chosen)
+        if (!family->live || family->sites > 1 || !family->chosen || family->aside)
             continue;
         family->chosen = false;
         dropped = true;
@@ -386,6 +411,8 @@ static void find_blocks(Finder *f) {
     f->same = same_new(&f->scratch, f->m);
     f->last_use = ARENA_ARRAY(&f->scratch, f->m->value_count + 1, uint32_t);
     f->barred = ARENA_ARRAY(&f->scratch, f->m->graph->n_nodes + 2, uint32_t);
+    f->attending = ARENA_ARRAY(&f->scratch, f->m->graph->n_nodes + 2, uint32_t);
+    f->working = ARENA_ARRAY(&f->scratch, f->m->graph->n_nodes + 2, uint32_t);
     f->family = ARENA_ARRAY(&f->scratch, f->parts->count + 1, BlockFamily *);
     if (f->scratch.failed || f->m->arena->failed)
         return;

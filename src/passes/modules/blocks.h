@@ -36,6 +36,9 @@ typedef struct BlockFamily {
     size_t parts; /* how many the graph has */
     size_t sites; /* calls in the file, were each loop written out */
     bool chosen, live;
+    bool attends;
+    bool unit;  /* attention, or made of modules, and no few nodes */
+    bool aside; /* a unit inside another block, of which it is a part of the work */
 } BlockFamily;
 
 typedef struct Blocks {
