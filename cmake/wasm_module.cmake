@@ -4,6 +4,11 @@ target_compile_definitions(oxide_objects PRIVATE OX_NO_FILES OX_NO_PAGE
                            OX_NO_DUMP)
 target_compile_options(oxide_objects PRIVATE -ffunction-sections -fdata-sections)
 set_target_properties(oxide_objects PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+# Copies are instructions, not calls, and conversions do not ask first whether they would
+# trap.  Small structs, which are Str and Dim, cross calls as their members: else each call
+# writes them to the stack and passes an address.  No function of libc takes or gives one.
+target_compile_options(oxide_flags INTERFACE -mbulk-memory -mnontrapping-fptoint
+                       "SHELL:-Xclang -target-abi -Xclang experimental-mv")
 
 add_executable(oxide_linked ${PROJECT_SOURCE_DIR}/src/wasm/exports.c
                ${PROJECT_SOURCE_DIR}/src/wasm/stdio.c)
@@ -11,7 +16,10 @@ set_target_properties(oxide_linked PROPERTIES POSITION_INDEPENDENT_CODE OFF)
 target_link_libraries(oxide_linked PRIVATE oxide_objects oxide_flags m)
 # The stack lies first: where it ends memory ends, and nothing is overwritten.  Data then
 # ends below 1 MiB, so that addresses in the code take three bytes, not four.
+# Loops keep one counter where LLVM would make one for each address; what is called twice
+# is a function.
 target_link_options(oxide_linked PRIVATE
+  -Wl,-mllvm,-disable-lsr -Wl,-mllvm,-inline-threshold=-50
   -Wl,--gc-sections -Wl,--strip-all -Wl,-O2 -Wl,--stack-first -Wl,-z,stack-size=524288)
 
 # The module is what is left when binaryen's optimizer has seen it, too.  The first
