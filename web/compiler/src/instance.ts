@@ -27,14 +27,8 @@ export interface Exports {
         loadParams: number,
         lists: Pointer,
     ): number;
-    inspect(
-        session: Session,
-        format: number,
-        layers: number,
-        width: number,
-        shapes: Pointer,
-    ): number;
-    ops(session: Session, format: number): number;
+    inspect(session: Session, shapes: Pointer): number;
+    ops(session: Session): number;
     send_weights(session: Session, file: number, format: number): number;
     read_param(
         session: Session,
