@@ -223,10 +223,6 @@ EXPORT(text_messages) const OxText *text_messages(Session *s) {
     return give(s, ox_messages(s->compiler, false));
 }
 
-EXPORT(text_errors) const OxText *text_errors(Session *s) {
-    return give(s, ox_errors_doc(s->compiler));
-}
-
 EXPORT(version) const char *version(void) {
     return ox_version();
 }

@@ -138,13 +138,6 @@ export class Compiler {
         return this.#live().memorySize;
     }
 
-    /** Documentation of every message code, as Markdown. */
-    errorsDoc(): string {
-        return this.#briefly((instance, session) =>
-            instance.text(instance.exports.text_errors(session)),
-        );
-    }
-
     /** The operators that compile: what `oxide_xla ops --format json` prints, parsed. */
     ops(): unknown {
         return this.#briefly((instance, session) => {

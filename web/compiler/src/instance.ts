@@ -41,7 +41,6 @@ export interface Exports {
     text_source(session: Session): Pointer;
     text_summary(session: Session): Pointer;
     text_messages(session: Session): Pointer;
-    text_errors(session: Session): Pointer;
     /** From nodes to lines; builds of the core that have it. */
     text_line_map?(session: Session): Pointer;
     version(): Pointer;
