@@ -22,14 +22,16 @@ target_link_libraries(oxide_linked PRIVATE oxide_objects oxide_flags m)
 # The stack lies first: where it ends memory ends, and nothing is overwritten.  Data then
 # ends below 1 MiB, so that addresses in the code take three bytes, not four.
 # Loops keep one counter where LLVM would make one for each address; what is called twice
-# is a function.  -O0 is for the driver, which would run wasm-opt with its own passes.
+# is a function; what is computed again compresses better than what is kept for it.  -O0 is
+# for the driver, which would run wasm-opt with passes of its own.
 target_link_options(oxide_linked PRIVATE -O0
-  -Wl,-mllvm,-disable-lsr -Wl,-mllvm,-inline-threshold=-50
+  -Wl,-mllvm,-disable-lsr -Wl,-mllvm,-inline-threshold=-50 -Wl,-mllvm,-enable-pre=0
+  -Wl,-mllvm,-disable-machine-cse -Wl,-mllvm,-disable-machine-licm
   -Wl,--gc-sections -Wl,--strip-all -Wl,-O2 -Wl,--stack-first -Wl,-z,stack-size=524288)
 
 # The module is what is left when binaryen's optimizer has seen it, too: its -Oz, pass by
-# pass, but memory-packing.  That cuts the tables of operators at every run of zeros, and
-# the addresses of the pieces take 8 KB that brotli does not need for the zeros.  The first
+# pass, without local-cse and memory-packing.  That cuts the tables of operators at every
+# run of zeros, and the addresses of the pieces take 8 KB of brotli, zeros next to nothing.  The first
 # kilobyte of memory is the end of the stack, so that an address less a small number never
 # is below zero, and additions become offsets of loads and stores.
 set(passes
@@ -37,7 +39,7 @@ set(passes
   remove-unused-brs remove-unused-names optimize-instructions pick-load-signs
   precompute-propagate optimize-added-constants-propagate code-pushing
   simplify-locals-nostructure vacuum reorder-locals remove-unused-brs merge-locals
-  coalesce-locals local-cse simplify-locals vacuum reorder-locals coalesce-locals
+  coalesce-locals simplify-locals vacuum reorder-locals coalesce-locals
   reorder-locals vacuum code-folding merge-blocks remove-unused-brs remove-unused-names
   merge-blocks precompute-propagate optimize-instructions rse vacuum dae-optimizing
   inlining-optimizing duplicate-function-elimination duplicate-import-elimination
