@@ -7,8 +7,11 @@ set_target_properties(oxide_objects PROPERTIES POSITION_INDEPENDENT_CODE OFF)
 # Copies are instructions, not calls, and conversions do not ask first whether they would
 # trap.  Small structs, which are Str and Dim, cross calls as their members: else each call
 # writes them to the stack and passes an address.  No function of libc takes or gives one.
+# What is called twice is a function, here and where the link optimizes.
 target_compile_options(oxide_flags INTERFACE -mbulk-memory -mnontrapping-fptoint
-                       "SHELL:-Xclang -target-abi -Xclang experimental-mv")
+                       "SHELL:-Xclang -target-abi -Xclang experimental-mv"
+                       "SHELL:-mllvm -inline-threshold=-50"
+                       "SHELL:-mllvm -enable-pre=0")
 
 add_executable(oxide_linked ${PROJECT_SOURCE_DIR}/src/wasm/exports.c
                ${PROJECT_SOURCE_DIR}/src/wasm/memory.c
@@ -21,9 +24,9 @@ target_compile_options(oxide_linked PRIVATE -ffreestanding)
 target_link_libraries(oxide_linked PRIVATE oxide_objects oxide_flags m)
 # The stack lies first: where it ends memory ends, and nothing is overwritten.  Data then
 # ends below 1 MiB, so that addresses in the code take three bytes, not four.
-# Loops keep one counter where LLVM would make one for each address; what is called twice
-# is a function; what is computed again compresses better than what is kept for it.  -O0 is
-# for the driver, which would run wasm-opt with passes of its own.
+# Loops keep one counter where LLVM would make one for each address; what is computed again
+# compresses better than what is kept for it.  -O0 is for the driver, which would run
+# wasm-opt with passes of its own.
 target_link_options(oxide_linked PRIVATE -O0
   -Wl,-mllvm,-disable-lsr -Wl,-mllvm,-inline-threshold=-50 -Wl,-mllvm,-enable-pre=0
   -Wl,-mllvm,-disable-machine-cse -Wl,-mllvm,-disable-machine-licm
