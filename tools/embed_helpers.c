@@ -3,9 +3,9 @@
  * A helper is one top-level function or class with everything above it that is not a
  * helper of its own: decorators, comments, constants.  Module docstrings and imports are
  * left out; the generated module has its own.  The files are formatted by ruff, so a
- * line that starts in column 0 starts a statement unless it closes a bracket.  Beside
- * the text of each helper stand its free names, which say what it needs, and the defaults
- * of its parameters, which calls leave out. */
+ * line that starts in column 0 starts a statement unless it closes a bracket.  Before
+ * the text of each helper stand the defaults of its parameters, which calls leave out, and
+ * its free names, which say what it needs: see python/helpers.h. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -120,17 +120,22 @@ static int by_name(const void *a, const void *b) {
     return str_cmp(((const Helper *)a)->name, ((const Helper *)b)->name);
 }
 
+static void add_word(Text *t, Str word) {
+    text_str(t, word);
+    text_char(t, '\0');
+}
+
 typedef struct Names {
-    FILE *out;
+    Text *out;
     Map seen;
 } Names;
 
-static void write_name(void *user, Str name) {
+static void add_name(void *user, Str name) {
     Names *n = user;
     if (map_get(&n->seen, name))
         return;
     map_set(&n->seen, name, n);
-    fprintf(n->out, "    NAME(\"%.*s\"),\n", (int)name.n, name.p);
+    add_word(n->out, name);
 }
 
 typedef struct Own {
@@ -169,7 +174,7 @@ static bool default_text(const Expr *x, Text *t) {
         return true;
     }
     case EX_STR:
-        text_printf(t, "\\\"%.*s\\\"", (int)x->text.n, x->text.p);
+        text_printf(t, "\"%.*s\"", (int)x->text.n, x->text.p);
         return !memchr(x->text.p, '"', x->text.n) &&
                !memchr(x->text.p, '\\', x->text.n);
     case EX_ATTRIBUTE: {
@@ -185,24 +190,23 @@ static bool default_text(const Expr *x, Text *t) {
     }
 }
 
-static void write_defaults(FILE *out, Arena *a, const Def *def) {
+static void add_defaults(Text *out, const Def *def) {
     for (size_t i = 0; def && i < def->n_params; i++) {
         const Param *p = &def->params[i];
-        Text t = {.arena = a};
+        Text t = {.arena = out->arena};
         if (!p->value || !default_text(p->value, &t))
             continue;
-        Str value = text_view(&t);
-        fprintf(out, "    {NAME(\"%.*s\"), \"%.*s\", %.*s},\n", (int)p->name.n,
-                p->name.p, (int)value.n, value.p,
-                p->value->kind == EX_NUMBER ? (int)value.n : 3,
-                p->value->kind == EX_NUMBER ? value.p : "NAN");
+        add_word(out, p->name);
+        add_word(out, text_view(&t));
     }
+    add_word(out, STR(""));
 }
 
 static void write_helper(FILE *out, Arena *a, const Helper *h) {
     Stmts code = {0};
     const char *error;
-    Names names = {out, {.arena = a}};
+    Text words = {.arena = a};
+    Names names = {&words, {.arena = a}};
     Str text = arena_str(a, h->text);
     code_parse(a, text.p, text.p + text.n, &code, &error);
     if (error || a->failed) {
@@ -210,25 +214,21 @@ static void write_helper(FILE *out, Arena *a, const Helper *h) {
                 error ? error : "out of memory");
         exit(1);
     }
-    fprintf(out, "\nstatic const char %.*s_text[] = {\n", (int)h->name.n, h->name.p);
-    write_bytes(out, text);
-    fprintf(out, "};\nstatic const Str %.*s_names[] = {\n", (int)h->name.n, h->name.p);
-    code_free_names(a, &code, write_name, &names);
-    fprintf(out, "    {NULL, 0},\n};\nstatic const HelperDefault %.*s_defaults[] = {\n",
-            (int)h->name.n, h->name.p);
-    write_defaults(out, a, code_find(&code, h->name));
-    fprintf(out, "    {{NULL, 0}, NULL, 0},\n};\nenum { %.*s_recursive = %d };\n",
-            (int)h->name.n, h->name.p, is_recursive(a, &code, h->name));
+    add_word(&words, h->name);
+    add_defaults(&words, code_find(&code, h->name));
+    code_free_names(a, &code, add_name, &names);
+    add_word(&words, STR(""));
+    text_str(&words, text);
+    fprintf(out, "\nstatic const char %.*s_words[] = {\n", (int)h->name.n, h->name.p);
+    write_bytes(out, text_view(&words));
+    fprintf(out, "};\nenum { %.*s_recursive = %d };\n", (int)h->name.n, h->name.p,
+            is_recursive(a, &code, h->name));
 }
 
 static void write_all(FILE *out, Arena *a, const Helpers *helpers) {
     fprintf(out, "/* Made by tools/embed_helpers.c from the Python helpers. */\n"
-                 "#include \"python/helpers.h\"\n\n#include <math.h>\n\n"
-                 "#define NAME(text) {text, sizeof text - 1}\n"
-                 "#define HELPER(name) \\\n"
-                 "    {NAME(#name), {name##_text, sizeof name##_text - 1}, "
-                 "name##_names, \\\n"
-                 "     name##_defaults, name##_recursive}\n");
+                 "#include \"python/helpers.h\"\n\n"
+                 "#define HELPER(name) {name##_words, name##_recursive}\n");
     for (size_t i = 0; i < helpers->count; i++)
         write_helper(out, a, &helpers->items[i]);
     fprintf(out, "\nconst Helper HELPERS[] = {\n");

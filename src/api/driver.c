@@ -325,10 +325,9 @@ OxStatus ox_inspect(OxCompiler *c, const OxInspectOptions *options, OxText *text
         return status;
     if (!take_options(c, &o, options, "OxInspectOptions"))
         return diag_status(&c->diags);
-    const bool page = o.format == OX_HTML;
-#ifdef OX_NO_PAGE /* where every byte counts, and the caller is a page */
-    if (page) {
-        diag_add(&c->diags, OX0003, STR(""), STR(""), "this build has no page");
+#ifdef OX_ONLY_JSON /* where every byte counts, and the caller is a page */
+    if (o.format != OX_JSON) {
+        diag_add(&c->diags, OX0003, STR(""), STR(""), "this build prints JSON alone");
         return diag_status(&c->diags);
     }
 #endif
@@ -341,7 +340,7 @@ OxStatus ox_inspect(OxCompiler *c, const OxInspectOptions *options, OxText *text
     Text out = {.arena = &c->arena};
     InspectOptions how = {
         .format = o.format, .layers = o.layers, .color = o.color, .width = o.width};
-    if (page)
+    if (o.format == OX_HTML)
         how.code = compile_for_page(c, &o);
     inspect_print(job.model, &how, &out);
     Str printed = text_view(&out);

@@ -34,7 +34,7 @@ typedef struct Defaults {
 static Stmt *definition(Gen *g, const Called *c) {
     Stmts *code = &c->helper->code;
     if (code->count && code->items[0].kind == ST_UNREAD) {
-        *code = gen_parse_helper(g, c->helper->helper->name, 0);
+        *code = gen_parse_helper(g, str_from(c->helper->helper->name), 0);
         if (code->count)
             code->items[0].apart = true;
     }
@@ -168,8 +168,9 @@ static const Expr *change_call(void *user, const Expr *x) {
 
 /* Helpers that others call keep their defaults, too. */
 static void fix_callees(Defaults *d, const Called *caller) {
-    for (const Str *name = caller->helper->helper->names; name->n; name++) {
-        Called *c = map_get(&d->called, *name);
+    const char *name = helper_names(caller->helper->helper);
+    for (; *name; name = helper_next(name)) {
+        Called *c = map_get(&d->called, str_from(name));
         if (c)
             c->fixed = true;
     }
@@ -186,7 +187,8 @@ void gen_move_defaults(Gen *g) {
             c->helper = &g->program.helpers.items[i];
         else
             c->function = g->functions.items[i - helpers];
-        map_set(&d.called, c->helper ? c->helper->helper->name : c->function->def->name,
+        map_set(&d.called,
+                c->helper ? str_from(c->helper->helper->name) : c->function->def->name,
                 c);
     }
     for (size_t i = 0; called && i < helpers; i++)

@@ -51,14 +51,14 @@ void gen_add_imports(Gen *g, Stmts *standard, Stmts *others) {
 /* ---- helpers ----------------------------------------------------------------------- */
 
 static void note_imports(Gen *g, const Helper *helper) {
-    for (const Str *name = helper->names; name->n; name++)
-        note_import(g, *name);
+    for (const char *name = helper_names(helper); *name; name = helper_next(name))
+        note_import(g, str_from(name));
 }
 
 Stmts gen_helper(Gen *g, Str name) {
     const Helper *helper = helper_named(name);
     Stmts code = {0};
-    if (!helper || !code_add_unread(g->arena, &code, helper->text))
+    if (!helper || !code_add_unread(g->arena, &code, helper_text(helper)))
         return code;
     note_imports(g, helper);
     return code;
@@ -73,9 +73,9 @@ Stmts gen_parse_helper(Gen *g, Str name, size_t n) {
     const Helper *helper = helper_named(name);
     Stmts code = {0};
     const char *error = NULL;
+    Str text = helper ? helper_text(helper) : STR("");
     if (helper)
-        code_parse_begin(g->arena, helper->text.p, helper->text.p + helper->text.n, n,
-                         &code, &error);
+        code_parse_begin(g->arena, text.p, text.p + text.n, n, &code, &error);
     if (!helper || error)
         g->arena->failed = true; /* a defect of ours, which the build finds */
     else
@@ -86,10 +86,11 @@ Stmts gen_parse_helper(Gen *g, Str name, size_t n) {
 /* Helpers call each other: those that one names come before it. */
 static void use_helper(Gen *g, Str name) {
     const Helper *helper = map_get(&g->helpers, name) ? NULL : helper_named(name);
-    if (!helper || !map_set(&g->helpers, helper->name, g))
+    if (!helper || !map_set(&g->helpers, str_from(helper->name), g))
         return; /* unmarked, helpers that call each other would not end */
-    for (const Str *needed = helper->names; needed->n; needed++)
-        use_helper(g, *needed);
+    const char *needed = helper_names(helper);
+    for (; *needed; needed = helper_next(needed))
+        use_helper(g, str_from(needed));
     UsedHelper used = {.helper = helper, .code = gen_helper(g, name)};
     if (used.code.count)
         used.code.items[0].apart = true;

@@ -204,12 +204,12 @@ static const Expr *join_kids(Join *j, const Expr *a, const Expr *b, Str hint) {
 
 static const Expr *default_of(Gen *g, Str callee, Str name) {
     const Helper *h = helper_named(callee);
-    const HelperDefault *d = h ? helper_default(h, name) : NULL;
+    const char *usual = h ? helper_default(h, name) : NULL;
     const Function *f = map_get(&g->global_names, callee);
     for (size_t i = 0; f && i < f->differs.n_choices; i++)
         if (str_eq(f->differs.choices[i].name, name))
             return f->differs.choices[i].value;
-    return d ? EX(g->arena, d->value, NULL) : NULL;
+    return usual ? EX(g->arena, usual, NULL) : NULL;
 }
 
 /* x with the keywords that `other` has besides, as the function has their defaults; NULL

@@ -87,14 +87,14 @@ void inspect_print(Model *m, const InspectOptions *o, Text *out) {
     report_make(&r, m);
     if (o->format == OX_JSON)
         inspect_json(&r, out);
-#ifndef OX_NO_PAGE
+#ifndef OX_ONLY_JSON
     else if (o->format == OX_HTML)
         inspect_html(&r, &o->code, out);
-#endif
     else if (o->format == OX_DOT || o->format == OX_MERMAID)
         inspect_diagram(&r, o->format == OX_MERMAID, out);
     else if (o->layers)
         inspect_layers(&r, out);
     else
         inspect_overview(&r, o, out);
+#endif
 }

@@ -5,19 +5,11 @@
 
 #include "support/base.h"
 
-/* A parameter whose default is a word or a literal; numbers as emission writes them. */
-typedef struct HelperDefault {
-    Str name;
-    const char *value; /* Python */
-    double number;     /* of one with a point or an exponent; else NaN */
-} HelperDefault;
-
+/* Words that end with a NUL each: they lie beside each other, as every address would take
+ * more room in a program than the word.  An empty one ends a list. */
 typedef struct Helper {
-    Str name;
-    Str text;         /* its lines, with what is above its definition; a NUL follows */
-    const Str *names; /* that it reads and does not bind; an empty one ends them */
-    const HelperDefault *defaults; /* an empty name ends them */
-    bool recursive;                /* it names itself */
+    const char *name;
+    bool recursive; /* it names itself */
 } Helper;
 
 extern const Helper HELPERS[]; /* in the order of str_cmp */
@@ -26,8 +18,17 @@ extern const size_t HELPER_COUNT;
 /* The helper with this name; NULL when there is none. */
 const Helper *helper_named(Str name);
 
-/* The default of a parameter as its definition has it; NULL where it has none, or one that
- * is computed. */
-const HelperDefault *helper_default(const Helper *helper, Str parameter);
+/* The default of a parameter as its definition has it, a word or a literal with numbers as
+ * emission writes them; NULL where it has none, or one that is computed. */
+const char *helper_default(const Helper *helper, Str parameter);
+
+/* The names that it reads and does not bind, as a list. */
+const char *helper_names(const Helper *helper);
+
+/* The word behind, of a list. */
+const char *helper_next(const char *word);
+
+/* Its lines, with what is above its definition; a NUL follows. */
+Str helper_text(const Helper *helper);
 
 #endif

@@ -9,12 +9,12 @@ typedef struct CodeInfo {
     const char *name;
     OxStatus status;
     Severity severity;
-    const char *title, *text;
+    const char *title;
 } CodeInfo;
 
 static const CodeInfo codes[DIAG_CODE_COUNT] = {
 #define X(code, status, severity, title, text)                                         \
-    [code] = {#code, OX_ERR_##status, severity, title, text},
+    [code] = {#code, OX_ERR_##status, severity, title},
 #include "support/diag.def"
 #undef X
 };
@@ -161,6 +161,13 @@ static int exit_code(const CodeInfo *info) {
     return 1;
 }
 
+/* Apart from what messages need: a program that never prints them is linked without. */
+static const char *const explanations[DIAG_CODE_COUNT] = {
+#define X(code, status, severity, title, text) [code] = text,
+#include "support/diag.def"
+#undef X
+};
+
 void diag_doc(Text *out) {
     text_lit(out, "# Messages\n\n"
                   "Printed by the program from `src/support/diag.def`; do not edit.\n\n"
@@ -170,6 +177,6 @@ void diag_doc(Text *out) {
         const CodeInfo *info = &codes[i];
         text_printf(out, "| `%s` | %s%s | %d | %s |\n", info->name,
                     info->severity == WARNING ? "warning: " : "", info->title,
-                    exit_code(info), info->text);
+                    exit_code(info), explanations[i]);
     }
 }

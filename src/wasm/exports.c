@@ -168,13 +168,10 @@ OxStatus compile(Session *s, uint32_t layers, uint32_t params, uint32_t weights,
 
 /* The text is `text_found`. */
 EXPORT(inspect)
-OxStatus inspect(Session *s, uint32_t format, bool layers, int width,
-                 const List *shapes) {
+OxStatus inspect(Session *s, const List *shapes) {
     OxInspectOptions options = {
         .size = sizeof options,
-        .format = (OxFormat)format,
-        .layers = layers,
-        .width = width,
+        .format = OX_JSON,
         .shapes = shapes->items,
         .shape_count = shapes->count,
     };
@@ -183,9 +180,9 @@ OxStatus inspect(Session *s, uint32_t format, bool layers, int width,
 }
 
 /* The text is `text_found`. */
-EXPORT(ops) OxStatus ops(Session *s, uint32_t format) {
+EXPORT(ops) OxStatus ops(Session *s) {
     s->text = (OxText){"", 0};
-    return ox_ops(s->compiler, NULL, (OxFormat)format, &s->text);
+    return ox_ops(s->compiler, NULL, OX_JSON, &s->text);
 }
 
 EXPORT(send_weights)
@@ -224,10 +221,6 @@ EXPORT(text_line_map) const OxText *text_line_map(Session *s) {
 
 EXPORT(text_messages) const OxText *text_messages(Session *s) {
     return give(s, ox_messages(s->compiler, false));
-}
-
-EXPORT(text_errors) const OxText *text_errors(Session *s) {
-    return give(s, ox_errors_doc(s->compiler));
 }
 
 EXPORT(version) const char *version(void) {

@@ -51,26 +51,26 @@ static void each_helper(void (*check)(Arena *a, const Helper *helper)) {
 }
 
 static void prints_as_written(Arena *a, const Helper *helper) {
-    Stmts list = parse_text(a, helper->text.p);
-    assert_non_null(code_find(&list, helper->name));
-    assert_string_equal(printed(a, &list).p, helper->text.p);
+    Stmts list = parse_text(a, helper_text(helper).p);
+    assert_non_null(code_find(&list, str_from(helper->name)));
+    assert_string_equal(printed(a, &list).p, helper_text(helper).p);
 }
 
 static void prints_from_trees(Arena *a, const Helper *helper) {
-    Stmts list = parse_text(a, helper->text.p);
+    Stmts list = parse_text(a, helper_text(helper).p);
     edit_all(&list);
-    assert_string_equal(printed(a, &list).p, helper->text.p);
+    assert_string_equal(printed(a, &list).p, helper_text(helper).p);
 }
 
 /* Edits of what was read leave the rest alone. */
 static void beginnings_print_as_written(Arena *a, const Helper *helper) {
     for (size_t n = 0; n < 4; n++) {
         Stmts list = {0};
-        const char *error = NULL, *text = helper->text.p;
-        code_parse_begin(a, text, text + helper->text.n, n, &list, &error);
+        const char *error = NULL, *text = helper_text(helper).p;
+        code_parse_begin(a, text, text + helper_text(helper).n, n, &list, &error);
         assert_null(error);
         assert_string_equal(printed(a, &list).p, text);
-        Def *def = code_find(&list, helper->name);
+        Def *def = code_find(&list, str_from(helper->name));
         assert_non_null(def);
         assert_in_range(def->body.count, 1, n + 1);
         edit_all(&list);
@@ -154,8 +154,8 @@ static void is_known(Str name) {
 static void helpers_name_what_there_is(void **state) {
     (void)state;
     for (size_t i = 0; i < HELPER_COUNT; i++)
-        for (const Str *name = HELPERS[i].names; name->n; name++)
-            is_known(*name);
+        for (const char *s = helper_names(&HELPERS[i]); *s; s = helper_next(s))
+            is_known(str_from(s));
 }
 
 /* ---- names ------------------------------------------------------------------------ */

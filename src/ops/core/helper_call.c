@@ -2,6 +2,7 @@
  * it, is not written. */
 #include "ops/core/op.h"
 #include "python/helpers.h"
+#include "support/number.h"
 
 /* What the call calls, also in functools.partial(helper); NULL when that is no helper. */
 static const Helper *called_helper(const Expr *call) {
@@ -20,20 +21,29 @@ static bool is_int(const char *text, int64_t i) {
     return !*text && value == size && minus == (i < 0);
 }
 
+/* Numbers with a point or an exponent, in single precision. */
+static bool is_float(const char *text, float value) {
+    bool minus = *text == '-';
+    Str size = str_from(text + minus);
+    double number;
+    return size.n > strspn(size.p, "0123456789") && number_read(size, &number) &&
+           (float)(minus ? -number : number) == value;
+}
+
 /* Every call asks this for each of its keywords, so the default is parsed only where its
  * text does not say enough. */
 static bool is_default(Arena *a, const Helper *helper, Str name, const Expr *value) {
-    const HelperDefault *d = helper ? helper_default(helper, name) : NULL;
-    if (!d)
+    const char *usual = helper ? helper_default(helper, name) : NULL;
+    if (!usual)
         return false;
     switch (value->kind) {
     case EX_INT:
-        return is_int(d->value, value->i);
+        return is_int(usual, value->i);
     case EX_NAME:
     case EX_NUMBER:
-        return str_is(value->text, d->value);
+        return str_is(value->text, usual);
     default:
-        return ex_same(value, ex_build(a, d->value, NULL, 0));
+        return ex_same(value, ex_build(a, usual, NULL, 0));
     }
 }
 
@@ -47,8 +57,8 @@ const Expr *call_with(Emit *e, const Expr *call, const char *name, const Expr *v
 
 const Expr *call_with_float(Emit *e, const Expr *call, const char *name, double value) {
     const Helper *helper = called_helper(call);
-    const HelperDefault *d = helper ? helper_default(helper, str_from(name)) : NULL;
-    if (d && (float)d->number == (float)value)
+    const char *usual = helper ? helper_default(helper, str_from(name)) : NULL;
+    if (usual && is_float(usual, (float)value))
         return call;
     return call_with(e, call, name, emit_float(e, value, DT_FLOAT));
 }

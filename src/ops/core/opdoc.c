@@ -137,6 +137,8 @@ static void print_json(Text *t, const Rows *rows) {
 /* ---- text and Markdown -------------------------------------------------------------
  */
 
+#ifndef OX_ONLY_JSON
+
 static void print_versions(Text *t, const OpDef *const *ops, size_t n) {
     for (size_t k = 0; k < n; k++)
         text_printf(t, "%s%d", k ? ", " : "", ops[k]->since);
@@ -229,12 +231,16 @@ static void print_ascii(Text *t, const Rows *rows) {
     }
 }
 
+#endif
+
 void op_print(Text *t, OxFormat format, Str name) {
     Rows rows = collect(t->arena, name);
     if (format == OX_JSON)
         print_json(t, &rows);
+#ifndef OX_ONLY_JSON
     else if (format == OX_MARKDOWN)
         print_markdown(t, &rows);
     else
         print_ascii(t, &rows);
+#endif
 }

@@ -7,6 +7,7 @@
 #include "ops/core/evals.h"
 #include "ops/core/wide.h"
 #include "ops/onnx/legacy.h"
+#include "support/power.h"
 
 #include <float.h>
 #include <math.h>
@@ -139,7 +140,7 @@ bool float_max(const double *a, double *r) {
 }
 
 static bool float_pow(const double *a, double *r) {
-    *r = pow(a[0], a[1]);
+    *r = power(a[0], a[1]);
     return true;
 }
 

@@ -68,13 +68,8 @@ export interface Slice {
 
 /** How `Model.inspect` describes a model. */
 export interface InspectOptions {
-    format?: "ascii" | "json" | "dot" | "mermaid";
     /** Other shapes of inputs, as in `Options`. */
     shapes?: readonly string[];
-    /** `ascii`: every parameter and node, not one screen. */
-    layers?: boolean;
-    /** `ascii`: columns that the text may take; 80 by default. */
-    width?: number;
 }
 
 /** What `Compiler.load` may be told. */
@@ -95,7 +90,6 @@ const LAYERS = ["functions", "scan", "unrolled"] as const;
 const PARAMS = ["flat", "nested"] as const;
 const RANKS = ["allow", "raise"] as const;
 const WEIGHTS = ["safetensors", "npz"] as const;
-const FORMATS = ["ascii", "json", "markdown", "dot", "mermaid"] as const;
 const STATUS = [null, "model", "unsupported", "usage", "io", "memory"] as const;
 
 const DEFAULT_LIMIT = 2 ** 31;
@@ -144,17 +138,10 @@ export class Compiler {
         return this.#live().memorySize;
     }
 
-    /** Documentation of every message code, as Markdown. */
-    errorsDoc(): string {
-        return this.#briefly((instance, session) =>
-            instance.text(instance.exports.text_errors(session)),
-        );
-    }
-
     /** The operators that compile: what `oxide_xla ops --format json` prints, parsed. */
     ops(): unknown {
         return this.#briefly((instance, session) => {
-            instance.exports.ops(session, FORMATS.indexOf("json"));
+            instance.exports.ops(session);
             return JSON.parse(instance.text(instance.exports.text_found(session)));
         });
     }
@@ -319,27 +306,18 @@ export class Model {
     }
 
     /**
-     * Describes the model, with inferred types. No pass runs, and operators that do not
+     * Describes the model, with inferred types, as JSON. No pass runs, and operators that do not
      * compile are listed, no error.
      *
      * @throws CompileError when the graph is malformed or a shape does not fit.
      */
     inspect(options: InspectOptions = {}): string {
-        const format = choice("format", FORMATS, options.format);
         const shapes = [...(options.shapes ?? [])];
         // Its memory is given back at once, so that a page may ask again and again.
         const loaded = this.#load();
         try {
             loaded.run((x, session) =>
-                loaded.instance.withLists([shapes], (list) =>
-                    x.inspect(
-                        session,
-                        format,
-                        options.layers ? 1 : 0,
-                        options.width ?? 0,
-                        list,
-                    ),
-                ),
+                loaded.instance.withLists([shapes], (list) => x.inspect(session, list)),
             );
             return loaded.text((x, session) => x.text_found(session));
         } finally {

@@ -11,7 +11,7 @@ export type Status = "model" | "unsupported" | "usage" | "io" | "memory" | "inte
 /** One message. */
 export interface Diagnostic {
     severity: "error" | "warning" | "note";
-    /** `OX0301`: see `errorsDoc`. Empty for notes and internal errors. */
+    /** `OX0301`: see docs/errors.md. Empty for notes and internal errors. */
     code: string;
     /** What happened, one sentence without a full stop. */
     what: string;

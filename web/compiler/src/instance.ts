@@ -27,14 +27,8 @@ export interface Exports {
         loadParams: number,
         lists: Pointer,
     ): number;
-    inspect(
-        session: Session,
-        format: number,
-        layers: number,
-        width: number,
-        shapes: Pointer,
-    ): number;
-    ops(session: Session, format: number): number;
+    inspect(session: Session, shapes: Pointer): number;
+    ops(session: Session): number;
     send_weights(session: Session, file: number, format: number): number;
     read_param(
         session: Session,
@@ -47,7 +41,6 @@ export interface Exports {
     text_source(session: Session): Pointer;
     text_summary(session: Session): Pointer;
     text_messages(session: Session): Pointer;
-    text_errors(session: Session): Pointer;
     /** From nodes to lines; builds of the core that have it. */
     text_line_map?(session: Session): Pointer;
     version(): Pointer;

@@ -34,9 +34,9 @@ const handlers: Handlers = {
             return found ? blobBytes(found) : null;
         };
         model = compiler.open(blobBytes(file), name, find);
-        return { report: model.inspect({ format: "json" }), version: compiler.version };
+        return { report: model.inspect(), version: compiler.version };
     },
-    inspect: ({ shapes }) => opened().inspect({ format: "json", shapes }),
+    inspect: ({ shapes }) => opened().inspect({ shapes }),
     compile(options) {
         const { source, summary, messages, params, lineMap } =
             opened().compile(options);
