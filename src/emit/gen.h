@@ -285,6 +285,7 @@ typedef struct Gen {
         Named *items;
         size_t count, cap;
     } named;
+    bool shares_loader; /* the code reads the module of shared_loader.c */
 } Gen;
 
 /* ---- undo.c -------------------------------------------------------------------------- */
@@ -557,6 +558,17 @@ void gen_add_imports(Gen *g, Stmts *standard, Stmts *others);
 void gen_add_renamed(Gen *g, const char *from, const char *name);
 /* Adds trainable, load_params and save_params to the program, with all they need. */
 void gen_add_parameters(Gen *g);
+
+/* ---- shared_loader.c ----------------------------------------------------------------- */
+
+/* --loader module: what load_params calls is in a file of its own. */
+bool gen_shares_loader(const Gen *g);
+/* gen_add_renamed of what that file has, where the module has it itself. */
+void gen_add_loader_part(Gen *g, const char *from, const char *name);
+/* Makes the calls of what the file has, in a function that is complete. */
+void gen_call_loader(Gen *g, Def *def);
+/* Adds its import where something calls it. */
+void gen_import_loader(Gen *g, Stmts *list);
 
 /* ---- sharding.c ---------------------------------------------------------------------- */
 

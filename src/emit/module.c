@@ -390,12 +390,16 @@ static void make_program(Gen *g, const Interface *inputs, const Interface *outpu
 /* Helpers stand in front of what calls them. */
 static void print_program(Gen *g, Text *t) {
     const Program *p = &g->program;
-    Stmts standard = {0}, others = {0};
+    Stmts standard = {0}, others = {0}, local = {0};
     gen_add_imports(g, &standard, &others);
+    gen_import_loader(g, &local);
     print_code(t, 0, &standard, true);
     if (standard.count && others.count)
         text_char(t, '\n');
     print_code(t, 0, &others, true);
+    if (local.count)
+        text_char(t, '\n');
+    print_code(t, 0, &local, true);
     if (p->constants.count)
         text_char(t, '\n');
     print_code(t, 0, &p->constants, true);
@@ -501,6 +505,8 @@ void codegen_module(Model *m, const CodegenOptions *options, Module *module) {
                  .gen = ARENA_NEW(m->arena, Gen), .exported = m->left_out.count > 0};
     if (module->gen)
         *module->gen = g;
+    if (g.shares_loader)
+        module->loader = loader_module(m->arena);
     for (size_t i = 0; i < g.params.count; i++)
         module->exported |= g.params.items[i].note && g.params.items[i].note->change;
 }
