@@ -254,7 +254,7 @@ def test_a_module_with_packed_types_converts_too(tmp_path):
 
 
 def test_a_folder_converts_as_a_file_does(tmp_path):
-    """What says that a file is our own may be in a folder, too, or in none of its shards."""
+    """What says that a file is our own may be in one there; no shards have it."""
     model = linear("/fc/MatMul")
     onnx.save(model, tmp_path / "m.onnx")
     module = pillars.compile_file(tmp_path / "m.onnx", tmp_path / "m_jax.py")
