@@ -556,6 +556,10 @@ void gen_add_imports(Gen *g, Stmts *standard, Stmts *others);
 
 /* Adds the helper `from` under another name to the functions about the parameters. */
 void gen_add_renamed(Gen *g, const char *from, const char *name);
+/* The type of params, dict[str, jax.Array] where they are flat. */
+const Expr *gen_params_type(Gen *g);
+/* Annotates what users call of the functions about the parameters. */
+void gen_annotate(Gen *g, Stmts *code);
 /* Adds trainable, load_params and save_params to the program, with all they need. */
 void gen_add_parameters(Gen *g);
 

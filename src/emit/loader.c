@@ -25,16 +25,59 @@ static bool can_save(const Gen *g) {
 
 /* ---- pieces ------------------------------------------------------------------------ */
 
+const Expr *gen_params_type(Gen *g) {
+    return g->options->params == OX_PARAMS_NESTED
+               ? ex_name(g->arena, STR("dict"))
+               : EX(g->arena, "dict[str, jax.Array]", NULL);
+}
+
+/* What users call, and what it returns, by the way params are keyed; NULL: params. */
+static const struct {
+    const char *name, *results[2];
+} public[] = {
+    {"trainable", {NULL, NULL}},
+    {"prepare", {NULL, NULL}},
+    {"load_params", {NULL, NULL}},
+    {"save_params", {"None", "None"}},
+    {"abstract_params", {"dict[str, jax.ShapeDtypeStruct]", NULL}},
+};
+
+static bool is_public(const char *name) {
+    for (size_t i = 0; i < OX_COUNT(public); i++)
+        if (strcmp(name, public[i].name) == 0)
+            return true;
+    return false;
+}
+
+void gen_annotate(Gen *g, Stmts *code) {
+    Arena *a = g->arena;
+    const char *error;
+    for (size_t i = 0; i < OX_COUNT(public); i++) {
+        Def *def = code_find(code, str_from(public[i].name));
+        if (!def)
+            continue;
+        const char *result = public[i].results[g->options->params];
+        def->result =
+            result ? ex_template(a, result, NULL, &error) : gen_params_type(g);
+        if (def->n_params && str_is(def->params[0].name, "params"))
+            def->params[0].type = gen_params_type(g);
+        for (size_t k = 0; k < code->count; k++)
+            code->items[k].edited |= code->items[k].def == def;
+    }
+}
+
 /* The helper `from` under another name. */
 void gen_add_renamed(Gen *g, const char *from, const char *name) {
-    if (strcmp(from, name) == 0) {
+    if (strcmp(from, name) == 0 && !is_public(name)) {
         gen_add_helper(g, name);
         return;
     }
     const Helper *helper = helper_named(str_from(from));
     bool recursive = helper && helper->recursive;
     Stmts code = gen_parse_helper(g, str_from(from), recursive ? SIZE_MAX : 0);
-    code_rename(g->arena, &code, str_from(from), str_from(name));
+    if (strcmp(from, name) != 0)
+        code_rename(g->arena, &code, str_from(from), str_from(name));
+    gen_annotate(g, &code);
     code_append(g->arena, &g->program.params, &code);
 }
 
@@ -135,6 +178,7 @@ static void add_edited_save_params(Gen *g, ChangeKind changed, bool tied,
         code_edit(a, &def->body, replace_items, &saved);
     }
     code_insert(a, &def->body, 1, &steps);
+    gen_annotate(g, &code);
     code_append(a, &g->program.params, &code);
 }
 
@@ -283,16 +327,16 @@ static void add_save_params(Gen *g, const Loader *l) {
         gen_has_forms(g) || gen_shares_loader(g))
         add_edited_save_params(g, l->changed, l->tied, l->borrows);
     else
-        gen_add_helper(g, "save_params");
+        gen_add_renamed(g, "save_params", "save_params");
 }
 
 /* Adds load_params; its body is still empty but for the docstring. */
 static Def *add_load_def(Gen *g, bool strict, Str doc) {
     Stmts code = {0};
-    Param params[] = {
-        {STR("path"), ex_none(), 0},     {STR("dtype"), ex_none(), 0},
-        {STR("sharding"), ex_none(), 0}, {STR("*"), NULL, 0},
-        {STR("rename"), ex_none(), 0},   {STR("strict"), ex_bool(g->arena, strict), 0}};
+    const Expr *none = ex_none(), *all = ex_bool(g->arena, strict);
+    Param params[] = {{STR("path"), none, 0, NULL},     {STR("dtype"), none, 0, NULL},
+                      {STR("sharding"), none, 0, NULL}, {STR("*"), NULL, 0, NULL},
+                      {STR("rename"), none, 0, NULL},   {STR("strict"), all, 0, NULL}};
     Def *def = ARENA_NEW(g->arena, Def);
     Param *copy = ARENA_ARRAY(g->arena, OX_COUNT(params), Param);
     if (!def || !copy)
@@ -302,6 +346,7 @@ static Def *add_load_def(Gen *g, bool strict, Str doc) {
         (Def){.name = STR("load_params"), .params = copy, .n_params = OX_COUNT(params)};
     (void)code_add(g->arena, &def->body, (Stmt){.kind = ST_DOC, .text = doc});
     (void)code_define(g->arena, &code, def);
+    gen_annotate(g, &code);
     code_append(g->arena, &g->program.params, &code);
     return def;
 }
@@ -327,6 +372,7 @@ static void add_abstract_params(Gen *g) {
         (void)code_return(a, &def->body, params);
         gen_call_loader(g, def);
     }
+    gen_annotate(g, &code);
     code_append(a, &g->program.params, &code);
 }
 

@@ -511,7 +511,7 @@ static Str random_text(Random *r) {
 }
 
 static void random_function(Random *r, Text *t) {
-    Param params[6] = {{{0}, NULL, 0}};
+    Param params[6] = {{{0}, NULL, 0, NULL}};
     uint32_t n = draw(r, 6);
     for (uint32_t i = 0; i < n; i++)
         params[i].name = random_word(r);
