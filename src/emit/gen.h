@@ -571,6 +571,8 @@ bool gen_shares_loader(const Gen *g);
 void gen_add_loader_part(Gen *g, const char *from, const char *name);
 /* Makes the calls of what the file has, in a function that is complete. */
 void gen_call_loader(Gen *g, Def *def);
+/* Adds a helper that is in the module in any case, and calls what the file has. */
+void gen_add_loader_caller(Gen *g, const char *name);
 /* Adds its import where something calls it. */
 void gen_import_loader(Gen *g, Stmts *list);
 

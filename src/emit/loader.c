@@ -210,8 +210,8 @@ static const char *add_readers(Gen *g) {
     add_part(g, "read_safetensors");
     if (g->options->weights == OX_REFERENCE) {
         add_part(g, "unpack");
-        add_part(g, "bytes_in_place");
-        add_part(g, "read_reference");
+        gen_add_helper(g, "bytes_in_place");
+        gen_add_loader_caller(g, "read_reference");
         return "read_reference(path)";
     }
     if (!has_rare_types(g))

@@ -13,7 +13,8 @@
 
 static const char module_name[] = "safetensors_io";
 
-/* A helper and its name in there.  Callees come first. */
+/* A helper and its name in there.  Callees come first.  What reads the index of --weights
+ * reference is not among them: few models need it, and the WebAssembly build lacks it. */
 static const struct {
     const char *helper, *name;
 } parts[] = {
@@ -23,8 +24,6 @@ static const struct {
     {"with_buffers", "with_buffers"},
     {"unpack", "unpack"},
     {"read_packed", "read_packed"},
-    {"bytes_in_place", "bytes_in_place"},
-    {"read_reference", "read_reference"},
     {"read_npz", "read_npz"},
     {"untie", "untie"},
     {"from_state_dict", "from_state_dict"},
@@ -60,6 +59,18 @@ void gen_call_loader(Gen *g, Def *def) {
         return;
     code_edit(g->arena, &def->body, name_in_module, g->arena);
     g->shares_loader = true;
+}
+
+void gen_add_loader_caller(Gen *g, const char *name) {
+    if (!gen_shares_loader(g)) {
+        gen_add_helper(g, name);
+        return;
+    }
+    Stmts code = gen_parse_helper(g, str_from(name), SIZE_MAX);
+    Def *def = code_find(&code, str_from(name));
+    if (def)
+        gen_call_loader(g, def);
+    code_append(g->arena, &g->program.params, &code);
 }
 
 /* import safetensors_io, or `from . import` it. */

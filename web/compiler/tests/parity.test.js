@@ -136,7 +136,10 @@ test("the file that modules share is that of the program", () => {
     rmSync(folder, { recursive: true });
     assert.equal(loader, file);
     assert.equal(model.compile().loader, "");
-    assert.throws(() => model.compile({ loader: "module", weights: "none" }), TypeError);
+    assert.throws(
+        () => model.compile({ loader: "module", weights: "none" }),
+        TypeError,
+    );
     model.free();
 });
 
