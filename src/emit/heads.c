@@ -100,5 +100,5 @@ void gen_add_heads(Gen *g) {
     if (code_assign(g->arena, &g->program.constants, code_targets(g->arena, targets, n),
                     all))
         g->program.constants.items[g->program.constants.count - 1].comment =
-            "Of all attention in the model, by the shapes of what it takes.";
+            "Sizes of attention, the same wherever the model attends.";
 }
