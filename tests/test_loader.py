@@ -80,6 +80,49 @@ def test_it_loads_and_saves_as_the_code_in_the_module(options, tmp_path, importe
         assert as_bytes(again) == as_bytes(params)
 
 
+def converted(folder):
+    """Two layers, as a default export has them, of which one is tied to a table."""
+    names = ["/a/MatMul", "/b/MatMul", "/b/MatMul_1"]
+    w = np.arange(4, dtype=np.float32).reshape(2, 2)
+    tensors = {"onnx::MatMul_7": w, "onnx::MatMul_8": w + 5, "onnx::MatMul_9": w + 5}
+    nodes, value = [], "x"
+    for i, (name, weight) in enumerate(zip(names, tensors, strict=True)):
+        nodes.append(helper.make_node("MatMul", [value, weight], [f"p{i}"], name=name))
+        value = f"p{i}"
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 2])
+    y = helper.make_tensor_value_info(value, TensorProto.FLOAT, None)
+    arrays = [numpy_helper.from_array(a, k) for k, a in tensors.items()]
+    graph = helper.make_graph(nodes, "g", [x], [y], arrays)
+    model = helper.make_model(graph, producer_name="pytorch")
+    onnx.save(model, folder / "converted.onnx")
+    return folder / "converted.onnx"
+
+
+@pytest.mark.parametrize("name", ["conv_bn_relu", "converted"])
+def test_models_that_convert_and_prepare(name, tmp_path, imported):
+    """All that load_params and save_params call is in one file or the other."""
+    if name == "converted":
+        model = converted(tmp_path)
+    else:
+        model = ROOT / "tests" / "fixtures" / f"{name}.onnx"
+    inline = oxide_xla.compile(model).module
+    compile_to(tmp_path, "--loader=module", model=model)
+    module = imported(tmp_path, "m_jax")
+    params = module.load_params()
+    saved = tmp_path / "saved.safetensors"
+    module.save_params(params, saved)
+    expected = saved.read_bytes()
+    inline.save_params(params, saved)
+    assert saved.read_bytes() == expected
+    assert as_bytes(module.load_params(saved)) == as_bytes(params)
+    assert as_bytes(inline.load_params(saved)) == as_bytes(params)
+    if name == "converted":
+        assert module.CHANGED
+    else:
+        with pytest.raises(ValueError, match="is prepared"):
+            module.save_params(module.prepare(params), saved)
+
+
 def about_weights(source):
     """The lines of load_params and save_params."""
     return source[source.index("def load_params") :].rstrip().splitlines()

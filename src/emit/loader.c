@@ -147,7 +147,7 @@ static void add_edited_save_params(Gen *g, ChangeKind changed, bool tied,
     if (gen_has_forms(g)) {
         if (nested)
             CODE(a, &steps, "params = $0", flat);
-        gen_add_helper(g, "refuse_prepared");
+        add_part(g, "refuse_prepared");
         gen_refuse_prepared(g, &steps);
         flat = params;
     }
@@ -171,13 +171,12 @@ static void add_edited_save_params(Gen *g, ChangeKind changed, bool tied,
     Saved saved = {a, ex_attribute(a, read, STR("items"))};
     if (!def)
         return;
-    if (gen_shares_loader(g)) {
+    if (gen_shares_loader(g))
         CODE(a, &def->body, "write_safetensors($0, path)", read);
-        gen_call_loader(g, def);
-    } else {
+    else
         code_edit(a, &def->body, replace_items, &saved);
-    }
     code_insert(a, &def->body, 1, &steps);
+    gen_call_loader(g, def);
     gen_annotate(g, &code);
     code_append(a, &g->program.params, &code);
 }

@@ -32,6 +32,8 @@ static const struct {
     {"check_params", "check_params"},
     {"as_param", "as_param"},
     {"as_params", "as_params"},
+    {"prepared_key", "prepared_key"},
+    {"refuse_prepared", "refuse_prepared"},
     {"save_params", "write_safetensors"},
 };
 
