@@ -149,6 +149,12 @@ typedef enum OxRankPromotion {
     OX_RANKS_RAISE, /* arrays that broadcast have one rank: x + params["bias"][None] */
 } OxRankPromotion;
 
+/* Where the code is that reads, checks and writes weights. */
+typedef enum OxLoader {
+    OX_LOADER_INLINE, /* in the module, as much as it needs */
+    OX_LOADER_MODULE, /* in a file beside it that models share: see ox_loader_source */
+} OxLoader;
+
 /* What ox_compile is told.  A field that is zero has its default:
  *
  *     OxOptions options = {.size = sizeof options, .layers = OX_LAYERS_SCAN};
@@ -183,6 +189,7 @@ typedef struct OxOptions {
     uint32_t unused;     /* was padding: of any value */
     OxSharding sharding; /* what the module says about meshes */
     OxRankPromotion rank_promotion;
+    OxLoader loader; /* OX_ERR_USAGE for OX_LOADER_MODULE with no_load_params */
 } OxOptions;
 
 /* Compiles the loaded model to a Python module.  NULL options mean the defaults.
@@ -191,6 +198,13 @@ OX_API OxStatus ox_compile(OxCompiler *compiler, const OxOptions *options);
 
 /* The generated module; empty before a successful ox_compile. */
 OX_API OxText ox_source(const OxCompiler *compiler);
+
+/* The name of the file that modules compiled with OX_LOADER_MODULE import. */
+#define OX_LOADER_FILE "safetensors_io.py"
+/* Its text, which is the same for every model; empty where the generated module does not
+ * import it, as one without parameters, and before a successful ox_compile.
+ * ox_write_module writes it beside the module. */
+OX_API OxText ox_loader_source(const OxCompiler *compiler);
 
 /* Which lines of the generated module come from which nodes and parameters, as one JSON
  * object; lines count from 1, and ranges hold both ends:

@@ -17,6 +17,6 @@ def test_the_program_in_c(tmp_path):
     subprocess.run(["cc", *FLAGS, source, LIBRARY, "-lm", "-o", program], check=True)
     model = ROOT / "tests" / "fixtures" / "two_layer_mlp.onnx"
     done = subprocess.run([program, model], capture_output=True, text=True)
-    assert done.returncode == 0 and "def forward(params, input):" in done.stdout
+    assert done.returncode == 0 and "def forward(params: dict[" in done.stdout
     done = subprocess.run([program, tmp_path], capture_output=True, text=True)
     assert done.returncode == 1 and "error[OX" in done.stderr

@@ -154,7 +154,7 @@ def test_a_residual_is_a_choice():
 
 def test_rows_are_loops_of_equal_calls():
     source = check(convolutions([2, 1, 1, 1, 2, 1, 1]), {})
-    forward = source.split("def forward")[1].split("\n\n")[0]
+    forward = source.split("def forward")[1].split("\n\n\n")[0]
     assert forward.count("for i in range") == 2
     assert "range(1, 4)" in forward and "range(5, 7)" in forward
 

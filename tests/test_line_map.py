@@ -36,7 +36,7 @@ CALLS = {
     "Erf": r"erf\(|gelu\(",
     "Tanh": r"tanh\(|gelu\(",
     "Add": r"\+|gelu\(|dot_product_attention\(|layer_norm\(",
-    "Concat": r"concatenate\(",
+    "Concat": r"concatenate\(|lax\.scan\(",  # which a loop written out ends with
     "Gather": r"\[|take\(",
     "Reshape": r"reshape\(|dot_product_attention\(",
     "GlobalAveragePool": r"mean\(|pool\(",

@@ -253,6 +253,24 @@ def test_a_module_with_packed_types_converts_too(tmp_path):
     np.testing.assert_array_equal(params["fc.weight"], SQUARE)
 
 
+def test_a_folder_converts_as_a_file_does(tmp_path):
+    """What says that a file is our own may be in one there; no shards have it."""
+    model = linear("/fc/MatMul")
+    onnx.save(model, tmp_path / "m.onnx")
+    module = pillars.compile_file(tmp_path / "m.onnx", tmp_path / "m_jax.py")
+    own = module.load_params()["fc.weight"]
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (tmp_path / "m_jax.safetensors").rename(folder / "model.safetensors")
+    np.testing.assert_array_equal(module.load_params(folder)["fc.weight"], own)
+    (folder / "model.safetensors").unlink()
+    save_file({"fc.weight": np.array(own).T.copy()}, folder / "a.safetensors")
+    index = folder / "model.safetensors.index.json"
+    index.write_text('{"weight_map": {"fc.weight": "a.safetensors"}}')
+    np.testing.assert_array_equal(module.load_params(folder)["fc.weight"], own)
+    np.testing.assert_array_equal(module.load_params(index)["fc.weight"], own)
+
+
 def test_a_path_without_its_beginning():
     """OPTForCausalLM calls self.model.decoder, and scopes begin at decoder."""
     model = linear("/decoder/fc/MatMul", bias="model.decoder.fc.bias")

@@ -423,7 +423,7 @@ def test_the_loader_reads_whole_files(tmp_path):
     path = tmp_path / "m.safetensors"
     arrays = {"a": np.arange(6.0).reshape(2, 3), "b": np.zeros((0, 4), np.int8)}
     safetensors.numpy.save_file(arrays, path)
-    read, packed = read_reference(path), read_packed(path)
+    (read, _), (packed, _) = read_reference(path), read_packed(path)
     assert read.keys() == packed.keys() == arrays.keys()
     for key, array in packed.items():
         assert read[key].dtype == array.dtype

@@ -39,7 +39,7 @@ def loaded(arrays, dtype=None):
 
 
 LOADERS = {
-    "safetensors": lambda path, dtype=None: loaded(read_packed(path), dtype),
+    "safetensors": lambda path, dtype=None: loaded(read_packed(path)[0], dtype),
     "npz": lambda path, dtype=None: loaded(read_npz(path), dtype),
 }
 HOSTILE = [

@@ -26,6 +26,8 @@ WEIGHTS = {"safetensors": 0, "npz": 1, "reference": 2}  # OxWeightFormat
 LAYERS = {"functions": 0, "scan": 1, "unrolled": 2}  # OxLayers
 SHARDING = {"auto": 0, "on": 1, "off": 2}  # OxSharding
 RANKS = {"allow": 0, "raise": 1}  # OxRankPromotion
+LOADERS = {"inline": 0, "module": 1}  # OxLoader
+LOADER_MODULE = "safetensors_io"  # OX_LOADER_FILE
 JSON = 1  # OxFormat
 
 PACKAGE = Path(__file__).resolve().parent
@@ -63,6 +65,7 @@ class Options(ctypes.Structure):
         ("unused", c_int),
         ("sharding", c_int),
         ("rank_promotion", c_int),
+        ("loader", c_int),
     ]
 
     def __init__(self, **fields: Any):
@@ -130,6 +133,7 @@ FUNCTIONS = {
     ),
     "ox_compile": (c_int, [c_void_p, POINTER(Options)]),
     "ox_source": (Text, [c_void_p]),
+    "ox_loader_source": (Text, [c_void_p]),
     "ox_param_count": (c_size_t, [c_void_p]),
     "ox_param": (Param, [c_void_p, c_size_t]),
     "ox_write_module": (c_int, [c_void_p, c_char_p, c_char_p, c_int, c_bool]),

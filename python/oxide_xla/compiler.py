@@ -161,6 +161,9 @@ class CompiledModel:
         self.name = name
         #: The generated module as text.
         self.source = str(handle.lib.ox_source(handle.pointer))
+        #: The text of safetensors_io.py, which the module imports where it was compiled
+        #: with `loader="module"`; empty where it does not.
+        self.loader_source = str(handle.lib.ox_loader_source(handle.pointer))
         #: Warnings of the compiler; empty when there are none.
         self.messages = handle.messages
 
@@ -201,14 +204,13 @@ class CompiledModel:
         """The generated module, executed; tracebacks show its source."""
         stem = "".join(ch if ch.isalnum() else "_" for ch in self.name)
         name = f"oxide_xla_{stem}_{next(_serial)}"
-        filename = f"<{name}>"
-        lines = self.source.splitlines(keepends=True)
-        linecache.cache[filename] = (len(self.source), None, lines, filename)
         module = types.ModuleType(name)
-        module.__file__ = filename
         sys.modules[name] = module  # where pickle looks for the outputs' class
-        exec(builtins.compile(self.source, filename, "exec"), module.__dict__)
-        return module
+        if self.loader_source:  # a package, from which it imports the other
+            module.__package__ = name
+            loader = types.ModuleType(f"{name}.{c.LOADER_MODULE}")
+            setattr(module, c.LOADER_MODULE, execute(loader, self.loader_source))
+        return execute(module, self.source)
 
     @property
     def forward(self) -> Callable[..., Any]:
@@ -235,10 +237,11 @@ class CompiledModel:
         """Write the module to `path` and its parameters beside it, both or neither.
 
         The parameters go to the file of the same stem that ends in .safetensors or
-        .npz, as `weights` of `compile` says. Returns the path of the module.
-        Raises OxideError where `path` is a file that was not generated, or was edited
-        since, or the parameters beside it are from `save_params`; `force` replaces
-        them. Raises it, too, where a file cannot be written.
+        .npz, as `weights` of `compile` says, and safetensors_io.py beside them where
+        the module imports it. Returns the path of the module.
+        Raises OxideError where one of them is a file that was not generated, or was
+        edited since, or the parameters beside it are from `save_params`; `force`
+        replaces them. Raises it, too, where a file cannot be written.
         """
         path = Path(path)
         weights = None
@@ -321,6 +324,7 @@ def compile(
     layers: str = "functions",
     sharding: str = "auto",
     rank_promotion: str = "allow",
+    loader: str = "inline",
     name: str | None = None,
 ) -> CompiledModel:
     """Compile a model: a path, the bytes of a file, or an onnx.ModelProto.
@@ -339,6 +343,9 @@ def compile(
     arrays that broadcast have one rank, `x + b[None]`.
     `sharding` says whether the module has rules for meshes of devices: "on", "off" or
     "auto", for models with repeated blocks that tensor parallelism can split.
+    `loader` says where the code is that reads, checks and writes weights: "inline", in
+    the module, or "module", in safetensors_io.py, which `save` writes beside it, the
+    same for every model.
     Raises OxideError with all messages where the model cannot be read or compiled,
     ValueError for a word that is not listed here, TypeError for what is no model.
     """
@@ -352,6 +359,7 @@ def compile(
         layers,
         sharding,
         rank_promotion,
+        loader,
     )
     handle = Handle(model, name)
     handle.check(handle.lib.ox_compile(handle.pointer, ctypes.byref(options)))
@@ -413,6 +421,7 @@ def make_options(
     layers: str,
     sharding: str,
     rank_promotion: str,
+    loader: str,
 ) -> c.Options:
     """The options as the library takes them; ValueError for words it does not know."""
     words = (
@@ -421,6 +430,7 @@ def make_options(
         (layers, c.LAYERS),
         (rank_promotion, c.RANKS),
         (sharding, c.SHARDING),
+        (loader, c.LOADERS),
     )
     for given, known in words:
         if given not in known:
@@ -446,7 +456,18 @@ def make_options(
         layers=c.LAYERS[layers],
         rank_promotion=c.RANKS[rank_promotion],
         sharding=c.SHARDING[sharding],
+        loader=c.LOADERS[loader],
     )
+
+
+def execute(module: types.ModuleType, source: str) -> types.ModuleType:
+    """Run a generated file as the module; tracebacks show its source."""
+    filename = f"<{module.__name__}>"
+    lines = source.splitlines(keepends=True)
+    linecache.cache[filename] = (len(source), None, lines, filename)
+    module.__file__ = filename
+    exec(builtins.compile(source, filename, "exec"), module.__dict__)
+    return module
 
 
 def shape_texts(shapes: Shapes | None) -> list[str]:

@@ -84,6 +84,10 @@ OxText ox_source(const OxCompiler *c) {
     return as_text(c->compiled ? c->module.source : STR(""));
 }
 
+OxText ox_loader_source(const OxCompiler *c) {
+    return as_text(c->compiled ? c->module.loader : STR(""));
+}
+
 OxText ox_line_map(OxCompiler *c) {
     if (c->compiled && !c->line_map.n) {
         Text t = {.arena = &c->arena};

@@ -143,9 +143,18 @@ static void run_import(Job *job) {
     job->model = graph_import(&c->arena, &c->diags, c->pb, c->file);
 }
 
+/* There would be nothing to put into the other file. */
+static bool check_loader(OxCompiler *c, const OxOptions *o) {
+    if (o->loader != OX_LOADER_MODULE || !o->no_load_params)
+        return true;
+    diag_add(&c->diags, OX0003, STR(""), STR("leave one of them out"),
+             "a module without load_params (--weights none) has no --loader module");
+    return false;
+}
+
 static void run_options(Job *job) {
     const OxOptions *o = &job->options;
-    if (!check_dump(job->c, o->dump))
+    if (!check_dump(job->c, o->dump) || !check_loader(job->c, o))
         return;
     if (o->weights == OX_REFERENCE && !o->no_load_params && !api_can_refer(job->c))
         return;
@@ -213,6 +222,7 @@ static void run_codegen(Job *job) {
         .layers = o->layers,
         .rank_promotion = o->rank_promotion,
         .sharding = o->sharding,
+        .loader = o->loader,
         .no_load_params = o->no_load_params,
         .file = job->c->file,
         .fingerprint = job->c->fingerprint,

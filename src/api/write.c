@@ -164,6 +164,37 @@ static OxStatus commit(OxCompiler *c, Output *outputs, size_t n) {
     return failed ? cannot_write(c, failed) : diag_status(&c->diags);
 }
 
+/* The file that the module imports; NULL where there is none to write, since it imports
+ * nothing, is itself no file in a folder, or the file is there as it should be. */
+static const char *loader_beside(OxCompiler *c, const char *source) {
+    Str text = c->module.loader;
+    if (!source || !text.n || strcmp(source, "-") == 0 || file_is_special(source))
+        return NULL;
+    Str name = file_name(str_from(source));
+    Str path = arena_printf(&c->arena, "%.*s%s", (int)(name.p - source), source,
+                            OX_LOADER_FILE);
+    FileMap map;
+    if (!path.n || !file_map_regular(&map, path.p))
+        return path.p;
+    bool there = str_eq(map.bytes, text);
+    file_unmap(&map);
+    return there ? NULL : path.p;
+}
+
+static void put_text(OxCompiler *c, Output *o, const char *path, Str text) {
+    o->path = path;
+    o->size = text.n;
+    out_open(&o->file, path);
+    o->file.stop = &c->stop;
+    out_write(&o->file, text.p, text.n);
+}
+
+static bool overwrites_any_work(OxCompiler *c, const char *source, const char *weights,
+                                const char *loader) {
+    return overwrites_work(c, source) || overwrites_checkpoint(c, weights) ||
+           overwrites_work(c, loader);
+}
+
 /* Either path may be NULL. */
 static OxStatus write_files(OxCompiler *c, const char *source, const char *weights,
                             OxWeightFormat format, bool force) {
@@ -172,19 +203,20 @@ static OxStatus write_files(OxCompiler *c, const char *source, const char *weigh
     double start = api_clock();
     size_t timing = c->timings.count;
     WeightPlan plan = {0};
+    const char *loader = loader_beside(c, source);
     api_timing(c, "write", start); /* no allocation once files are in place */
     if (c->arena.failed)
         return OX_ERR_MEMORY;
-    if (overwrites_source(c, weights) || overwrites_source(c, source))
+    if (overwrites_source(c, weights) || overwrites_source(c, source) ||
+        overwrites_source(c, loader))
         return OX_ERR_USAGE;
-    bool guarded = source && !force;
-    if (guarded && (overwrites_work(c, source) || overwrites_checkpoint(c, weights)))
+    if (source && !force && overwrites_any_work(c, source, weights, loader))
         return OX_ERR_USAGE;
     if (weights && !api_plan_weights(c, weights, format, &plan)) {
         OxStatus status = diag_status(&c->diags);
         return status == OX_OK ? OX_ERR_MEMORY : status;
     }
-    Output outputs[2];
+    Output outputs[3];
     size_t n = 0;
     if (weights) {
         Output *o = &outputs[n++];
@@ -194,14 +226,10 @@ static OxStatus write_files(OxCompiler *c, const char *source, const char *weigh
         o->file.stop = &c->stop;
         send_weights(c, &plan, &o->file);
     }
-    if (source) {
-        Output *o = &outputs[n++];
-        o->path = source;
-        o->size = c->module.source.n;
-        out_open(&o->file, source);
-        o->file.stop = &c->stop;
-        out_write(&o->file, c->module.source.p, c->module.source.n);
-    }
+    if (source)
+        put_text(c, &outputs[n++], source, c->module.source);
+    if (loader) /* the last, since others may read it: see commit */
+        put_text(c, &outputs[n++], loader, c->module.loader);
     OxStatus status = commit(c, outputs, n);
     c->timings.items[timing].seconds = api_clock() - start;
     return status;
@@ -213,10 +241,8 @@ OxStatus ox_write_line_map(OxCompiler *c, const char *path) {
     OxText map = ox_line_map(c);
     if (c->arena.failed)
         return OX_ERR_MEMORY;
-    Output o = {.path = path, .size = map.size};
-    out_open(&o.file, path);
-    o.file.stop = &c->stop;
-    out_write(&o.file, map.data, map.size);
+    Output o;
+    put_text(c, &o, path, (Str){map.data, map.size});
     return commit(c, &o, 1);
 }
 

@@ -187,6 +187,7 @@ static int set_options(Compile *job) {
     job->options.layers = (OxLayers)args_choice(args, "layers");
     job->options.rank_promotion = (OxRankPromotion)args_choice(args, "rank-promotion");
     job->options.sharding = (OxSharding)args_choice(args, "sharding");
+    job->options.loader = (OxLoader)args_choice(args, "loader");
     job->options.dump = args_value(args, "dump");
     int code = set_paths(job);
     if (code == EXIT_OK)
@@ -210,6 +211,11 @@ static OxStatus write_files(Compile *job) {
     if (!job->weights && has_params && !job->options.no_load_params)
         fputs("note: the weights were not written: give --output FILE to get both\n",
               stderr);
+    if (is_stdio(job->output) && ox_loader_source(c).size)
+        fputs("note: the module imports " OX_LOADER_FILE
+              ", which was not written: give "
+              "--output FILE to get both\n",
+              stderr);
     signals_begin(c);
     OxStatus status =
         ox_write_module(c, job->output, has_params ? job->weights : NULL,
@@ -228,6 +234,8 @@ static void say_done(const Compile *job) {
         return;
     fputs("wrote ", stderr);
     print_name(stderr, job->output);
+    if (ox_loader_source(job->compiler).size)
+        fputs(", " OX_LOADER_FILE " beside it", stderr);
     if (job->weights && ox_param_count(job->compiler) > 0) {
         fputs(" and ", stderr);
         print_name(stderr, job->weights);
@@ -284,6 +292,9 @@ static int check_target(const Args *args) {
     for (size_t i = 0; i < OX_COUNT(names); i++)
         if (args_flag(args, names[i]))
             return usage_error("", "--%s is for --target stablehlo", names[i]);
+    if (args_choice(args, "loader") && args_choice(args, "weights") == WEIGHTS_NONE)
+        return usage_error("",
+                           "--loader module with --weights none has nothing to load");
     if (args_choice(args, "weights") == WEIGHTS_INLINE)
         return usage_error("", "--weights inline is for --target stablehlo");
     return EXIT_OK;
@@ -328,6 +339,11 @@ static const Option options[] = {
     {"weights", 'w', "safetensors|npz|reference|none|inline",
      "format of the weights file; reference: an index into the model's own files; "
      "inline: constants of the StableHLO module",
+     false},
+    {"loader", 0, "inline|module",
+     "what reads and writes weights: code of the module, or safetensors_io.py beside "
+     "it, "
+     "which models share",
      false},
     {"shape", 's', "NAME=D,D,...", "give an input a shape; a name or ? stays open",
      true},

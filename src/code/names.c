@@ -115,7 +115,11 @@ static void read_def(Search *s, const Bound *bound, const Def *def) {
         bind_words(s, &inner, def->params[i].name);
         if (def->params[i].value)
             read_expr(s, bound, def->params[i].value);
+        if (def->params[i].type)
+            read_expr(s, bound, def->params[i].type);
     }
+    if (def->result)
+        read_expr(s, bound, def->result);
     bind_statements(s, &inner, &def->body);
     read_statements(s, &inner, &def->body);
 }

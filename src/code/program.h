@@ -66,13 +66,15 @@ typedef struct Param {
     Str name;
     const Expr *value; /* the default; NULL: none */
     int rank;          /* how many axes the array has; 0: none, or not known */
+    const Expr *type;  /* its annotation; NULL: none */
 } Param;
 
 typedef struct Def {
     Str name;
     Param *params;
     size_t n_params;
-    bool spread; /* one parameter a line, however short */
+    const Expr *result; /* the annotation of what it returns; NULL: none */
+    bool spread;        /* one parameter a line, however short */
     Stmts body;
 } Def;
 

@@ -290,6 +290,9 @@ void gen_add_init_cache(Gen *g) {
         "    return $2\n",
         ex_int(g->arena, g->cache.length), gen_dtype(g, first->type.dtype),
         ex_spread(g->arena, tree));
+    Def *def = code_find(&list, STR("init_cache"));
+    if (def)
+        def->result = gen_cache_annotation(g);
     code_append(g->arena, &g->program.code, &list);
 }
 

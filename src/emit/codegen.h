@@ -10,6 +10,7 @@ typedef struct CodegenOptions {
     OxLayers layers;
     OxRankPromotion rank_promotion;
     OxSharding sharding;
+    OxLoader loader;
     bool no_load_params;
     Str file;        /* base name of the model file for the header; may be empty */
     Str fingerprint; /* hex digest for the header; may be empty */
@@ -33,10 +34,15 @@ typedef struct Module {
     size_t n_params;
     struct Gen *gen; /* how it was made: for module_line_map */
     bool exported; /* params differ from PyTorch's state_dict: their file must say so */
+    Str loader;    /* OX_LOADER_FILE, which the source imports; empty: it does not */
 } Module;
 
 /* Generates the module.  Errors go to m->diags; *module is then not to be used. */
 void codegen_module(Model *m, const CodegenOptions *options, Module *module);
+
+/* OX_LOADER_FILE: what reads and writes weights, the same text for every model; empty when
+ * memory is refused. */
+Str loader_module(Arena *arena);
 
 /* Which lines of the module come from which nodes and parameters, as JSON: ox_line_map. */
 void module_line_map(const Module *module, Text *out);

@@ -300,6 +300,7 @@ typedef struct Gen {
         Named *items;
         size_t count, cap;
     } named;
+    bool shares_loader; /* the code reads the module of shared_loader.c */
 } Gen;
 
 /* ---- undo.c -------------------------------------------------------------------------- */
@@ -597,8 +598,25 @@ void gen_add_imports(Gen *g, Stmts *standard, Stmts *others);
 
 /* Adds the helper `from` under another name to the functions about the parameters. */
 void gen_add_renamed(Gen *g, const char *from, const char *name);
+/* The type of params, dict[str, jax.Array] where they are flat. */
+const Expr *gen_params_type(Gen *g);
+/* Annotates what users call of the functions about the parameters. */
+void gen_annotate(Gen *g, Stmts *code);
 /* Adds trainable, load_params and save_params to the program, with all they need. */
 void gen_add_parameters(Gen *g);
+
+/* ---- shared_loader.c ----------------------------------------------------------------- */
+
+/* --loader module: what load_params calls is in a file of its own. */
+bool gen_shares_loader(const Gen *g);
+/* gen_add_renamed of what that file has, where the module has it itself. */
+void gen_add_loader_part(Gen *g, const char *from, const char *name);
+/* Makes the calls of what the file has, in a function that is complete. */
+void gen_call_loader(Gen *g, Def *def);
+/* Adds a helper that is in the module in any case, and calls what the file has. */
+void gen_add_loader_caller(Gen *g, const char *name);
+/* Adds its import where something calls it. */
+void gen_import_loader(Gen *g, Stmts *list);
 
 /* ---- sharding.c ---------------------------------------------------------------------- */
 

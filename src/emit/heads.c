@@ -97,6 +97,8 @@ void gen_add_heads(Gen *g) {
         return;
     const Expr *all =
         n == 1 ? sizes[0] : ex_bare(g->arena, ex_seq(g->arena, EX_TUPLE, sizes, n));
-    (void)code_assign(g->arena, &g->program.constants,
-                      code_targets(g->arena, targets, n), all);
+    if (code_assign(g->arena, &g->program.constants, code_targets(g->arena, targets, n),
+                    all))
+        g->program.constants.items[g->program.constants.count - 1].comment =
+            "Sizes of attention, the same wherever the model attends.";
 }

@@ -164,14 +164,20 @@ static void take_expr(void *user, const Expr *x) {
 static void take_statement(LineMap *map, const Printed *p) {
     Reading r = {map, {line_at(map, p->begin), line_at(map, p->end - 1)}};
     const Stmt *s = p->s;
+    Lines *function = NULL; /* of the module */
+    for (size_t i = 0; s->def && i < map->g->functions.count; i++)
+        if (map->g->functions.items[i]->def == s->def)
+            function = &map->functions[i];
+    Lines whole = {r.lines.first, line_at(map, p->whole - 1)};
+    if (function)
+        *function = whole;
+    else if (s->def)
+        r.lines = whole;
     take_note(&r, s->note);
     if (s->target)
         ex_each(s->target, take_expr, &r);
     if (s->expr)
         ex_each(s->expr, take_expr, &r);
-    for (size_t i = 0; s->def && i < map->g->functions.count; i++)
-        if (map->g->functions.items[i]->def == s->def)
-            map->functions[i] = (Lines){r.lines.first, line_at(map, p->whole - 1)};
 }
 
 /* ---- which node has the code -------------------------------------------------------- */

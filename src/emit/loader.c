@@ -25,29 +25,84 @@ static bool can_save(const Gen *g) {
 
 /* ---- pieces ------------------------------------------------------------------------ */
 
+const Expr *gen_params_type(Gen *g) {
+    return g->options->params == OX_PARAMS_NESTED
+               ? ex_name(g->arena, STR("dict"))
+               : EX(g->arena, "dict[str, jax.Array]", NULL);
+}
+
+/* What users call, and what it returns, by the way params are keyed; NULL: params. */
+static const struct {
+    const char *name, *results[2];
+} public[] = {
+    {"trainable", {NULL, NULL}},
+    {"prepare", {NULL, NULL}},
+    {"load_params", {NULL, NULL}},
+    {"save_params", {"None", "None"}},
+    {"abstract_params", {"dict[str, jax.ShapeDtypeStruct]", NULL}},
+};
+
+static bool is_public(const char *name) {
+    for (size_t i = 0; i < OX_COUNT(public); i++)
+        if (strcmp(name, public[i].name) == 0)
+            return true;
+    return false;
+}
+
+void gen_annotate(Gen *g, Stmts *code) {
+    Arena *a = g->arena;
+    const char *error;
+    for (size_t i = 0; i < OX_COUNT(public); i++) {
+        Def *def = code_find(code, str_from(public[i].name));
+        if (!def)
+            continue;
+        const char *result = public[i].results[g->options->params];
+        def->result =
+            result ? ex_template(a, result, NULL, &error) : gen_params_type(g);
+        if (def->n_params && str_is(def->params[0].name, "params"))
+            def->params[0].type = gen_params_type(g);
+        for (size_t k = 0; k < code->count; k++)
+            code->items[k].edited |= code->items[k].def == def;
+    }
+}
+
 /* The helper `from` under another name. */
 void gen_add_renamed(Gen *g, const char *from, const char *name) {
-    if (strcmp(from, name) == 0) {
+    if (strcmp(from, name) == 0 && !is_public(name)) {
         gen_add_helper(g, name);
         return;
     }
     const Helper *helper = helper_named(str_from(from));
     bool recursive = helper && helper->recursive;
     Stmts code = gen_parse_helper(g, str_from(from), recursive ? SIZE_MAX : 0);
-    code_rename(g->arena, &code, str_from(from), str_from(name));
+    if (strcmp(from, name) != 0)
+        code_rename(g->arena, &code, str_from(from), str_from(name));
+    gen_annotate(g, &code);
     code_append(g->arena, &g->program.params, &code);
 }
 
+static void add_part(Gen *g, const char *name) {
+    gen_add_loader_part(g, name, name);
+}
+
+/* Where all are transposed, load_params and save_params say so themselves. */
 static void add_conversions(Gen *g, ChangeKind kind, bool saves) {
-    const char *const from[] = {"", "from_transposed_state_dict",
-                                "from_unshared_state_dict", "from_state_dict"};
-    const char *const to[] = {"", "to_transposed_state_dict", "to_unshared_state_dict",
-                              "to_state_dict"};
-    if (kind == CHANGES_NONE)
+    if (kind < CHANGES_UNSHARED)
         return;
-    gen_add_renamed(g, from[kind], "from_state_dict");
+    bool shared = kind == CHANGES_SHARED;
+    gen_add_loader_part(g, shared ? "from_state_dict" : "from_unshared_state_dict",
+                        "from_state_dict");
     if (saves)
-        gen_add_renamed(g, to[kind], "to_state_dict");
+        gen_add_loader_part(g, shared ? "to_state_dict" : "to_unshared_state_dict",
+                            "to_state_dict");
+}
+
+/* A file of other types than these is refused before anything is made of it. */
+static bool has_floats_only(const Gen *g) {
+    for (size_t i = 0; i < g->params.count; i++)
+        if (!dtype_is_float(g->params.items[i].tensor->dtype))
+            return false;
+    return true;
 }
 
 /* ---- save_params ------------------------------------------------------------------- */
@@ -65,25 +120,41 @@ static const Expr *replace_items(void *user, const Expr *x) {
 
 enum { SAVE_READ = 2 }; /* statements of save_params: docstring, what reads params */
 
+/* What undoes the conversions of load_params, as an expression. */
+static const Expr *unconverted(Gen *g, ChangeKind changed, const Expr *params) {
+    if (changed == CHANGES_TRANSPOSED)
+        return EX(g->arena, "$0 | {key: $0[key].T for key in CHANGED}", params);
+    return changed ? EX(g->arena, "to_state_dict($0, CHANGED)", params) : params;
+}
+
 /* Behind the docstring of save_params, params become what the file has. */
-static void add_edited_save_params(Gen *g, bool changed, bool tied, bool buffers) {
+static void add_edited_save_params(Gen *g, ChangeKind changed, bool tied,
+                                   bool buffers) {
     bool nested = g->options->params == OX_PARAMS_NESTED;
     Arena *a = g->arena;
-    Stmts code = gen_parse_helper(g, STR("save_params"), SAVE_READ), steps = {0};
+    Stmts code = {0}, steps = {0};
+    if (gen_shares_loader(g))
+        CODE(a, &code,
+             "def save_params(params, path):\n"
+             "    \"\"\"Write a safetensors file that PyTorch loads as a "
+             "state_dict.\"\"\"\n",
+             NULL);
+    else
+        code = gen_parse_helper(g, STR("save_params"), SAVE_READ);
     Def *def = code_find(&code, STR("save_params"));
     const Expr *params = ex_name(a, STR("params"));
     const Expr *flat = nested ? EX(a, "flatten(params)", NULL) : params;
     if (gen_has_forms(g)) {
         if (nested)
             CODE(a, &steps, "params = $0", flat);
-        gen_add_helper(g, "refuse_prepared");
+        add_part(g, "refuse_prepared");
         gen_refuse_prepared(g, &steps);
         flat = params;
     }
-    if (changed && tied)
-        CODE(a, &steps, "params = to_state_dict($0, CHANGED)", flat);
-    else if (flat != params && (changed || tied || buffers))
+    if (flat != params && (changed == CHANGES_TRANSPOSED || tied || buffers))
         CODE(a, &steps, "params = $0", flat);
+    if (changed == CHANGES_TRANSPOSED || (changed && tied))
+        CODE(a, &steps, "params = $0", unconverted(g, changed, params));
     if (tied)
         CODE(a, &steps,
              "params = params | {name: params[kept] for name, kept in TIED.items()}",
@@ -95,13 +166,18 @@ static void add_edited_save_params(Gen *g, bool changed, bool tied, bool buffers
              "    params = {k: x for k, x in params.items() if k not in BUFFERS}",
              NULL);
     const Expr *read = steps.count ? params : flat;
-    if (changed && !tied)
-        read = EX(a, "to_state_dict($0, CHANGED)", read);
+    if (changed > CHANGES_TRANSPOSED && !tied)
+        read = unconverted(g, changed, read);
     Saved saved = {a, ex_attribute(a, read, STR("items"))};
     if (!def)
         return;
-    code_edit(a, &def->body, replace_items, &saved);
+    if (gen_shares_loader(g))
+        CODE(a, &def->body, "write_safetensors($0, path)", read);
+    else
+        code_edit(a, &def->body, replace_items, &saved);
     code_insert(a, &def->body, 1, &steps);
+    gen_call_loader(g, def);
+    gen_annotate(g, &code);
     code_append(a, &g->program.params, &code);
 }
 
@@ -123,24 +199,24 @@ typedef struct Loader {
     bool borrows; /* and come from beside the module where the file has none */
 } Loader;
 
-/* Adds what reads the file; its call. */
+/* Adds what reads the file; its call, which but for npz gives arrays and metadata. */
 static const char *add_readers(Gen *g) {
     if (g->options->weights == OX_NPZ) {
-        gen_add_helper(g, "unpack");
-        gen_add_helper(g, "read_npz");
+        add_part(g, "unpack");
+        add_part(g, "read_npz");
         return "read_npz(path)";
     }
-    gen_add_helper(g, "read_safetensors");
+    add_part(g, "read_safetensors");
     if (g->options->weights == OX_REFERENCE) {
-        gen_add_helper(g, "unpack");
+        add_part(g, "unpack");
         gen_add_helper(g, "bytes_in_place");
-        gen_add_helper(g, "read_reference");
+        gen_add_loader_caller(g, "read_reference");
         return "read_reference(path)";
     }
     if (!has_rare_types(g))
-        return (gen_add_helper(g, "read_checkpoint"), "read_checkpoint(path)");
-    gen_add_helper(g, "unpack");
-    gen_add_helper(g, "read_packed");
+        return (add_part(g, "read_checkpoint"), "read_checkpoint(path)");
+    add_part(g, "unpack");
+    add_part(g, "read_packed");
     return "read_packed(path)";
 }
 
@@ -172,21 +248,33 @@ static void add_path(Gen *g, const Loader *l, Stmts *body) {
 static void add_arrays(Gen *g, const Loader *l, const char *read, Stmts *body) {
     Arena *a = g->arena;
     const char *error;
+    const Expr *file = ex_template(a, read, NULL, &error);
+    if (l->changed)
+        CODE(a, body, "arrays, metadata = $0", file);
+    else
+        CODE(a, body, g->options->weights == OX_NPZ ? "arrays = $0" : "arrays = $0[0]",
+             file);
     CODE(a, body,
-         "arrays = $0\n"
-         "if rename:\n"
-         "    arrays = {rename(key): x for key, x in arrays.items()}",
-         ex_template(a, read, NULL, &error));
+         "arrays = {rename(key): x for key, x in arrays.items()} if rename else arrays",
+         NULL);
     if (l->borrows)
         CODE(a, body,
-             "if lacking := [key for key in BUFFERS if key not in arrays]:\n"
-             "    found = read_safetensors(own)[0]\n"
-             "    arrays |= {key: found[key] for key in lacking if key in found}",
+             gen_shares_loader(g)
+                 ? "arrays = with_buffers(arrays, own, BUFFERS)"
+                 : "if lacking := set(BUFFERS) - arrays.keys():\n"
+                   "    found = read_safetensors(own)[0]\n"
+                   "    arrays |= {key: found[key] for key in lacking & found.keys()}",
              NULL);
     if (l->tied)
         CODE(a, body, "arrays = untie(arrays, path, TIED)", NULL);
     if (l->changed)
-        CODE(a, body, "arrays = from_state_dict(arrays, path, CHANGED)", NULL);
+        CODE(a, body,
+             l->changed == CHANGES_TRANSPOSED
+                 ? "if \"oxide_xla.layout\" not in metadata:\n"
+                   "    arrays |= {k: arrays[k].T for k in CHANGED if k in arrays}"
+                 : "if \"oxide_xla.layout\" not in metadata:\n"
+                   "    arrays = from_state_dict(arrays, path, CHANGED)",
+             NULL);
     if (l->literals)
         CODE(a, body, "check_literals(arrays, path, LITERALS)", NULL);
     CODE(a, body,
@@ -195,15 +283,26 @@ static void add_arrays(Gen *g, const Loader *l, const char *read, Stmts *body) {
          NULL);
 }
 
-/* Every array in JAX, in the form that forward takes. */
+/* Every array in JAX. */
+static const Expr *in_jax(Gen *g, const Loader *l) {
+    Arena *a = g->arena;
+    if (gen_shares_loader(g))
+        return EX(a,
+                  l->buffers ? "as_params(arrays, dtype, sharding, BUFFERS)"
+                             : "as_params(arrays, dtype, sharding)",
+                  NULL);
+    const Expr *dtype = l->buffers ? EX(a, "None if key in BUFFERS else dtype", NULL)
+                                   : ex_name(a, STR("dtype"));
+    return EX(
+        a, "{key: as_param(key, arrays.pop(key), $0, sharding) for key in [*arrays]}",
+        dtype);
+}
+
+/* All of them in the form that forward takes. */
 static void add_result(Gen *g, const Loader *l, Stmts *body) {
     Arena *a = g->arena;
     bool nested = g->options->params == OX_PARAMS_NESTED, stacked = g->stacks.count;
-    const Expr *dtype =
-        l->buffers ? EX(a, "None if key in BUFFERS else dtype", NULL) : NULL;
-    const Expr *params = EX(
-        a, "{key: as_param(key, arrays.pop(key), $0, sharding) for key in [*arrays]}",
-        dtype ? dtype : ex_name(a, STR("dtype")));
+    const Expr *params = in_jax(g, l);
     if (!nested && !stacked) {
         (void)code_return(a, body, params);
         return;
@@ -224,19 +323,19 @@ static void add_result(Gen *g, const Loader *l, Stmts *body) {
 /* save_params, which writes what load_params reads. */
 static void add_save_params(Gen *g, const Loader *l) {
     if (g->options->params == OX_PARAMS_NESTED || l->changed || l->tied || l->borrows ||
-        gen_has_forms(g))
+        gen_has_forms(g) || gen_shares_loader(g))
         add_edited_save_params(g, l->changed, l->tied, l->borrows);
     else
-        gen_add_helper(g, "save_params");
+        gen_add_renamed(g, "save_params", "save_params");
 }
 
 /* Adds load_params; its body is still empty but for the docstring. */
 static Def *add_load_def(Gen *g, bool strict, Str doc) {
     Stmts code = {0};
-    Param params[] = {
-        {STR("path"), ex_none(), 0},     {STR("dtype"), ex_none(), 0},
-        {STR("sharding"), ex_none(), 0}, {STR("*"), NULL, 0},
-        {STR("rename"), ex_none(), 0},   {STR("strict"), ex_bool(g->arena, strict), 0}};
+    const Expr *none = ex_none(), *all = ex_bool(g->arena, strict);
+    Param params[] = {{STR("path"), none, 0, NULL},     {STR("dtype"), none, 0, NULL},
+                      {STR("sharding"), none, 0, NULL}, {STR("*"), NULL, 0, NULL},
+                      {STR("rename"), none, 0, NULL},   {STR("strict"), all, 0, NULL}};
     Def *def = ARENA_NEW(g->arena, Def);
     Param *copy = ARENA_ARRAY(g->arena, OX_COUNT(params), Param);
     if (!def || !copy)
@@ -246,6 +345,7 @@ static Def *add_load_def(Gen *g, bool strict, Str doc) {
         (Def){.name = STR("load_params"), .params = copy, .n_params = OX_COUNT(params)};
     (void)code_add(g->arena, &def->body, (Stmt){.kind = ST_DOC, .text = doc});
     (void)code_define(g->arena, &code, def);
+    gen_annotate(g, &code);
     code_append(g->arena, &g->program.params, &code);
     return def;
 }
@@ -260,15 +360,18 @@ static void add_abstract_params(Gen *g) {
         params = EX(a, "jax.eval_shape(stacked, $0)", params);
     if (g->options->params == OX_PARAMS_NESTED)
         params = EX(a, "nest($0)", params);
-    gen_add_helper(g, "described");
+    add_part(g, "described");
     CODE(a, &code,
          "def abstract_params():\n"
          "    \"\"\"Shapes and types of params, for shardings, before anything is "
          "loaded.\"\"\"\n",
          NULL);
     Def *def = code_find(&code, STR("abstract_params"));
-    if (def)
+    if (def) {
         (void)code_return(a, &def->body, params);
+        gen_call_loader(g, def);
+    }
+    gen_annotate(g, &code);
     code_append(a, &g->program.params, &code);
 }
 
@@ -286,27 +389,23 @@ static void add_load_params(Gen *g) {
     l.borrows = l.buffers && has_plain_weights(g);
     add_conversions(g, l.changed, saves);
     if (l.tied)
-        gen_add_helper(g, "untie");
+        add_part(g, "untie");
     const char *read = add_readers(g);
     if (l.literals)
-        gen_add_helper(g, "check_literals");
-    gen_add_helper(g, "check_params");
-    gen_add_helper(g, "as_param");
+        add_part(g, "check_literals");
+    bool floats = has_floats_only(g);
+    gen_add_loader_part(g, floats ? "check_float_params" : "check_params",
+                        "check_params");
+    gen_add_loader_part(g, floats ? "as_float_param" : "as_param", "as_param");
     Def *def = add_load_def(g, is_strict(g), load_docstring(g, &l));
     if (!def)
         return;
     add_path(g, &l, &def->body);
     add_arrays(g, &l, read, &def->body);
     add_result(g, &l, &def->body);
+    gen_call_loader(g, def);
     if (saves)
         add_save_params(g, &l);
-}
-
-static bool has_integers(const Gen *g) {
-    for (size_t i = 0; i < g->params.count; i++)
-        if (!dtype_is_float(g->params.items[i].tensor->dtype))
-            return true;
-    return false;
 }
 
 /* trainable, and with nested params what it and the others need. */
@@ -319,7 +418,7 @@ static void add_trainable(Gen *g, bool prepares) {
         gen_add_helper(g, "flatten");
     }
     if (!frozen) {
-        gen_add_renamed(g, has_integers(g) ? "trainable" : "all_trainable",
+        gen_add_renamed(g, has_floats_only(g) ? "all_trainable" : "trainable",
                         "trainable");
         return;
     }

@@ -104,6 +104,19 @@ static bool is_full(const Node *n, uint32_t i) {
            is_alike(n->out[0], v) && type_same_shape(&v->type, &n->out[0]->type);
 }
 
+enum { FORMS = OP_MOVES | OP_JOINS | OP_KEEPS | OP_IDENTITY };
+
+/* Rows of a table, or another form of a parameter. */
+static bool is_of_param(const Value *v) {
+    v = value_final((Value *)v);
+    for (int depth = 0; depth < DEPTH_MAX && v->def && v->def->op; depth++) {
+        if (!v->def->n_in || !v->def->in[0] || !(v->def->op->facts & FORMS))
+            return false;
+        v = value_final(v->def->in[0]);
+    }
+    return v->kind == VALUE_PARAM;
+}
+
 /* Of two that are added, what goes on is the stream: x, or what is no residual, or the
  * older one. */
 static Str name_of_sum(Gen *g, const Node *n, uint32_t i, uint32_t k, int depth) {
@@ -122,6 +135,10 @@ static Str name_of_operand(Gen *g, const Node *n, int depth) {
         if (n->in[i] && is_full(n, i))
             full[count++ ? 1 : 0] = i;
     bool adds = n->op->facts & OP_UNIT0 && n->op->facts & OP_COMMUTATIVE;
+    for (size_t i = 0; i < count && adds; i++)
+        if (is_of_param(n->in[full[i]]))
+            return STR(
+                "x"); /* embeddings that others are added to: the stream begins */
     if (count == 2 && adds)
         return name_of_sum(g, n, full[0], full[1], depth);
     return count == 1 ? name_of(g, n->in[full[0]], depth) : (Str){0};
@@ -129,7 +146,6 @@ static Str name_of_operand(Gen *g, const Node *n, int depth) {
 
 /* The name of what v is another form of; empty when it is of nothing. */
 static Str name_of_source(Gen *g, const Node *n, int depth) {
-    enum { FORMS = OP_MOVES | OP_JOINS | OP_KEEPS | OP_IDENTITY };
     if (!n->n_in || !is_alike(n->out[0], value_final(n->in[0])))
         return (Str){0};
     if (n->op->facts & FORMS && n->in[0]) {

@@ -122,6 +122,11 @@ static const Expr *annotation(Arena *a, const Type *t) {
     return t->kind == TYPE_OPTIONAL ? EX(a, "$0 | None", x) : x;
 }
 
+/* An input of forward, or the field of its result. */
+static const Expr *annotation_of(Gen *g, const Value *v) {
+    return v ? annotation(g->arena, &v->type) : gen_cache_annotation(g);
+}
+
 /* @serializable class Outputs(NamedTuple): */
 static void add_outputs_class(Gen *g, const Interface *fields) {
     Arena *a = g->arena;
@@ -135,7 +140,7 @@ static void add_outputs_class(Gen *g, const Interface *fields) {
         const Value *v = fields->values[i];
         Stmt field = {.kind = ST_FIELD,
                       .target = ex_name(a, fields->names[i]),
-                      .expr = v ? annotation(a, &v->type) : gen_cache_annotation(g)};
+                      .expr = annotation_of(g, v)};
         (void)code_add(a, s.body, field);
     }
     (void)code_add(a, &g->program.code, s);
@@ -226,7 +231,7 @@ static void describe_bounds(const Gen *g, Text *t) {
     }
 }
 
-static Str module_docstring(Gen *g, const Interface *inputs, const Interface *outputs) {
+static Str module_docstring(Gen *g, const Interface *inputs) {
     const Graph *graph = g->m->graph;
     Text doc = {.arena = g->arena};
     text_printf(&doc, "%.*s in JAX: forward(params", (int)g->m->name.n, g->m->name.p);
@@ -234,15 +239,24 @@ static Str module_docstring(Gen *g, const Interface *inputs, const Interface *ou
         text_printf(&doc, ", %.*s%s", (int)inputs->names[i].n, inputs->names[i].p,
                     is_optional(g, inputs, i) ? "=None" : "");
     text_lit(&doc, g->keys.count ? ", *, key)\n" : ")\n");
+    if (graph->doc.n)
+        text_printf(&doc, "\n%.*s\n", (int)graph->doc.n, graph->doc.p);
+    return text_view(&doc);
+}
+
+/* What the inputs and outputs are. */
+static Stmt forward_docstring(Gen *g, const Interface *inputs,
+                              const Interface *outputs) {
+    Text doc = {.arena = g->arena};
+    text_printf(&doc, "Compute the outputs of %.*s.\n", (int)g->m->name.n,
+                g->m->name.p);
     if (g->keys.count)
         text_lit(&doc, "\nRandom numbers come from key, which jax.random.key makes.\n");
     describe(g, &doc, "Inputs:", inputs, false);
     describe_given(g->m, &doc);
     describe(g, &doc, "Outputs:", outputs, true);
     describe_bounds(g, &doc);
-    if (graph->doc.n)
-        text_printf(&doc, "\n%.*s\n", (int)graph->doc.n, graph->doc.p);
-    return text_view(&doc);
+    return (Stmt){.kind = ST_PROSE, .text = text_view(&doc)};
 }
 
 /* Why forward is not jitted. */
@@ -296,9 +310,32 @@ static void fill_optional(Gen *g, Stmts *list, const Interface *inputs) {
     }
 }
 
+/* forward(params: dict[str, jax.Array], x: jax.Array) -> jax.Array */
+static void annotate_forward(Gen *g, Def *def, const Interface *inputs,
+                             const Interface *outputs) {
+    Arena *a = g->arena;
+    const Expr *array = ex_name(a, STR("jax.Array"));
+    for (size_t i = 0; i < inputs->n && i + 1 < def->n_params; i++) {
+        Param *p = &def->params[i + 1];
+        const Value *v = inputs->values[i];
+        p->type = annotation_of(g, v);
+        p->rank = v && v->type.rank > 0 ? v->type.rank : 0;
+        if (!is_optional(g, inputs, i))
+            continue;
+        p->value = ex_none();
+        p->type = EX(a, "$0 | None", p->type);
+    }
+    if (def->n_params)
+        def->params[0].type = gen_params_type(g);
+    if (g->keys.count && def->n_params)
+        def->params[def->n_params - 1].type = array;
+    def->result = g->m->graph->n_outputs != 1 ? ex_name(a, STR("Outputs"))
+                                              : annotation_of(g, outputs->values[0]);
+}
+
 static void add_forward(Gen *g, const Interface *inputs, const Interface *outputs) {
     const Graph *graph = g->m->graph;
-    Stmts top = {0}, optional = {0};
+    Stmts doc = {0}, top = {0}, optional = {0};
     Str *names = parameter_names(g, inputs);
     if (!names)
         return;
@@ -317,12 +354,9 @@ static void add_forward(Gen *g, const Interface *inputs, const Interface *output
     Def *def = gen_def(g, g->scope, &top);
     if (!def)
         return;
-    for (size_t i = 0; i < inputs->n && i + 1 < def->n_params; i++) {
-        if (is_optional(g, inputs, i))
-            def->params[i + 1].value = ex_none();
-        const Value *v = inputs->values[i];
-        def->params[i + 1].rank = v && v->type.rank > 0 ? v->type.rank : 0;
-    }
+    annotate_forward(g, def, inputs, outputs);
+    (void)code_add(g->arena, &doc, forward_docstring(g, inputs, outputs));
+    code_insert(g->arena, &def->body, 0, &doc);
     Stmt s = {.kind = ST_DEF, .apart = true, .def = def, .body = &def->body};
     s.decorator = gen_is_sharded(g) ? EX(g->arena, "(jax.jit, on_mesh)", NULL)
                                     : ex_name(g->arena, STR("jax.jit"));
@@ -390,12 +424,16 @@ static void make_program(Gen *g, const Interface *inputs, const Interface *outpu
 /* Helpers stand in front of what calls them. */
 static void print_program(Gen *g, Text *t) {
     const Program *p = &g->program;
-    Stmts standard = {0}, others = {0};
+    Stmts standard = {0}, others = {0}, local = {0};
     gen_add_imports(g, &standard, &others);
+    gen_import_loader(g, &local);
     print_code(t, 0, &standard, true);
     if (standard.count && others.count)
         text_char(t, '\n');
     print_code(t, 0, &others, true);
+    if (local.count)
+        text_char(t, '\n');
+    print_code(t, 0, &local, true);
     if (p->constants.count)
         text_char(t, '\n');
     print_code(t, 0, &p->constants, true);
@@ -412,7 +450,7 @@ static void print_module(Gen *g, Text *t, const Interface *inputs,
     if (g->arena->failed)
         return;
     print_header(g, &header);
-    print_docstring(&body, 0, module_docstring(g, inputs, outputs));
+    print_docstring(&body, 0, module_docstring(g, inputs));
     text_char(&body, '\n');
     print_program(g, &body);
     Str sealed[] = {text_view(&header), text_view(&body)};
@@ -501,6 +539,8 @@ void codegen_module(Model *m, const CodegenOptions *options, Module *module) {
                  .gen = ARENA_NEW(m->arena, Gen), .exported = m->left_out.count > 0};
     if (module->gen)
         *module->gen = g;
+    if (g.shares_loader)
+        module->loader = loader_module(m->arena);
     for (size_t i = 0; i < g.params.count; i++)
         module->exported |= g.params.items[i].note && g.params.items[i].note->change;
 }

@@ -232,5 +232,6 @@ void gen_add_prepare(Gen *g) {
     *def = (Def){.name = STR("prepare"), .params = param, .n_params = 1};
     add_body(g, &steps, &def->body);
     (void)code_define(g->arena, &code, def);
+    gen_annotate(g, &code);
     code_append(g->arena, &g->program.params, &code);
 }

@@ -3,8 +3,9 @@
  *
  * Works on statements that are complete.  A local lives from the statement that binds it
  * to the last one that reads it.  What a lambda, a comprehension or an inner function
- * names, what is bound more than once, and what a loop binds keep their names: those of
- * the first kinds for all of the function, since it is not known when they are read.
+ * names and what a loop binds keep their names, those of the first kinds for all of the
+ * function, since it is not known when they are read.  What is bound at the top first and
+ * in a loop later may get another's name, for as long as it lives.
  * `x_1 = x` in front of a loop goes where nobody reads x any more. */
 #include "emit/gen.h"
 
@@ -13,8 +14,10 @@ enum { FAMILY_MAX = 4096, FOREVER = INT32_MAX };
 typedef struct Local {
     Str name, given; /* before and after */
     int32_t first, last;
-    bool fixed;           /* keeps its name */
-    bool merged;          /* is another name of `given` */
+    bool fixed;  /* keeps its name */
+    bool moves;  /* but for one that is free from where it is bound first, at the
+                             top, until it is read last */
+    bool merged; /* is another name of `given` */
     struct Local *holder; /* the one that got this local's old name last */
 } Local;
 
@@ -97,8 +100,10 @@ static void bind_target(Reuse *r, const Expr *x) {
     if (x->kind == EX_NAME) {
         bool known = map_get(&r->locals, x->text) != NULL;
         Local *l = local_named(r, x->text);
-        if (l && (known || r->inside || str_is(x->text, "_")))
-            fix(r, x->text, false);
+        if (!l || !(known || r->inside || str_is(x->text, "_")))
+            return;
+        l->moves |= known && !l->fixed;
+        fix(r, x->text, false);
         return;
     }
     for (uint32_t i = 0; i < x->n; i++)
@@ -162,6 +167,7 @@ static bool merges(Reuse *r, const Stmt *x, int32_t at) {
         s->last != at || s->first == at)
         return false;
     t->merged = true;
+    s->moves = t->moves = false;
     t->given = s->given;
     s->last = t->last;
     return true;
@@ -212,7 +218,7 @@ static bool is_free_for(const Local *name, const Local *l) {
 static void rename_family(const Family *f) {
     for (size_t i = 0; i < f->count; i++) {
         Local *l = f->items[i];
-        for (size_t k = 0; !l->fixed && k <= i; k++) {
+        for (size_t k = 0; (!l->fixed || l->moves) && k <= i; k++) {
             if (!is_free_for(f->items[k], l))
                 continue;
             f->items[k]->holder = l;
@@ -228,7 +234,8 @@ static const Expr *rename_local(void *user, const Expr *x) {
     const Reuse *r = user;
     Str name = x->kind == EX_NAME ? str_before(x->text, '.') : (Str){0};
     const Local *l = name.n ? map_get(&r->locals, name) : NULL;
-    if (!l || (l->fixed && !l->merged) || str_eq(l->given, l->name))
+    bool stays = !l || (l->fixed && !l->merged && !l->moves);
+    if (stays || str_eq(l->given, l->name))
         return x;
     Str rest = {name.p + name.n, x->text.n - name.n};
     return ex_name(r->arena, arena_printf(r->arena, "%.*s%.*s", (int)l->given.n,

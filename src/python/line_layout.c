@@ -677,11 +677,16 @@ void layout_unpack(Doc *d, const Py *names, const Py *e) {
 
 static void layout_param(Doc *d, const Param *param) {
     doc_text(d, param->name);
+    const Py *type = param->type ? py_from_expr(d->arena, param->type) : NULL;
     const Py *value = param->value ? py_from_expr(d->arena, param->value) : NULL;
-    if (!value)
-        return;
-    doc_lit(d, "=");
-    layout(d, value, inside);
+    if (type) {
+        doc_lit(d, ": ");
+        layout(d, type, inside);
+    }
+    if (value) {
+        doc_lit(d, type ? " = " : "=");
+        layout(d, value, inside);
+    }
 }
 
 static void layout_param_list(Doc *d, const Def *def) {

@@ -101,6 +101,12 @@ static void def_head(Doc *d, const Def *def) {
     doc_lit(d, "def ");
     doc_text(d, def->name);
     layout_params(d, def);
+    if (def->result) { /* on one line: what is too wide breaks the parameters */
+        Text t = {.arena = d->arena};
+        print_flat(&t, def->result);
+        doc_lit(d, " -> ");
+        doc_text(d, text_view(&t));
+    }
 }
 
 static void field(Doc *d, const Stmt *s) {

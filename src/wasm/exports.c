@@ -142,18 +142,19 @@ OxStatus load(Session *s, uint32_t file, double size, const char *name) {
     return ox_load_reader(s->compiler, &model, &beside, name);
 }
 
-/* `layers`, `params`, `weights` and `ranks` are the enums of the header; `load_params`:
- * whether the module has it. */
+/* `layers`, `params`, `weights` and `ranks` are the enums of the header; `loader` is one
+ * more than its OxLoader, or 0 where the module has no load_params. */
 EXPORT(compile)
 OxStatus compile(Session *s, uint32_t layers, uint32_t params, uint32_t weights,
-                 uint32_t ranks, bool load_params, const Lists *lists) {
+                 uint32_t ranks, uint32_t loader, const Lists *lists) {
     OxOptions options = {
         .size = sizeof options,
         .layers = (OxLayers)layers,
         .params = (OxParamStyle)params,
         .weights = (OxWeightFormat)weights,
         .rank_promotion = (OxRankPromotion)ranks,
-        .no_load_params = !load_params,
+        .no_load_params = !loader,
+        .loader = (OxLoader)(loader ? loader - 1 : 0),
         .shapes = lists->shapes.items,
         .shape_count = lists->shapes.count,
         .outputs = lists->outputs.items,
@@ -209,6 +210,10 @@ EXPORT(text_found) const OxText *text_found(Session *s) {
 
 EXPORT(text_source) const OxText *text_source(Session *s) {
     return give(s, ox_source(s->compiler));
+}
+
+EXPORT(text_loader) const OxText *text_loader(Session *s) {
+    return give(s, ox_loader_source(s->compiler));
 }
 
 EXPORT(text_summary) const OxText *text_summary(Session *s) {

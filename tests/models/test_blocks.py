@@ -277,6 +277,14 @@ def test_bert_through_the_bridge_fits_in_250_lines_in_all(export, tmp_path):
     assert len(lines) <= 250
 
 
+def test_the_stream_is_x_from_the_embeddings_on(export, tmp_path):
+    """What a loop hands on has the name of what it was given."""
+    _, lines = compiled(export(BERT, "bridge"), tmp_path)
+    forward = "\n".join(lines).split("\ndef forward(")[1].split("\n\n\n")[0]
+    names = re.findall(r"^ +(\w+) = ", forward, re.M)
+    assert names == ["embeddings", "x", "x", "x", "x", "dense"]
+
+
 @pytest.mark.parametrize(
     ("params", "module"),
     [

@@ -5,6 +5,7 @@ test_decoding.py has the models of transformers.
 """
 
 import functools
+import re
 
 import jax
 import jax.numpy as jnp
@@ -210,7 +211,10 @@ def test_layers_are_one_function():
     assert "x, key_cache[i], value_cache[i] = layers(" in source
     assert "def layers(params, x, key_cache, value_cache, position, " in source
     assert "key_cache = jax.lax.dynamic_update_slice_in_dim(" in source
-    assert "def forward(params, input_ids, cache, position, start=None):" in source
+    forward = source.split("def forward(")[1].split(") -> Outputs:")[0]
+    names = re.findall(r"^    (\w+): ", forward, re.M)
+    assert names == ["params", "input_ids", "cache", "position", "start"]
+    assert "    start: jax.Array | None = None,\n" in forward
 
 
 def test_cache_is_donated():

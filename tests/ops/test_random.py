@@ -300,7 +300,7 @@ def test_nodes_have_their_own_keys():
 
 def test_one_node_takes_the_key():
     source = compile_text("g (float[3] x) => (float[3] y) { y = Bernoulli(x) }")
-    assert "def forward(params, x, *, key):" in source
+    assert "x: jax.Array, *, key: jax.Array)" in source.replace("\n)", ")")
     assert "jax.random.bernoulli(key, x)" in source
     assert "split" not in source
 

@@ -511,13 +511,19 @@ static Str random_text(Random *r) {
 }
 
 static void random_function(Random *r, Text *t) {
-    Param params[6] = {{{0}, NULL, 0}};
+    Param params[6] = {{{0}, NULL, 0, NULL}};
     uint32_t n = draw(r, 6);
-    for (uint32_t i = 0; i < n; i++)
+    bool typed = draw(r, 3) == 0;
+    for (uint32_t i = 0; i < n; i++) {
         params[i].name = random_word(r);
+        if (typed)
+            params[i].type = ex_name(r->arena, random_word(r));
+    }
     if (n && draw(r, 4) == 0)
         params[n - 1].value = random_expr(r, 1);
     Def def = {.params = params, .n_params = n, .spread = n && draw(r, 6) == 0};
+    if (n && typed)
+        def.result = EX(r->arena, "dict[str, $0]", ex_name(r->arena, random_word(r)));
     Stmt s = {.kind = ST_DEF, .apart = true, .def = &def, .body = &def.body};
     s.comment = random_text(r).p;
     def.name = random_word(r);

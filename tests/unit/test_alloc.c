@@ -215,6 +215,23 @@ static OxStatus run_reference(const OxAllocator *hook, const char *bytes, size_t
     return status;
 }
 
+/* A module that imports what reads its weights. */
+static OxStatus run_loader(const OxAllocator *hook, const char *bytes, size_t n) {
+    static const OxOptions options = {.size = sizeof options,
+                                      .loader = OX_LOADER_MODULE};
+    OxCompiler *c = ox_new(hook);
+    if (!c)
+        return OX_ERR_MEMORY;
+    OxStatus status = ox_load_memory(c, bytes, n, "model.onnx");
+    if (status == OX_OK)
+        status = ox_compile(c, &options);
+    assert_true(status != OX_OK || ox_loader_source(c).size > 0);
+    if (status == OX_OK)
+        status = ox_write_module(c, NOWHERE, NOWHERE, OX_SAFETENSORS, false);
+    ox_free(c);
+    return status;
+}
+
 static size_t read_bytes(void *user, uint64_t offset, void *to, size_t size) {
     const char *bytes = user;
     memcpy(to, bytes + offset, size);
@@ -280,6 +297,10 @@ static void every_allocation_for_a_batch_may_fail(void **state) {
 static void every_allocation_for_a_given_input_may_fail(void **state) {
     (void)state;
     fail_each(run_given, "dynamic_shapes.onnx");
+}
+
+static void every_allocation_of_a_loader_may_fail(void **state) {
+    fail_each(run_loader, *state);
 }
 
 static void every_allocation_of_a_reader_may_fail(void **state) {
@@ -373,6 +394,7 @@ int main(int n_arguments, char **arguments) {
         cmocka_unit_test_prestate(every_damaged_byte_is_survived, mlp),
         cmocka_unit_test(every_allocation_for_a_batch_may_fail),
         cmocka_unit_test(every_allocation_for_a_given_input_may_fail),
+        cmocka_unit_test_prestate(every_allocation_of_a_loader_may_fail, mlp),
         cmocka_unit_test_prestate(every_allocation_of_a_reader_may_fail, mlp),
         cmocka_unit_test_prestate(every_allocation_of_a_reader_may_fail, layers),
         cmocka_unit_test_prestate(every_allocation_for_views_may_fail, attention),

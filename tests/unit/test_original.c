@@ -307,7 +307,7 @@ static void assert_contains(const OxCompiler *c, const char *part) {
 static void codegen_linear_model(void **state) {
     (void)state;
     OxCompiler *c = compile("linear.onnx");
-    assert_contains(c, "def forward(params, input):");
+    assert_contains(c, "def forward(params: dict[str, jax.Array], input: jax.Array)");
     assert_contains(c, "input @ params[\"layer0.weight\"] + params[\"layer0.bias\"]");
     assert_int_equal(ox_param_count(c), 2);
     assert_string_equal(ox_param(c, 0).key.data, "layer0.weight");

@@ -318,7 +318,7 @@ typedef struct Read {
 static void assert_joined(const Read *reads, int rank, const char *expected) {
     Arena a;
     arena_init(&a, NULL);
-    Param params[] = {{STR("x"), NULL, rank}, {STR("y"), NULL, 0}};
+    Param params[] = {{STR("x"), NULL, rank, NULL}, {STR("y"), NULL, 0, NULL}};
     Def def = {.name = STR("f"), .params = params, .n_params = 2};
     for (; reads->name; reads++)
         code_assign(&a, &def.body, ex_name(&a, str_from(reads->name)),

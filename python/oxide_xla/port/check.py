@@ -18,7 +18,7 @@ def unfit(model: CompiledModel, folder: str | os.PathLike[str]) -> str:
     if not places or not hasattr(module, "read_checkpoint"):
         return ""
     try:
-        arrays = module.read_checkpoint(folder)
+        arrays, _ = module.read_checkpoint(folder)
         tied = getattr(module, "TIED", {})
         buffers = getattr(module, "BUFFERS", ())
         found = {tied.get(name, name): x for name, x in arrays.items()}

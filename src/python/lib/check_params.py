@@ -39,22 +39,55 @@ def check_params(arrays, path, expected, unused=(), strict=True):
     others = [key for key in others if not f"/.{key}".endswith(unused)]
     faults += [f"{key} is unexpected (strict=False leaves it out)" for key in others]
     if faults:
-        lines = [f"{path} does not fit this model:", *sorted(faults)]
-        raise ValueError("\n  ".join(lines))
+        faults = [f"{path} does not fit this model:", *sorted(faults)]
+        raise ValueError("\n  ".join(faults))
     return {key: arrays[key] for key in expected}
 
 
-def as_param(key, array, dtype=None, sharding=None):
-    """The array in JAX: floats in `dtype`, integers only where none would wrap."""
-    if dtype is not None and jnp.issubdtype(array.dtype, jnp.floating):
-        array = array.astype(dtype, copy=False)
-    place = sharding(key, array.shape) if callable(sharding) else sharding
+def check_float_params(arrays, path, expected, unused=(), strict=True):
+    """The parameters of this model, or a ValueError that lists all that do not fit."""
+    faults = [f"{key} is missing" for key in expected if key not in arrays]
+    for key in expected.keys() & arrays.keys():
+        x, shape = arrays[key], ",".join(map(str, arrays[key].shape))
+        if "float" not in x.dtype.name or not expected[key].endswith(f"[{shape}]"):
+            faults.append(f"{key} is {x.dtype}{list(x.shape)}, not {expected[key]}")
+    others = arrays.keys() - expected.keys() if strict or faults else ()
+    others = [key for key in others if not f"/.{key}".endswith(unused)]
+    faults += [f"{key} is unexpected (strict=False leaves it out)" for key in others]
+    if faults:
+        faults = [f"{path} does not fit this model:", *sorted(faults)]
+        raise ValueError("\n  ".join(faults))
+    return {key: arrays[key] for key in expected}
+
+
+def as_param(key, x, dtype=None, sharding=None):
+    """x in JAX, floats in `dtype`; where it is sharded, each device reads its part."""
+    if dtype is not None and jnp.issubdtype(x.dtype, jnp.floating):
+        x = x.astype(dtype, copy=False)
+    place = sharding(key, x.shape) if callable(sharding) else sharding
     place = place[key] if isinstance(place, dict) else place
     if place is None:
-        x = jnp.asarray(array)
-    else:  # each device's part alone is read
-        x = jax.make_array_from_callback(array.shape, place, array.__getitem__)
-    wide = array.dtype.name in ("int64", "uint64")
-    if wide and not np.array_equal(x, array):
+        y = jnp.asarray(x)
+    else:
+        y = jax.make_array_from_callback(x.shape, place, x.__getitem__)
+    if x.dtype.name in ("int64", "uint64") and not np.array_equal(x, y):
         raise OverflowError(f"{key} needs 64-bit integers: set jax_enable_x64")
-    return x
+    return y
+
+
+def as_params(arrays, dtype=None, sharding=None, buffers=()):
+    """All of them in JAX; buffers keep their type.  Arrays are let go one by one."""
+    return {
+        key: as_param(key, arrays.pop(key), None if key in buffers else dtype, sharding)
+        for key in [*arrays]
+    }
+
+
+def as_float_param(key, x, dtype=None, sharding=None):
+    """x in JAX, in `dtype`; where it is sharded, each device reads its part."""
+    x = x if dtype is None else x.astype(dtype, copy=False)
+    place = sharding(key, x.shape) if callable(sharding) else sharding
+    place = place[key] if isinstance(place, dict) else place
+    if place is None:
+        return jnp.asarray(x)
+    return jax.make_array_from_callback(x.shape, place, x.__getitem__)

@@ -6,8 +6,16 @@ from pathlib import Path
 from read_safetensors import read_safetensors
 
 
+def with_buffers(arrays, own, buffers):
+    """Arrays, and the buffers that they lack from the file beside the module."""
+    if lacking := set(buffers) - arrays.keys():
+        found = read_safetensors(own)[0]
+        arrays |= {key: found[key] for key in lacking & found.keys()}
+    return arrays
+
+
 def read_checkpoint(path):
-    """Map the arrays of a safetensors file, of that in a folder, or of all shards."""
+    """Map a safetensors file, that in a folder, or all shards; and the metadata."""
     path = Path(path)
     if path.is_dir():
         names = ("model.safetensors", "pytorch_model.bin")
@@ -17,7 +25,7 @@ def read_checkpoint(path):
         hint = f"oxide_xla checkpoint {path} -o model.safetensors"
         raise ValueError(f"{path} is no safetensors file: run `{hint}`")
     if path.suffix != ".json":
-        return read_safetensors(path)[0]
+        return read_safetensors(path)
     shards = sorted(set(json.loads(path.read_text())["weight_map"].values()))
     parts = [read_safetensors(path.parent / shard)[0] for shard in shards]
-    return {key: x for part in parts for key, x in part.items()}
+    return {key: x for part in parts for key, x in part.items()}, {}

@@ -17,7 +17,7 @@ def unpack(array, entry):
 
 
 def read_packed(path):
-    """Map the arrays of a safetensors file, also of types that the format lacks."""
+    """Map a safetensors file, also with types that the format lacks; its metadata."""
     arrays, metadata = read_safetensors(path)
     packed = json.loads(metadata.get("oxide_xla.packed", "{}"))
-    return arrays | {key: unpack(arrays[key], packed[key]) for key in packed}
+    return arrays | {k: unpack(arrays[k], packed[k]) for k in packed}, metadata

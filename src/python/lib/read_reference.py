@@ -36,7 +36,7 @@ def bytes_in_place(path, index):
 
 
 def read_reference(path):
-    """Map the parameters that an index refers to, or those that the file holds."""
+    """Map what an index refers to, or the file holds; the metadata of the file."""
     path = Path(path)
     arrays, notes = read_safetensors(path)
     packed = json.loads(notes.get("oxide_xla.packed", "{}"))
@@ -51,4 +51,4 @@ def read_reference(path):
     for key, entry in (packed | index["params"]).items():
         dtype = names.get(entry["dtype"], entry["dtype"])
         arrays[key] = unpack(arrays[key], entry | {"dtype": dtype})
-    return arrays
+    return arrays, notes

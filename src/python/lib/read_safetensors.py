@@ -7,9 +7,8 @@ import numpy as np
 
 def read_safetensors(path):
     """Map the arrays of a safetensors file, and read its metadata."""
-    kinds = {"BF": "bfloat", "F": "float", "I": "int", "U": "uint", "C": "complex"}
-    names = {"BOOL": "bool", "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2"}
-    names["F8_E8M0"] = "float8_e8m0fnu"
+    words = str.maketrans({"F": "float", "I": "int", "U": "uint", "C": "complex"})
+    longer = {"float8_e4m3": "float8_e4m3fn", "float8_e8m0": "float8_e8m0fnu"}
     arrays, end = {}, 0
     try:
         data = np.memmap(path, mode="r")
@@ -17,15 +16,14 @@ def read_safetensors(path):
         if size > data.size:
             raise ValueError("the header is cut off")
         header = json.loads(bytes(data[8:size]))
-        metadata = header.pop("__metadata__", {})
+        metadata = dict(header.pop("__metadata__", {}))
         for key in sorted(header, key=lambda key: header[key]["data_offsets"]):
-            dtype, (start, stop) = header[key]["dtype"], header[key]["data_offsets"]
+            name = header[key]["dtype"].translate(words).lower()  # BF16 -> bfloat16
+            start, stop = header[key]["data_offsets"]
             if not end == start <= stop <= data.size:
                 raise ValueError(f"{key} is at {start}:{stop}, not from {end} on")
-            kind = dtype.rstrip("0123456789")
-            name = names.get(dtype) or kinds[kind] + dtype.removeprefix(kind)
             x = np.memmap(path, mode="r", offset=size + start, shape=stop - start)
-            arrays[key] = x.view(name).reshape(header[key]["shape"])
+            arrays[key] = x.view(longer.get(name, name)).reshape(header[key]["shape"])
             end = stop
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is no sound safetensors file: {error!r}") from error

@@ -1,7 +1,8 @@
 """Between PyTorch's state_dict and the layout that an exporter gave the parameters.
 
 `changed` is a table of the generated module: what the exporter did to each parameter.
-Most tables need less than the general functions; the shorter ones go by the same names.
+Most tables need less than the general functions; the shorter ones go by the same names,
+and where all are transposed load_params and save_params do it themselves.
 What is missing stays so: check_params lists it.
 """
 
@@ -10,9 +11,6 @@ import numpy as np
 
 def from_state_dict(params, path, changed):
     """Bring a plain state_dict to the layout of this module's own weights file."""
-    with open(path, "rb") as file:
-        if b'"oxide_xla.layout"' in file.read(int.from_bytes(file.read(8), "little")):
-            return params
     for key, change in changed.items():
         if change.partition(" ")[0] != "transposed":
             raise ValueError(
@@ -38,9 +36,6 @@ def to_state_dict(params, changed):
 
 def from_unshared_state_dict(params, path, changed):
     """Bring a plain state_dict to the layout of this module's own weights file."""
-    with open(path, "rb") as file:
-        if b'"oxide_xla.layout"' in file.read(int.from_bytes(file.read(8), "little")):
-            return params
     for key, change in changed.items():
         if change != "transposed":
             raise ValueError(
@@ -55,17 +50,4 @@ def to_unshared_state_dict(params, changed):
     for key, change in changed.items():
         if change != "transposed":
             raise ValueError(f"no state_dict can be written: {key} is {change}")
-    return params | {key: params[key].T for key in changed}
-
-
-def from_transposed_state_dict(params, path, changed):
-    """Bring a plain state_dict to the layout of this module's own weights file."""
-    with open(path, "rb") as file:
-        if b'"oxide_xla.layout"' in file.read(int.from_bytes(file.read(8), "little")):
-            return params
-    return params | {key: params[key].T for key in changed if key in params}
-
-
-def to_transposed_state_dict(params, changed):
-    """Undo what `from_state_dict` does."""
     return params | {key: params[key].T for key in changed}

@@ -23,6 +23,11 @@ export interface Options {
     inputValues?: readonly string[];
     /** What `load_params` of the module reads; `none`: it has none. */
     weights?: "safetensors" | "npz" | "none";
+    /**
+     * What reads and writes weights: code of the module, or a file that modules share, which
+     * it imports: see `Result.loader`.
+     */
+    loader?: "inline" | "module";
 }
 
 /** A parameter of the module. */
@@ -40,6 +45,11 @@ export interface Param {
 export interface Result {
     /** The Python module. */
     source: string;
+    /**
+     * The text of `safetensors_io.py`, which is to lie beside the module where `loader` is
+     * `module`, and is the same for every model; empty where the module does not import it.
+     */
+    loader: string;
     /** One line: `4 parameters, 156 values, 624 bytes; open: batch`. */
     summary: string;
     /** Warnings as the command line prints them; empty when there are none. */
@@ -90,6 +100,7 @@ const LAYERS = ["functions", "scan", "unrolled"] as const;
 const PARAMS = ["flat", "nested"] as const;
 const RANKS = ["allow", "raise"] as const;
 const WEIGHTS = ["safetensors", "npz"] as const;
+const LOADERS = ["inline", "module"] as const;
 const STATUS = [null, "model", "unsupported", "usage", "io", "memory"] as const;
 
 const DEFAULT_LIMIT = 2 ** 31;
@@ -336,6 +347,8 @@ export class Model {
         const style = choice("params", PARAMS, options.params);
         const ranks = choice("rankPromotion", RANKS, options.rankPromotion);
         const none = options.weights === "none";
+        const loader = choice("loader", LOADERS, options.loader);
+        if (none && loader) throw new TypeError("weights: none has no loader");
         const format = choice("weights", WEIGHTS, none ? undefined : options.weights);
         const lists = [
             options.shapes,
@@ -354,7 +367,7 @@ export class Model {
                         style,
                         format,
                         ranks,
-                        none ? 0 : 1,
+                        none ? 0 : 1 + loader,
                         pointer,
                     ),
             ),
@@ -449,6 +462,7 @@ function result(loaded: Loaded): Result {
     const { messages } = loaded;
     return {
         source: loaded.text((x, session) => x.text_source(session)),
+        loader: loaded.text((x, session) => x.text_loader(session)),
         summary: loaded.text((x, session) => x.text_summary(session)),
         messages,
         diagnostics: parseMessages(messages),

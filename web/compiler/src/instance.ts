@@ -24,7 +24,8 @@ export interface Exports {
         params: number,
         weights: number,
         ranks: number,
-        loadParams: number,
+        /** 0: no `load_params`; else one more than its OxLoader. */
+        loader: number,
         lists: Pointer,
     ): number;
     inspect(session: Session, shapes: Pointer): number;
@@ -39,6 +40,7 @@ export interface Exports {
     ): number;
     text_found(session: Session): Pointer;
     text_source(session: Session): Pointer;
+    text_loader(session: Session): Pointer;
     text_summary(session: Session): Pointer;
     text_messages(session: Session): Pointer;
     /** From nodes to lines; builds of the core that have it. */

@@ -5,7 +5,8 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { test } from "node:test";
 
@@ -119,6 +120,25 @@ test("descriptions are those of the program", () => {
     const other = printed("inspect", name, "-f", "json", "--shape", shape);
     assert.equal(model.inspect({ shapes }), other);
     assert.notEqual(other, report);
+    model.free();
+});
+
+test("the file that modules share is that of the program", () => {
+    const name = "linear_relu.onnx";
+    const model = tool.open(memoryBytes(readFileSync(join(FOLDER, name))), name);
+    const { source, loader } = model.compile({ loader: "module" });
+    assert.equal(source, printed("compile", name, "-o", "-", "--loader", "module"));
+    const folder = mkdtempSync(join(tmpdir(), "oxide-xla-"));
+    const output = ["-o", join(folder, "m.py"), "--loader", "module", "--quiet"];
+    execFileSync(PROGRAM, ["compile", name, ...output], { cwd: FOLDER });
+    const file = readFileSync(join(folder, "safetensors_io.py"), "utf8");
+    rmSync(folder, { recursive: true });
+    assert.equal(loader, file);
+    assert.equal(model.compile().loader, "");
+    assert.throws(
+        () => model.compile({ loader: "module", weights: "none" }),
+        TypeError,
+    );
     model.free();
 });
 
