@@ -364,6 +364,8 @@ bool gen_is_known_name(Gen *g, Str name);
 Str gen_without_number(Str name);
 /* The identifier that a value's ONNX name, or its role, suggests: not unique yet. */
 Str gen_name_hint(Gen *g, const Value *v);
+/* torch.export calls values after the operators that make them: add_12, view. */
+bool gen_is_of_operator(const Value *v);
 /* The module of the parameter that v is made from, q_proj; empty where it says nothing
  * that v's own name does not. */
 Str gen_param_hint(Gen *g, const Value *v);

@@ -193,8 +193,7 @@ Str gen_param_hint(Gen *g, const Value *v) {
     return has_letter(module) ? gen_lower_identifier(g->arena, module, "x") : (Str){0};
 }
 
-/* torch.export calls values after the operators that make them: add_12, view. */
-static bool is_of_operator(const Value *v) {
+bool gen_is_of_operator(const Value *v) {
     const Origin *origin = v->def ? v->def->origin : NULL;
     Str name = name_of_file(v);
     return origin && origin->kind == ORIGIN_PROGRAM && !memchr(name.p, '/', name.n);
@@ -206,7 +205,7 @@ Str gen_name_hint(Gen *g, const Value *v) {
         return owner;
     Str name = name_of_file(v);
     bool path = name.n && memchr(name.p, '/', name.n);
-    if (is_of_operator(v) || (path && gen_has_role(g, v)))
+    if (gen_is_of_operator(v) || (path && gen_has_role(g, v)))
         return gen_role(g, v);
     if (path)
         return hint_from_path(g, v);

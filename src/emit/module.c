@@ -181,6 +181,7 @@ static bool is_optional(const Gen *g, const Interface *inputs, size_t i) {
            inputs->values[i] == g->cache.optional;
 }
 
+/* Types by name; a single output that an exporter has named after an operator needs none. */
 static void describe(const Gen *g, Text *t, const char *title, const Interface *face,
                      bool after) {
     if (!face->n)
@@ -192,7 +193,9 @@ static void describe(const Gen *g, Text *t, const char *title, const Interface *
             gen_describe_cache(g, t, after);
             continue;
         }
-        text_printf(t, "    %.*s: ", (int)face->names[i].n, face->names[i].p);
+        text_lit(t, "    ");
+        if (!after || face->n > 1 || !gen_is_of_operator(v))
+            text_printf(t, "%.*s: ", (int)face->names[i].n, face->names[i].p);
         type_print(t, &v->type);
         if (v == g->cache.optional)
             text_lit(t, ", zeros where it is not given");
