@@ -59,13 +59,12 @@ def gelu_inputs():
 
 
 def test_gelu_is_as_exact_as_that_of_torch():
-    """Within two units in the last place of 1 + erf, as torch's is; which bits differ
-    depends on whether the CPU fuses multiplications and additions."""
+    """Within two units in the last place of 1 + erf; torch's own may be just outside.
+    Which bits differ depends on whether the CPU fuses multiplications and additions."""
     x = gelu_inputs().astype(np.float32)
     exact = F.gelu(torch.from_numpy(x).double()).numpy()
     limit = 2 * np.finfo(np.float32).eps * np.maximum(np.abs(x), 1)
-    for y in (jax.jit(activation.gelu)(x), F.gelu(torch.from_numpy(x)).numpy()):
-        assert (np.abs(y - exact) <= limit).all()
+    assert (np.abs(jax.jit(activation.gelu)(x) - exact) <= limit).all()
     same_gradient(activation.gelu, F.gelu, x, rtol=1e-6, atol=1e-6)
     with jax.enable_x64(True):
         close(activation.gelu(np.float64(x)), torch.from_numpy(exact), 1e-12, 1e-15)

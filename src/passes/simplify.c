@@ -107,11 +107,12 @@ static void become_broadcast(Node *n, Value *x) {
     n->n_attrs = 0;
 }
 
-/* What v is made from by being broadcast, or v. */
+/* What v is made from by being broadcast, or v; what has a bound is named where forward
+ * says how large it is. */
 static Value *narrow_of(Value *v) {
     v = value_final(v);
     bool wide = v->def && v->def->op && v->def->op->facts & OP_WIDENS &&
-                !v->is_assumed && shape_is_given(v->def, 0);
+                !v->is_assumed && !v->def->bound && shape_is_given(v->def, 0);
     return wide ? value_final(v->def->in[0]) : v;
 }
 

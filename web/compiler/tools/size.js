@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 
 /** Bytes. A change of the core that adds more than it should is noticed. */
-const LIMIT = 277_500;
+const LIMIT = 289_000;
 
 const wasm = readFileSync(new URL("../dist/oxide_xla.wasm", import.meta.url));
 const brotli = brotliCompressSync(wasm, {
