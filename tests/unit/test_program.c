@@ -117,6 +117,7 @@ static void is_known(Str name) {
                                         "dict",
                                         "enumerate",
                                         "export",
+                                        "all",
                                         "float",
                                         "functools",
                                         "getattr",
