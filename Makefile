@@ -4,7 +4,7 @@
 .NOTPARALLEL:
 .PHONY: all build setup demo test test-unit test-asan test-fuzz test-python test-wasm \
         test-web test-models test-stablehlo test-cross wasm web asan fuzz bench bench-depth \
-        bench-run verify conformance docs docs-site models-doc wheel test-wheel pictures \
+        bench-run verify conformance docs docs-site models-doc gallery wheel test-wheel pictures \
         format lint clean help
 
 # Python keeps what it has compiled: a process that imports JAX or PyTorch takes a third
@@ -153,6 +153,9 @@ docs-site: build $(STAMPS)/docs-venv ## build the site of the documentation in b
 models-doc: build $(VENV)/test.stamp ## print docs/models.md again
 	@PYTHONPATH=tests:python:bridge $(RUN) -m models.document > build/models.md
 	@mv build/models.md docs/models.md
+
+gallery: build $(VENV)/test.stamp ## write examples/gallery again; MODEL=bert shows one
+	@PYTHONPATH=tests:python:bridge $(RUN) -m models.gallery $(MODEL)
 
 format: $(STAMPS)/test-tools $(VENV)/test.stamp ## format C and Python
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
