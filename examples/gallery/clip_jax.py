@@ -233,7 +233,7 @@ def forward(
     patch_embedding = patch_embedding.reshape(batch, 32, 16).swapaxes(-1, -2)
     x = (
         jnp.concatenate([embeddings_1, patch_embedding], axis=1)
-        + embeddings["position_embedding.weight"][None, :]
+        + embeddings["position_embedding.weight"][None]
     )
     x = layer_norm(
         x,

@@ -165,7 +165,6 @@ def forward(params: dict[str, jax.Array], x: jax.Array) -> jax.Array:
     Outputs:
         float32[batch,10]
     """
-    batch = x.shape[0]
     conv1 = conv(x, kernel(params, "conv1.weight"), stride=2, padding=3)
     hidden = jax.nn.relu(batch_norm2d(scope(params, "bn1"), conv1))
     hidden = max_pool(hidden, window=3, stride=2, padding=1)
@@ -176,8 +175,7 @@ def forward(params: dict[str, jax.Array], x: jax.Array) -> jax.Array:
     x = jax.nn.relu(hidden)
     for i in range(2, 5):
         x = basic_block(scope(params, f"layer{i}.0"), x)
-    hidden = global_mean(x, keepdims=True).reshape(batch, 512)
-    return jnp.inner(hidden, params["fc.weight"]) + params["fc.bias"]
+    return jnp.inner(global_mean(x), params["fc.weight"]) + params["fc.bias"]
 
 
 # Parameters that end like this are not trained.

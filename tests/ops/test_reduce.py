@@ -4,6 +4,7 @@ import ml_dtypes
 import numpy as np
 import ort
 import pytest
+from graphs import check_text
 from harness import check_node
 
 F32, BF16 = np.float32, ml_dtypes.bfloat16
@@ -278,3 +279,34 @@ def test_topk_with_k_at_run_time():
     x = rand(3, 4)
     options = {"outputs": 2, "expected": topk(x, 2), "infer": False, "dynamic": False}
     check_node("TopK", [x, np.array([2])], **options)
+
+
+@pytest.mark.parametrize("op", ["ReduceMean", "ReduceSum", "ReduceMax"])
+def test_axes_that_are_kept_in_vain(op):
+    """What a reshape drops behind a reduction that kept it."""
+    text = f"""g (float[n, 3, 4, 4] x) => (float[n, 3] y) {{
+      axes = Constant<value = int64[2] {{2, 3}}> ()
+      shape = Constant<value = int64[2] {{0, 3}}> ()
+      kept = {op}(x, axes) y = Reshape(kept, shape)
+    }}"""
+    check_text(
+        text, [rand(2, 3, 4, 4)], names={"n": 2}, lacks=["keepdims=True", "reshape("]
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "more"),
+    [
+        ("{0, 3, 1}", ""),  # not all of the axes
+        ("{0, 3}", " z = Relu(kept)"),  # another reader
+    ],
+)
+def test_axes_that_are_kept(shape, more):
+    rank = shape.count(",") + 1
+    out = ", float[n, 3, 1, 1] z" if more else ""
+    text = f"""g (float[n, 3, 4, 4] x) => (float[{", ".join("n31"[:rank])}] y{out}) {{
+      axes = Constant<value = int64[2] {{2, 3}}> ()
+      shape = Constant<value = int64[{rank}] {shape}> ()
+      kept = ReduceSum(x, axes) y = Reshape(kept, shape){more}
+    }}"""
+    check_text(text, [rand(2, 3, 4, 4)], names={"n": 2}, contains=["keepdims=True"])

@@ -41,6 +41,9 @@ bool shape_is_given(const Node *n, int out);
 void rewrite_gather_nd(Model *m, Node *n);
 void rewrite_gather(Model *m, Node *n);
 void rewrite_reshape(Model *m, Node *n);
+/* n, which drops the axes that a reduction has kept for it, becomes the reduction without
+ * them; false where it is none. */
+bool become_reduction(Model *m, Node *n);
 void rewrite_compare(Model *m, Node *n);
 
 /* object.name(args...) */

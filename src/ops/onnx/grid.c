@@ -170,11 +170,14 @@ static bool insertions(const Type *x, const Type *y, Place *places) {
     return at == x->rank;
 }
 
-/* A reshape of what was reshaped is one of the original, and perhaps a view. */
+/* A reshape of what was reshaped is one of the original, and perhaps a view; of a reduction
+ * that kept its axes, perhaps one that does not. */
 void rewrite_reshape(Model *m, Node *n) {
     Place places[OX_MAX_RANK];
     uint64_t mask;
     Value *x = n->in[0];
+    if (may_spread(n) && x && become_reduction(m, n))
+        return;
     while (may_spread(n) && x && x->def && x->def->op && x->def->in[0] &&
            (x->def->op->facts & OP_RESHAPES ||
             (x->def->op->inserts && x->def->op->inserts(x->def, &mask)))) {

@@ -148,7 +148,8 @@ static int only_axis(const Type *t) {
 static int place_run(const Expr *run, int axis, int rank, const Expr **items) {
     for (int i = 0; i < rank; i++)
         items[i] = ex_none();
-    items[axis] = run;
+    bool whole = !run->kids[0] && !run->kids[1];
+    items[axis] = whole ? NULL : run;
     return rank;
 }
 

@@ -5,6 +5,7 @@
  * floats of integer means. */
 #include "ops/core/apart.h"
 #include "ops/core/evals.h"
+#include "ops/core/layout.h"
 
 /* ---- inference ------------------------------------------------------------------- */
 
@@ -74,6 +75,52 @@ static void infer_reduce(Model *m, Node *n) {
         drop_axes(&s, mask, attr_int(n, "keepdims") != 0);
         set_type(m, n, 0, in_dtype(n, 0), &s);
     }
+}
+
+/* r keeps reduced axes that y, which reads nothing else of it, does not have. */
+static bool is_kept_in_vain(Model *m, const Node *r, const Type *y) {
+    Shape s;
+    uint64_t mask;
+    if (!r || !r->op || r->op->infer != infer_reduce || !attr_int(r, "keepdims") ||
+        r->out[0]->uses != 1 || !in_shape(r, 0, &s) || !reduced_axes(m, r, &mask))
+        return false;
+    drop_axes(&s, mask, false);
+    bool same = mask && y->rank == s.rank;
+    for (int i = 0; same && i < s.rank; i++)
+        same = dim_eq(y->dims[i], s.d[i]);
+    return same;
+}
+
+bool become_reduction(Model *m, Node *n) {
+    Value *x = value_final(n->in[0]);
+    const Node *r = x->def;
+    Arena *a = m->arena;
+    if (n->out[0]->is_assumed || x->is_assumed || (r && r->graph != n->graph) ||
+        !is_kept_in_vain(m, r, &n->out[0]->type))
+        return false;
+    Value **in = ARENA_ARRAY(a, r->n_in, Value *);
+    Attr *attrs = ARENA_ARRAY(a, (size_t)r->n_attrs + 1, Attr);
+    if (!in || !attrs)
+        return false;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < r->n_attrs; i++)
+        if (!str_is(r->attrs[i].name, "keepdims"))
+            attrs[count++] = r->attrs[i];
+    attrs[count++] = attr_of_int(STR("keepdims"), 0);
+    for (uint32_t i = 0; i < r->n_in; i++) {
+        in[i] = r->in[i];
+        if (in[i])
+            value_final(in[i])->uses++;
+    }
+    node_set_op(n, r->op);
+    n->opset = r->opset;
+    n->in = in;
+    n->n_in = r->n_in;
+    n->attrs = attrs;
+    n->n_attrs = count;
+    x->uses--;
+    node_absorb(m, r, n);
+    return true;
 }
 
 static void infer_arg(Model *m, Node *n) {
