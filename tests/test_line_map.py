@@ -38,7 +38,7 @@ CALLS = {
     "Add": r"\+|gelu\(|dot_product_attention\(|layer_norm\(",
     "Concat": r"concatenate\(|lax\.scan\(",  # which a loop written out ends with
     "Gather": r"\[|take\(",
-    "Reshape": r"reshape\(|dot_product_attention\(",
+    "Reshape": r"reshape\(|dot_product_attention\(|global_mean\(",  # without its axes
     "GlobalAveragePool": r"mean\(|pool\(",
     "ReduceMean": r"mean\(|layer_norm\(",
 }
