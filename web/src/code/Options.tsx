@@ -1,5 +1,5 @@
 /** The options of `oxide_xla compile` as controls; each change compiles at once. */
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Choice } from "../app/Tabs";
 import type { ReportValue } from "../report";
 import { DEFAULTS, setControls, shapeOptions, store, type Controls } from "../state";
@@ -24,7 +24,12 @@ function ShapeField({ input }: { input: ReportValue }) {
     const controls = useStore(store, (s) => s.controls);
     const given = controls.shapes[input.name] ?? "";
     const [text, setText] = useState(given);
-    useEffect(() => setText(given), [given]);
+    // Not when the field appears: effects run late, and what was typed by then would go.
+    const known = useRef(given);
+    useEffect(() => {
+        if (known.current !== given) setText(given);
+        known.current = given;
+    }, [given]);
     useEffect(() => {
         if (text === given) return;
         const timer = setTimeout(() => {
