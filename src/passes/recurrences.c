@@ -340,6 +340,31 @@ static bool is_read_early(const Recurrences *r, const Loop *l, const Value *v) {
     return false;
 }
 
+/* A step makes v, which has one value in all of them only outside. */
+static bool is_made_inside(const Recurrences *r, const Loop *l, const Value *v) {
+    const Node *n = v ? v->def : NULL;
+    return n && n->graph == l->g && r->dropped[n->order] && l->g->nodes[n->order] == n;
+}
+
+/* What all steps read alike, and what states begin with, comes from outside: a step that
+ * reads what a certain step has made, such as the first, is no line of a loop. */
+static bool begins_outside(const Recurrences *r, const Loop *l) {
+    for (size_t i = 0; i < l->list.count; i++) {
+        const Row *row = l->list.items[i];
+        if (is_made_inside(r, l, row->start) || is_made_inside(r, l, row->array))
+            return false;
+    }
+    for (size_t i = 0; i < l->lines.count; i++) {
+        Node *const *line = l->lines.items[i];
+        for (uint32_t k = 0; k < line[0]->n_in; k++) {
+            Value *v = value_final(line[0]->in[k]);
+            if (is_made_inside(r, l, v) && v == value_final(line[1]->in[k]))
+                return false;
+        }
+    }
+    return true;
+}
+
 static bool is_closed(const Recurrences *r, const Loop *l) {
     for (size_t i = 0; i < l->lines.count; i++)
         for (uint32_t k = 0; k < l->steps; k++) {
@@ -379,7 +404,7 @@ static bool find_loop(Recurrences *r, Loop *l, int axis) {
     l->states = states;
     l->arrays = arrays;
     each_line_node(l, enter, r);
-    bool closed = is_closed(r, l);
+    bool closed = begins_outside(r, l) && is_closed(r, l);
     if (!closed)
         each_line_node(l, leave, r);
     return closed;

@@ -195,6 +195,27 @@ def test_another_matrix_in_one_step():
     check(body + joined(), inputs=", float[4,4] v", more=[some(4, 4)], **NONE)
 
 
+@pytest.mark.parametrize("step", range(3))
+def test_what_one_step_made_is_read_by_all(step):
+    """It is one value, but the steps make it: y[t] = h[t] - h[step]."""
+    line = RNN.replace("y{t} = Unsqueeze(h{t}, one)", "")
+    body = steps(line, order=range(N))
+    for t in range(N):
+        body += f" d{t} = Sub(h{t}, h{step}) y{t} = Unsqueeze(d{t}, one)"
+    check(body + joined(), **NONE)
+
+
+def test_a_start_that_the_first_step_makes():
+    """The first step reads what it has made itself, the others what the last one had."""
+    text, before = "", "g0"
+    for t in range(N):
+        text += PICKS["gather"].format(t=t)
+        text += f" a{t} = MatMul(x{t}, w) g{t} = Tanh(a{t}) h{t} = Add(g{t}, {before})"
+        text += f" y{t} = Unsqueeze(h{t}, one) "
+        before = f"h{t}"
+    check(text + joined(), **NONE)
+
+
 def test_no_state():
     line = "h{t} = MatMul(x{t}, w) y{t} = Unsqueeze(h{t}, one)"
     check(steps(line) + joined(), **NONE)

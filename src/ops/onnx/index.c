@@ -395,8 +395,8 @@ static bool picks_gather(const Node *n, uint32_t out, OpPick *p) {
     int rank = in_rank(n, 0);
     int64_t axis = attr_int(n, "axis");
     (void)out;
-    if (!index || in_rank(n, 1) > 1 || index->n != 1 || !dim_is_int(index->ints[0]) ||
-        rank < 1)
+    if (!index || !index->ints || in_rank(n, 1) > 1 || index->n != 1 ||
+        !dim_is_int(index->ints[0]) || rank < 1)
         return false;
     *p = (OpPick){(int)(axis < 0 ? axis + rank : axis), index->ints[0].c,
                   in_rank(n, 1) == 1};
@@ -435,7 +435,8 @@ static Value *joined_at(const Value *v, OpPick *p) {
 /* The numbers 0, 1, 2, ..., as a list. */
 static bool counts_from_zero(const Value *v) {
     const Known *k = v->known;
-    if (v->type.rank != 1 || (!k && (v->kind != VALUE_CONST || v->splat || !v->tensor)))
+    if (v->type.rank != 1 || (k && !k->ints) ||
+        (!k && (v->kind != VALUE_CONST || v->splat || !v->tensor)))
         return false;
     for (size_t i = 0; k && i < k->n; i++)
         if (!dim_is(k->ints[i], (int64_t)i))
