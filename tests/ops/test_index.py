@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from graphs import compile_text
 from harness import check_model, check_node, compile_fails
 from onnx import TensorProto, helper, numpy_helper
 
@@ -335,3 +336,12 @@ def test_all_rows_in_their_order_are_the_table(size):
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
     value = np.arange(2 * size, dtype=np.float32).reshape(size, 2)
     assert "\n    return x\n" in check_model(model, [value], [value])
+
+
+@pytest.mark.parametrize("rows", ["float {1}", "float[3] {0, 1, 2}"])
+def test_rows_that_are_no_integers(rows):
+    """No file that ONNX allows; the compiler looks at their type before their values."""
+    text = (
+        f"g (float[3,2] x) => (y) {{ i = Constant<value = {rows}>() y = Gather(x, i) }}"
+    )
+    assert "def forward" in compile_text(text)
