@@ -340,7 +340,7 @@ def test_all_rows_in_their_order_are_the_table(size):
 
 @pytest.mark.parametrize("rows", ["float {1}", "float[3] {0, 1, 2}"])
 def test_rows_that_are_no_integers(rows):
-    """No file that ONNX allows; the compiler looks at their type before their values."""
+    """No file that ONNX allows; the compiler looks at types before values."""
     body = f"i = Constant<value = {rows}>() y = Gather(x, i)"
     text = f"g (float[3,2] x) => (y) {{ {body} }}"
     assert "def forward" in compile_text(text)

@@ -206,7 +206,7 @@ def test_what_one_step_made_is_read_by_all(step):
 
 
 def test_a_start_that_the_first_step_makes():
-    """The first step reads what it has made itself, the others what the last one had."""
+    """The first step reads what it made itself, the others what the last one had."""
     text, before = "", "g0"
     for t in range(N):
         text += PICKS["gather"].format(t=t)
