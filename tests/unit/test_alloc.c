@@ -3,6 +3,7 @@
  *
  * The arena is compiled into this test with chunks so small that every allocation
  * reaches the hook (and, under AddressSanitizer, is a block of its own on the heap). */
+#define _POSIX_C_SOURCE 200809L /* fork */
 #define ARENA_CHUNK_MIN 1
 #define ARENA_CHUNK_MAX 1
 #include "support/arena.c" /* replaces the library's */
@@ -14,73 +15,70 @@
 
 #include <setjmp.h>
 #include <stdio.h>
+#include <stdnoreturn.h>
 
-#ifdef __SANITIZE_ADDRESS__
-#include <execinfo.h>
+#ifdef _WIN32
+enum { CAN_BRANCH = false };
+#else
+#include <sys/wait.h>
+#include <unistd.h>
+enum { CAN_BRANCH = true };
 #endif
 
 #include <cmocka.h>
 
 #include "place.h"
 
-/* Fails the allocation number `fail_at` and all after it; 0: none. */
+/* Counts allocations, and fails the one with the number `fail_at` and all after it; 0:
+ * none.  With `branches` the process is one that branches off, see fail_each. */
 typedef struct Failing {
     size_t calls, fail_at, live;
-    struct Paths *paths; /* NULL: nobody asks */
+    bool branches;
 } Failing;
 
-/* ---- which allocations fail -------------------------------------------------------- */
+#ifdef _WIN32
+static void branch_off(Failing *f) {
+    (void)f;
+}
 
-/* All of them; AddressSanitizer, under which a run takes ten times as long, looks at the
- * first, the second, the fourth, ... of those that come by the same path of calls. */
-enum { CALLS_MAX = 1 << 17, FRAMES_MAX = 64 };
-
-typedef struct Paths {
-    uint64_t path[CALLS_MAX + 1]; /* by number of the call, of which the first is 1 */
-    Map counts;                   /* path -> how often so far */
-    Arena arena;
-} Paths;
-
-#ifdef __SANITIZE_ADDRESS__
-static void note_path(Paths *p, size_t call) {
-    void *frames[FRAMES_MAX];
-    int n = backtrace(frames, FRAMES_MAX);
-    uint64_t h = 0;
-    assert_true(call <= CALLS_MAX);
-    for (int i = 0; i < n; i++)
-        h = hash_mix(h, (uint64_t)(uintptr_t)frames[i]);
-    p->path[call] = h;
+static noreturn void end_branch(bool passed) {
+    exit(passed ? 0 : 1);
 }
 #else
-static void note_path(Paths *p, size_t call) {
-    p->path[call <= CALLS_MAX ? call : 0] = call;
+/* Goes on in a process of its own, in which this allocation fails, and waits for it. */
+static void branch_off(Failing *f) {
+    int status = -1;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        f->fail_at = f->calls;
+        return;
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (status != 0)
+        fail_msg("allocation %zu: see above", f->calls);
+}
+
+/* Without what happens at an exit: the parent is amid its test. */
+static noreturn void end_branch(bool passed) {
+    fflush(NULL);
+    _exit(passed ? 0 : 1);
 }
 #endif
-
-/* Whether as many as a power of two have come by this path, with this call. */
-static bool is_chosen(Paths *p, size_t call) {
-    Str key = {(const char *)&p->path[call], sizeof p->path[call]};
-    size_t *count = map_get(&p->counts, key);
-    if (!count) {
-        count = ARENA_NEW(&p->arena, size_t);
-        assert_non_null(count);
-        assert_true(map_set(&p->counts, key, count));
-    }
-    ++*count;
-    return (*count & (*count - 1)) == 0;
-}
 
 static void *failing_resize(void *user, void *block, size_t old_size, size_t new_size) {
     Failing *f = user;
     (void)old_size;
     if (new_size == 0) {
         f->live -= block != NULL;
-        free(block);
+        if (!f->branches ||
+            !f->fail_at) /* else its pages would be copied for nothing */
+            free(block);
         return NULL;
     }
     f->calls++;
-    if (f->paths)
-        note_path(f->paths, f->calls);
+    if (f->branches && !f->fail_at)
+        branch_off(f);
     if (f->fail_at && f->calls >= f->fail_at)
         return NULL;
     f->live += block == NULL;
@@ -257,31 +255,27 @@ static OxStatus run_reader(const OxAllocator *hook, const char *bytes, size_t n)
 
 typedef OxStatus Run(const OxAllocator *hook, const char *bytes, size_t n);
 
-static void fail_at(Run *compile, Bytes b, size_t call) {
-    Failing f = {.fail_at = call};
-    OxAllocator hook = {failing_resize, &f};
+/* Each allocation of a run fails.  Where processes can branch off, there is one run, from
+ * which one branches off at every allocation; else, a run for every allocation. */
+static bool fails_well(Run *compile, Bytes b, Failing *f) {
+    OxAllocator hook = {failing_resize, f};
     OxStatus status = compile(&hook, b.p, b.n);
-    assert_int_equal(f.live, 0);
-    if (status != OX_ERR_MEMORY)
-        fail_msg("allocation %zu of %zu: status %d", call, f.calls, status);
+    bool well = f->live == 0 && status == (f->fail_at ? OX_ERR_MEMORY : OX_OK);
+    if (!well)
+        print_error("allocation %zu of %zu: status %d, %zu blocks left\n", f->fail_at,
+                    f->calls, status, f->live);
+    return well;
 }
 
 static void fail_each(Run *compile, const char *fixture) {
     Bytes b = read_fixture(fixture);
-    Paths *paths = calloc(1, sizeof *paths);
-    assert_non_null(paths);
-    arena_init(&paths->arena, NULL);
-    paths->counts.arena = &paths->arena;
-    Failing all = {.paths = paths};
-    OxAllocator hook = {failing_resize, &all};
-    assert_int_equal(compile(&hook, b.p, b.n), OX_OK);
-    assert_int_equal(all.live, 0);
-    assert_true(all.calls > 100 && all.calls <= CALLS_MAX);
-    for (size_t call = 1; call <= all.calls; call++)
-        if (is_chosen(paths, call))
-            fail_at(compile, b, call);
-    arena_free(&paths->arena);
-    free(paths);
+    Failing all = {.branches = CAN_BRANCH};
+    bool well = fails_well(compile, b, &all);
+    if (all.branches && all.fail_at)
+        end_branch(well);
+    assert_true(well && all.calls > 100);
+    for (size_t call = 1; !CAN_BRANCH && call <= all.calls; call++)
+        assert_true(fails_well(compile, b, &(Failing){.fail_at = call}));
     free(b.p);
 }
 
