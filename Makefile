@@ -3,7 +3,7 @@
 # Python packages in .venv.
 .NOTPARALLEL:
 .PHONY: all build setup demo test test-unit test-asan test-fuzz test-python test-wasm \
-        test-web test-models test-stablehlo test-cross wasm web asan fuzz bench bench-depth \
+        test-web test-models test-stablehlo test-cross wasm web asan bench bench-depth \
         bench-run verify conformance docs docs-site models-doc gallery wheel test-wheel pictures \
         format lint clean help
 
@@ -35,7 +35,7 @@ test-unit: debug ## C unit tests
 test-asan: asan ## C unit tests under AddressSanitizer and UBSan
 	@ctest --preset asan --parallel 2
 
-test-fuzz: fuzz ## libFuzzer targets for FUZZ_SECONDS (15)
+test-fuzz: asan ## libFuzzer targets for FUZZ_SECONDS (15)
 	@tools/run_fuzz.sh $(FUZZ_SECONDS)
 
 # Tests of single operators and ONNX's own cases, of which only the values matter, let XLA
@@ -71,12 +71,11 @@ test-cross: build build/aarch64/build.ninja build/mingw/build.ninja ## C tests a
 	@ctest --preset mingw --parallel 2
 
 .PHONY: debug clang
-debug asan clang fuzz: %: build/%/build.ninja
+debug asan clang: %: build/%/build.ninja
 	@cmake --build --preset $@
 
-asan: ## build with AddressSanitizer and UBSan in build/asan
+asan: ## build with AddressSanitizer, UBSan and libFuzzer's targets in build/asan
 clang: ## build the library with clang, to compare, in build/clang
-fuzz: ## build the libFuzzer targets in build/fuzz
 
 # The npm package of the WebAssembly build.
 PACKAGE := web/compiler

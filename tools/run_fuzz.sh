@@ -19,7 +19,7 @@ seeds_of() { # seeds_of NAME
     esac
 }
 
-targets=$(find $out/tests/fuzz -maxdepth 1 -type f -name 'fuzz_*' -perm -u+x | sort)
+targets=$(find build/asan/tests/fuzz -maxdepth 1 -type f -name 'fuzz_*' -perm -u+x | sort)
 for target in $targets; do
     seeds=$(seeds_of "$(basename "$target")")
     [ -d "$seeds" ] || { echo "no seeds in $seeds" >&2; exit 1; }

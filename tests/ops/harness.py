@@ -13,13 +13,13 @@ import functools
 import importlib.util
 import inspect
 import itertools
-import json
 import math
 import os
 import re
 import subprocess
 import sys
 import tempfile
+import types
 import warnings
 from pathlib import Path
 
@@ -32,6 +32,8 @@ import spliced
 from onnx import helper, numpy_helper
 
 import generated
+import oxide_xla
+import oxide_xla.compiler
 import row_coverage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,6 +73,16 @@ def compile_model(model, folder, *options):
     return output
 
 
+def compile_here(model, **options):
+    """The CompiledModel of the library in this process: what a process for each of some
+    thousand checks costs is more than the compiling.  tests/ops/conftest.py says which
+    library that is."""
+    try:
+        return oxide_xla.compile(model, **options)
+    except oxide_xla.OxideError as error:
+        raise CompileError(str(error)) from error
+
+
 def load_module(path):
     """Imports a generated file under a name of its own."""
     name = f"generated_{next(_serial)}"
@@ -79,17 +91,6 @@ def load_module(path):
     sys.modules[name] = module  # pickling and NamedTuples look here
     spec.loader.exec_module(module)
     return module
-
-
-def inferred_outputs(folder):
-    """[(dtype, shape)] of the graph's outputs as inspect prints them."""
-    source = Path(folder) / "model.onnx"
-    command = [PROGRAM, "inspect", str(source), "--format", "json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    if done.returncode != 0:
-        raise CompileError(done.stderr)
-    outputs = json.loads(done.stdout)["outputs"]
-    return [(out.get("dtype"), out.get("shape")) for out in outputs]
 
 
 def run_module(module, inputs):
@@ -348,34 +349,45 @@ def check_model(
     `--rank-promotion raise` asks for runs, too.  Codes in the list `ran` have run on
     these inputs, and do not again; what runs is added.  Returns the source."""
     ran = [] if ran is None else ran
-    with tempfile.TemporaryDirectory() as folder:
-        path = compile_model(model, folder)
-        if infer:
-            compare_types(inferred_outputs(folder), expected, names)
-        if ranked:
-            (other := Path(folder) / "raise").mkdir()
-            raised = compile_model(model, other, "--rank-promotion", "raise")
-            _run_form(raised, inputs, expected, x64, True, ran, rtol=rtol, atol=atol)
-        modes = x64[:1] if ranked else x64
-        _run_form(path, inputs, expected, modes, False, ran, rtol=rtol, atol=atol)
-        row_coverage.note(model, PROGRAM)
-        return path.read_text()
+    compiled = compile_here(model)
+    if infer:
+        outputs = compiled.inspect()["outputs"]
+        inferred = [(out.get("dtype"), out.get("shape")) for out in outputs]
+        compare_types(inferred, expected, names)
+    if ranked:
+        raised = compile_here(model, rank_promotion="raise")
+        _run_form(raised, inputs, expected, x64, True, ran, rtol=rtol, atol=atol)
+    modes = x64[:1] if ranked else x64
+    _run_form(compiled, inputs, expected, modes, False, ran, rtol=rtol, atol=atol)
+    row_coverage.note(model, PROGRAM)
+    return compiled.source
 
 
-def _run_form(path, inputs, expected, x64, ranked, ran, *, rtol, atol):
-    """Runs a file and compares, unless its code is in `ran`."""
-    source = path.read_text()
-    if any(spliced.is_equal(other, source) for other in ran):
+def _run_form(compiled, inputs, expected, x64, ranked, ran, *, rtol, atol):
+    """Runs a module and compares, unless its code is in `ran`."""
+    if any(spliced.is_equal(other, compiled.source) for other in ran):
         return
-    ran.append(source)
+    ran.append(compiled.source)
     for mode in x64:
-        with _mode(mode, ranked):
-            module = load_module(path)
+        with _mode(mode, ranked), _executed(compiled) as module:
             arrays = [jax.tree.map(_as_jax, v) for v in inputs]
             actual = run_module(module, arrays)
             assert len(actual) == len(expected), f"{len(actual)} outputs"
             for i, (a, e) in enumerate(zip(actual, expected, strict=True)):
                 compare(a, e, rtol, atol, f"output {i}, x64={mode}")
+
+
+@contextlib.contextmanager
+def _executed(compiled):
+    """The module, executed in the mode that JAX is in; through files where there are
+    parameters to load."""
+    if not compiled.arrays:
+        module = types.ModuleType(f"generated_{next(_serial)}")
+        sys.modules[module.__name__] = module  # NamedTuples look here
+        yield oxide_xla.compiler.execute(module, compiled.source)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield load_module(compiled.save(Path(folder) / "model_jax.py"))
 
 
 def _as_jax(x):
@@ -433,16 +445,16 @@ def check_node(
     given = {k: v for k, v in inputs.items() if v is not None and k not in fixed}
     if expected is None:
         expected = reference(build(), given)
-    types = None
+    output_types = None
     if all(isinstance(e, np.ndarray | np.generic) for e in expected):
-        types = [helper.np_dtype_to_tensor_dtype(e.dtype) for e in expected]
+        output_types = [helper.np_dtype_to_tensor_dtype(e.dtype) for e in expected]
     variants = [(None, None)]
     if dynamic:
         makers = {"unique": _unique_shapes, "unranked": _no_shapes}
         variants.append(makers.get(dynamic, _sized_shapes)(inputs, fixed))
     sources, ran = [], []
     for i, (names, shapes) in enumerate(variants):
-        model = build(shapes=shapes, output_types=types)
+        model = build(shapes=shapes, output_types=output_types)
         modes = ((False,) if i else (False, True)) if x64 is None else (x64,)
         source = check_model(
             model,
@@ -458,7 +470,7 @@ def check_node(
         )
         sources.append(source)
     check_behind_sums(
-        build(output_types=types), given, expected, sources[0], rtol, atol, x64
+        build(output_types=output_types), given, expected, sources[0], rtol, atol, x64
     )
     if contains is not None:
         assert contains in sources[0], f"{contains!r} is not in\n{sources[0]}"
@@ -469,8 +481,7 @@ def check_behind_sums(model, given, expected, source, rtol, atol, x64):
     """Checks the second form of a model that becomes `source` (see spliced.py): by its
     text, or where that differs by what it gives."""
     other, feeds, pairs = spliced.behind_sums(model, given)
-    with tempfile.TemporaryDirectory() as folder:
-        text = compile_model(other, folder).read_text()
+    text = compile_here(other).source
     if not spliced.is_same(source, text, pairs):
         inputs = list(feeds.values())
         options = {"rtol": rtol, "atol": atol, "x64": (x64 or False,), "infer": False}
