@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-enum { DIM_DEPTH_MAX = 32 };
+enum { DIM_DEPTH_MAX = 32, SHORT = 8 /* elements of a literal */ };
 
 const Expr *gen_dtype(Gen *g, DType dtype) {
     const char *python = dtype_info(dtype)->python;
@@ -42,17 +42,30 @@ const Expr *gen_scalar_as(Gen *g, const Known *k, size_t i, DType dtype,
 
 /* ---- arrays ------------------------------------------------------------------------ */
 
+/* Elements of a float array that read better as integers: jnp.array([0, 1, 2, ...],
+ * jnp.float32).  Short ones say their type by themselves. */
+static bool reads_as_integers(const Known *k) {
+    bool all = k->floats && k->n > SHORT;
+    for (size_t i = 0; all && i < k->n; i++) {
+        double x = k->floats[i];
+        all = fabs(x) < 1 << 20 && (x > 0 || x < 0 || !signbit(x)) && !(x - trunc(x));
+    }
+    return all;
+}
+
 /* Nested lists: the elements from *next on, for axes axis.. of the type. */
 static const Expr *nested(Gen *g, const Value *v, int axis, size_t *next,
-                          const Expr *type) {
+                          const Expr *type, bool integers) {
+    size_t at = axis == v->type.rank ? (*next)++ : 0;
     if (axis == v->type.rank)
-        return gen_scalar_as(g, v->known, (*next)++, v->type.dtype, type);
+        return integers ? ex_int(g->arena, (int64_t)v->known->floats[at])
+                        : gen_scalar_as(g, v->known, at, v->type.dtype, type);
     size_t n = (size_t)v->type.dims[axis].c;
     const Expr **items = ARENA_ARRAY(g->arena, n, const Expr *);
     if (!items)
         return ex_seq(g->arena, EX_LIST, NULL, 0);
     for (size_t i = 0; i < n; i++)
-        items[i] = nested(g, v, axis + 1, next, type);
+        items[i] = nested(g, v, axis + 1, next, type, integers);
     return ex_seq(g->arena, EX_LIST, items, n);
 }
 
@@ -116,6 +129,29 @@ static const Expr *counted(Gen *g, const Value *v, int64_t first, int64_t n,
     return ex_subscript(a, x, items, rank);
 }
 
+/* jnp.array([[0.5, 1.5], [2.5, 3.5]], jnp.float32).  Behind others, axes of size 1 are
+ * added to longer ones, which would have a line for each element:
+ * jnp.array([...], jnp.float32)[:, None]. */
+static const Expr *table(Gen *g, const Value *v, const Expr *dtype, bool limits) {
+    Dim dims[OX_MAX_RANK];
+    const Expr *items[OX_MAX_RANK];
+    bool integers = reads_as_integers(v->known), added = false;
+    Value whole = *v;
+    whole.type.dims = dims;
+    whole.type.rank = 0;
+    for (int i = 0; i < v->type.rank; i++) {
+        bool add = whole.type.rank && v->known->n > SHORT && dim_is(v->type.dims[i], 1);
+        items[i] = add ? ex_none() : NULL;
+        added |= add;
+        if (!add)
+            dims[whole.type.rank++] = v->type.dims[i];
+    }
+    size_t next = 0;
+    const Expr *lists = nested(g, &whole, 0, &next, limits ? dtype : NULL, integers);
+    const Expr *x = EX(g->arena, "jnp.array($0, $1)", lists, dtype);
+    return added ? ex_subscript(g->arena, x, items, v->type.rank) : x;
+}
+
 static const Expr *literal(Gen *g, const Value *v, const Expr *dtype, bool limits) {
     const Known *k = v->known;
     bool large = !k && !v->splat && v->tensor && v->tensor->dtype != DT_STRING;
@@ -131,9 +167,7 @@ static const Expr *literal(Gen *g, const Value *v, const Expr *dtype, bool limit
     int64_t first;
     if (dtype_info(v->type.dtype)->bits >= (k->floats ? 16 : 8) && counts_up(k, &first))
         return counted(g, v, first, (int64_t)k->n, shape, dtype);
-    size_t next = 0;
-    return EX(g->arena, "jnp.array($0, $1)",
-              nested(g, v, 0, &next, limits ? dtype : NULL), dtype);
+    return table(g, v, dtype, limits);
 }
 
 const Expr *gen_literal(Gen *g, const Value *v) {
@@ -146,7 +180,7 @@ const Expr *gen_literal_as(Gen *g, const Value *v, const Expr *dtype) {
 
 const Expr *gen_plain(Gen *g, const Value *v) {
     size_t next = 0;
-    return v->known ? nested(g, v, 0, &next, NULL)
+    return v->known ? nested(g, v, 0, &next, NULL, false)
                     : gen_scalar(g, v->splat, 0, v->type.dtype);
 }
 

@@ -34,6 +34,7 @@ void pass_fuse_late(Model *m);
 
 /* Transposes that undo each other meet, where elementwise nodes stand between them. */
 void pass_transposes(Model *m);
+void pass_views(Model *m);
 
 /* Literals that XLA would compute with wrongly become parameters. */
 void pass_weights(Model *m);

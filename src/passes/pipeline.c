@@ -31,6 +31,7 @@ static const Pass passes[] = {
     {"fuse2", pass_fuse_late},
     {"dce4", pass_dce},
     {"transposes", pass_transposes},
+    {"views", pass_views},
     {"simplify2", pass_simplify},
     {"dce5", pass_dce},
     {"roles", pass_roles},

@@ -497,6 +497,7 @@ static bool picks_split(const Node *n, uint32_t out, OpPick *p) {
 /* clang-format off */
 #define CONCAT                                                                         \
     .facts = OP_JOINS, .apart = apart_off_axes, .past = past_concat,                   \
+    .rewrite = rewrite_concat,                                                         \
     .infer = infer_concat, .eval = eval_concat, .emit = emit_concat
 #define SPLIT                                                                          \
     .facts = OP_MOVES, .apart = apart_off_axes, .picks = picks_split,                  \

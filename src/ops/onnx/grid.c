@@ -182,6 +182,11 @@ void rewrite_reshape(Model *m, Node *n) {
            (x->def->op->facts & OP_RESHAPES ||
             (x->def->op->inserts && x->def->op->inserts(x->def, &mask)))) {
         x = x->def->in[0];
+        if (!x->is_assumed && type_same_shape(&x->type, &n->out[0]->type)) {
+            x->uses++;
+            n->in[0] = x; /* which it returns */
+            return;
+        }
         if (x->is_assumed || x->type.rank < 1 ||
             x->type.rank + n->out[0]->type.rank > OX_MAX_RANK ||
             !insertions(&x->type, &n->out[0]->type, places))

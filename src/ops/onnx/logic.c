@@ -252,6 +252,31 @@ static void emit_where(Emit *e) {
                 scalar));
 }
 
+static bool is_not_of(const Value *x, const Value *y) {
+    return x->def && x->def->op && x->def->op->facts & OP_NOT &&
+           value_final(x->def->in[0]) == y;
+}
+
+/* Of a choice by the same condition, or by its opposite, only one side is ever read:
+ * where(c, x, where(~c, y, z)) is where(c, x, y). */
+static void rewrite_where(Model *m, Node *n) {
+    (void)m;
+    if (n->n_in != 3 || !n->in[0] || !n->in[1] || !n->in[2] || !node_out(n, 0) ||
+        !type_same_shape(&n->in[0]->type, &n->out[0]->type))
+        return;
+    const Value *c = value_final(n->in[0]);
+    for (uint32_t i = 1; i <= 2; i++) {
+        const Value *v = value_final(n->in[i]);
+        const Node *inner = v->is_assumed ? NULL : v->def;
+        if (!inner || inner->op != n->op || !inner->in[0])
+            continue;
+        const Value *d = value_final(inner->in[0]);
+        uint32_t side = d == c ? i : is_not_of(c, d) || is_not_of(d, c) ? 3 - i : 0;
+        if (side && inner->in[side])
+            (n->in[i] = value_final(inner->in[side]))->uses++;
+    }
+}
+
 /* ---- table ----------------------------------------------------------------------- */
 
 /* clang-format off */
@@ -294,7 +319,7 @@ static const OpDef ops[] = {
      .eval = eval_not, .emit = emit_not},
     {.name = "Where", .since = 9, .in = "condition X Y", .out = "output",
      .facts = OP_BROADCAST | OP_SELECTS, .infer = infer_where, .eval = eval_where,
-     .emit = emit_where},
+     .rewrite = rewrite_where, .emit = emit_where},
 };
 /* clang-format on */
 

@@ -579,6 +579,11 @@ static void emit_widened(Emit *e) {
     emit_out(e, 0, EX(emit_arena(e), "jnp.broadcast_to($0, $1)", emit_in(e, 0), shape));
 }
 
+static void emit_retyped(Emit *e) {
+    emit_out(e, 0,
+             is_unchanged(emit_node(e), 0) ? emit_in(e, 0) : reshape_to_type(e, -2));
+}
+
 static bool apart_squeeze(Model *m, const Node *n, const int *at, int out, int axis) {
     Shape s;
     uint64_t mask;
@@ -666,6 +671,9 @@ static const OpDef ops[] = {
     {.name = "Broadcast", .domain = OP_INTERNAL, .since = 1, .in = "x",
      .out = "y", .facts = OP_MOVES | OP_KEEPS | OP_WIDENS, .apart = apart_expand,
      .infer = infer_widened, .emit = emit_widened},
+    {.name = "Reshaped", .domain = OP_INTERNAL, .since = 1, .in = "x", .out = "y",
+     .facts = OP_MOVES | OP_KEEPS | OP_RESHAPES, .infer = infer_widened,
+     .rewrite = rewrite_reshape, .emit = emit_retyped},
 };
 /* clang-format on */
 const OpFamily ops_shape = FAMILY(ops);

@@ -249,6 +249,140 @@ static void emit_slice(Emit *e) {
     emit_out(e, 0, ex_subscript(a, emit_in(e, 0), items, s.rank));
 }
 
+/* ---- slices of slices ------------------------------------------------------------ */
+
+/* Adds bounds to a list; false where one is no integer. */
+static bool add_bounds(const Bounds *b, int64_t lists[4][OX_MAX_RANK], int *count) {
+    bool ok = *count + b->count <= OX_MAX_RANK;
+    for (int i = 0; ok && i < b->count; i++) {
+        ok = dim_is_int(b->start[i]) && dim_is_int(b->stop[i]);
+        for (int k = 0; k < *count; k++)
+            ok &= lists[0][k] != b->axis[i];
+        const int64_t row[] = {b->axis[i], b->start[i].c, b->stop[i].c, b->step[i]};
+        for (int k = 0; k < 4; k++)
+            lists[k][*count] = row[k];
+        ++*count;
+    }
+    return ok;
+}
+
+void merge_slices(Model *m, Node *n) {
+    static const char *const names[] = {"axes", "starts", "ends", "steps"};
+    Bounds first, own;
+    int64_t lists[4][OX_MAX_RANK];
+    int count = 0;
+    const Value *v = n->op && n->op->emit == emit_slice ? value_final(n->in[0]) : NULL;
+    const Node *before = v && v->def && v->def->op ? v->def : NULL;
+    if (!before || before->op->emit != emit_slice || v->is_assumed ||
+        !get_bounds(m, before, in_rank(before, 0), &first) ||
+        !get_bounds(m, n, in_rank(n, 0), &own) || !add_bounds(&first, lists, &count) ||
+        !add_bounds(&own, lists, &count))
+        return;
+    Attr *attrs = ARENA_ARRAY(m->arena, 4, Attr);
+    if (!attrs)
+        return;
+    for (int k = 0; k < 4; k++)
+        attrs[k] = attr_of_ints(m->arena, str_from(names[k]), lists[k], (size_t)count);
+    node_set_op(n, op_find(STR(OP_INTERNAL), STR("Slice"), OP_NEWEST_OPSET));
+    (n->in[0] = value_final(before->in[0]))->uses++;
+    n->n_in = 1;
+    n->attrs = attrs;
+    n->n_attrs = 4;
+}
+
+/* ---- Roll ------------------------------------------------------------------------ */
+
+/* v is a slice of x along one axis, all of whose size is known, in its order. */
+static const Node *cut_of(Model *m, Value *v, int axis, Bounds *b) {
+    const Node *n = v ? value_final(v)->def : NULL;
+    bool is = n && n->op && n->op->emit == emit_slice && !v->is_assumed &&
+              in_rank(n, 0) >= 0 && get_bounds(m, n, in_rank(n, 0), b);
+    return is && b->count == 1 && b->axis[0] == axis && b->step[0] == 1 &&
+                   dim_is_int(b->start[0]) && dim_is_int(b->stop[0]) &&
+                   dim_is_int(in_dim(n, 0, axis))
+               ? n
+               : NULL;
+}
+
+/* By how many places: x[k:] before x[:k] by -k, x[-k:] before x[:-k] by k; 0: it is no
+ * roll. */
+static int64_t rolled_by(const Bounds *first, const Bounds *second, int64_t size) {
+    int64_t from = first->start[0].c, to = first->stop[0].c;
+    int64_t start = second->start[0].c, stop = second->stop[0].c;
+    int64_t shift = from < 0 ? -from : from;
+    clamp_bounds(size, 1, &from, &to);
+    clamp_bounds(size, 1, &start, &stop);
+    bool whole = to == size && start == 0 && from == stop && from > 0 && from < size;
+    return !whole ? 0 : first->start[0].c < 0 ? shift : -shift;
+}
+
+/* The node rolls x by `shift` along `axis`; one that rolls before it is one with it. */
+static void become_roll(Model *m, Node *n, Value *x, int64_t axis, int64_t shift) {
+    const OpDef *roll = op_find(STR(OP_INTERNAL), STR("Roll"), OP_NEWEST_OPSET);
+    int64_t axes[OX_MAX_RANK], shifts[OX_MAX_RANK];
+    size_t count = 0;
+    Ints more_axes, more;
+    if (x->def && x->def->op == roll && x->uses == 2 && !x->is_assumed &&
+        attr_ints(x->def, "axes", &more_axes) && attr_ints(x->def, "shifts", &more) &&
+        more_axes.n < OX_MAX_RANK) {
+        for (; count < more_axes.n; count++) {
+            axes[count] = more_axes.v[count];
+            shifts[count] = more.v[count];
+        }
+        x = x->def->in[0];
+    }
+    axes[count] = axis;
+    shifts[count++] = shift;
+    Attr *attrs = ARENA_ARRAY(m->arena, 2, Attr);
+    if (!attrs)
+        return;
+    attrs[0] = attr_of_ints(m->arena, STR("axes"), axes, count);
+    attrs[1] = attr_of_ints(m->arena, STR("shifts"), shifts, count);
+    node_set_op(n, roll);
+    x->uses++;
+    n->in[0] = x;
+    n->n_in = 1;
+    n->attrs = attrs;
+    n->n_attrs = 2;
+}
+
+void rewrite_concat(Model *m, Node *n) {
+    Bounds first, second;
+    int axis, rank = node_out(n, 0) ? n->out[0]->type.rank : -1;
+    if (n->n_in != 2 || rank < 1 || !fix_axis(m, n, attr_int(n, "axis"), rank, &axis))
+        return;
+    const Node *a = cut_of(m, n->in[0], axis, &first);
+    const Node *b = a ? cut_of(m, n->in[1], axis, &second) : NULL;
+    Value *x = a ? value_final(a->in[0]) : NULL;
+    if (!b || value_final(b->in[0]) != x || x->type.rank != rank || x->is_assumed)
+        return;
+    int64_t shift = rolled_by(&first, &second, x->type.dims[axis].c);
+    if (shift)
+        become_roll(m, n, x, axis, shift);
+}
+
+/* Every entry of another axis is rolled by itself. */
+static bool apart_roll(Model *m, const Node *n, const int *at, int out, int axis) {
+    Ints axes;
+    (void)m, (void)out;
+    bool apart = at[0] == axis && attr_ints(n, "axes", &axes);
+    for (size_t i = 0; apart && i < axes.n; i++)
+        apart = axes.v[i] != axis;
+    return apart;
+}
+
+static void emit_roll(Emit *e) {
+    Ints axes, shifts;
+    Arena *a = emit_arena(e);
+    if (attr_ints(emit_node(e), "axes", &axes) &&
+        attr_ints(emit_node(e), "shifts", &shifts))
+        emit_out(e, 0,
+                 EX(a, "jnp.roll($0, $1, axis=$2)", emit_in(e, 0),
+                    ex_axes(a, shifts.v, shifts.n), ex_axes(a, axes.v, axes.n)));
+}
+
+/* ---- what is apart --------------------------------------------------------------- */
+
 /* All of the axis is taken, in its order. */
 static bool takes_all(const Bounds *b, int i, Dim size) {
     return dim_is(b->start[i], 0) && b->step[i] == 1 &&
@@ -312,6 +446,12 @@ static const OpDef ops[] = {
      .attrs = {INTS_REQ("starts"), INTS_REQ("ends"), INTS_OPT("axes")}, SLICE},
     {.name = "Slice", .since = 10, .in = "data starts ends axes? steps?",
      .out = "output", .fixed = "starts ends axes steps", SLICE},
+    {.name = "Slice", .domain = OP_INTERNAL, .since = 1, .in = "x", .out = "y",
+     .attrs = {INTS_REQ("starts"), INTS_REQ("ends"), INTS_REQ("axes"),
+               INTS_REQ("steps")}, SLICE},
+    {.name = "Roll", .domain = OP_INTERNAL, .since = 1, .in = "x", .out = "y",
+     .facts = OP_MOVES, .apart = apart_roll, .infer = infer_identity,
+     .emit = emit_roll},
 };
 /* clang-format on */
 const OpFamily ops_slice = FAMILY(ops);
