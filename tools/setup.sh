@@ -1,7 +1,7 @@
 #!/bin/sh
-# tools/setup.sh build|test|wasm|web|cross: sees to it that the C tools are there; with
-# wasm those of the WebAssembly build, with web a browser, with cross compilers and
-# emulators for aarch64 and Windows, too.  As root on Debian
+# tools/setup.sh build|test|viewer|wasm|web|cross: sees to it that the C tools are there;
+# with viewer Node, with wasm the tools of the WebAssembly build, with web a browser, with
+# cross compilers and emulators for aarch64 and Windows, too.  As root on Debian
 # and its relatives it installs what is missing; elsewhere it names it and fails.
 set -eu
 
@@ -29,6 +29,7 @@ check() {
     need python3-venv "${PYTHON:-python3}" -c 'import venv, ensurepip'
     case $1 in
     test) check_test ;;
+    viewer) check_node ;;
     wasm) check_wasm ;;
     web) check_wasm && need chromium has chromium ;;
     cross) check_cross ;;
@@ -60,6 +61,10 @@ check_wasm() {
     need wasi-libc test -d /usr/include/wasm32-wasi
     need libclang-rt-19-dev-wasm32 has_wasm_builtins
     need binaryen has wasm-opt
+    check_node
+}
+
+check_node() {
     need nodejs has node
     need npm has npm
 }

@@ -106,6 +106,8 @@ export interface Report {
     nodes: ReportNode[];
     modules: ReportModule[];
     unsupported: ReportUnsupported[];
+    /** What who ports the model should know, in sentences (schema 3). */
+    notes?: string[];
     work?: {
         macs: number;
         activation_bytes?: number;

@@ -4,6 +4,15 @@ import { bytesText } from "./text";
 const plural = (n: number, one: string, many = `${one}s`) =>
     `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
 
+/** Keys of every page. */
+const EVERYWHERE = [
+    ["/", "find in the code"],
+    ["T", "light or dark"],
+    ["Esc", "clear the selection, close"],
+    ["?", "this list"],
+    ["Tab", "from one part to the next; arrow keys move within it"],
+] as const;
+
 /** Every text by its use. */
 export const strings = {
     title: "OxideXLA",
@@ -152,6 +161,7 @@ export const strings = {
     macs: "MACs",
     operators: "Operators",
     unsupported: "Unsupported operators",
+    notes: "Notes",
     messages: "Messages",
     noMessages: "The compiler has nothing to say: no warnings.",
     downloads: "Downloads",
@@ -185,10 +195,9 @@ export const strings = {
     keys: [
         ["O", "open files"],
         ["1 2 3 4", "graph, 3D, code, report"],
-        ["/", "find in the code"],
-        ["T", "light or dark"],
-        ["Esc", "clear the selection, close"],
-        ["?", "this list"],
-        ["Tab", "from one part to the next; arrow keys move within it"],
+        ...EVERYWHERE,
     ] as const,
+    // The page of one model
+    inspector: "inspect",
+    viewerKeys: [["1 3 4", "graph, code, report"], ...EVERYWHERE] as const,
 };

@@ -1,5 +1,6 @@
 /** What there is to know about the selection. */
 import type { ComponentChildren } from "preact";
+import { useContext } from "preact/hooks";
 import type { Selection } from "../graph";
 import { typeOf, valuesOf } from "../model/values";
 import type { Report, ReportModule, ReportNode, ReportParam } from "../report";
@@ -8,7 +9,7 @@ import { useStore } from "../store";
 import { strings } from "../strings";
 import { bytesText, countText } from "../text";
 import { Icons } from "./icons";
-import { Statistics } from "./Statistics";
+import { Parts } from "./parts";
 
 function Link(props: { to: Selection; children: ComponentChildren }) {
     return (
@@ -55,6 +56,7 @@ function Values({ report, names }: { report: Report; names: string[] }) {
 }
 
 function Parameters({ params }: { params: ReportParam[] }) {
+    const { Statistics } = useContext(Parts);
     return (
         <ul class="params">
             {params.map((param) => (
@@ -63,7 +65,7 @@ function Parameters({ params }: { params: ReportParam[] }) {
                         <b>{param.name}</b> <code>{typeOf(param)}</code>{" "}
                         {bytesText(param.bytes)}
                     </p>
-                    <Statistics name={param.name} bytes={param.bytes} />
+                    {Statistics && <Statistics name={param.name} bytes={param.bytes} />}
                 </li>
             ))}
         </ul>
@@ -180,6 +182,7 @@ function ModuleDetails({ report, module }: { report: Report; module: ReportModul
 }
 
 function ValueDetails({ report, name }: { report: Report; name: string }) {
+    const { Statistics } = useContext(Parts);
     const entry = valuesOf(report).get(name);
     if (!entry) return null;
     const { value, producer, consumers, role } = entry;
@@ -203,7 +206,7 @@ function ValueDetails({ report, name }: { report: Report; name: string }) {
                     <p class="links">{consumers.slice(0, 40).map(nodeLink)}</p>
                 </Section>
             )}
-            {role === "parameter" && (
+            {role === "parameter" && Statistics && (
                 <Section title={strings.statistics}>
                     <Statistics name={name} bytes={(value as ReportParam).bytes} />
                 </Section>

@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { Tokens } from "../code/Tokens";
 import { highlight } from "../code/highlight";
 import { listExamples, type Example } from "../model/examples";
-import { openExample } from "../state";
+import { openExample } from "../session";
 import { strings } from "../strings";
 import { Icons } from "./icons";
 import { Picker } from "./Picker";

@@ -2,7 +2,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Choice } from "../app/Tabs";
 import type { ReportValue } from "../report";
-import { DEFAULTS, setControls, shapeOptions, store, type Controls } from "../state";
+import { setControls } from "../session";
+import { DEFAULTS, shapeOptions, store, type Controls } from "../state";
 import { useStore } from "../store";
 import { strings } from "../strings";
 

@@ -2,14 +2,8 @@
 import wasmUrl from "@oxide-xla/compiler/oxide_xla.wasm?url";
 import workerUrl from "./worker?worker&url";
 import { startWorker } from "../start_worker";
+import { Failure } from "./failure";
 import type { Answer, Envelope, RequestName, Requests } from "./protocol";
-
-/** A request that failed, with the messages of the command line. */
-export class Failure extends Error {
-    constructor(readonly messages: string) {
-        super(messages);
-    }
-}
 
 let wasm: Promise<WebAssembly.Module> | null = null;
 

@@ -2,8 +2,9 @@
 import { useState } from "preact/hooks";
 import { Icons } from "../app/icons";
 import { Messages } from "../app/Messages";
-import { Failure } from "../model/engine";
-import { ask, store } from "../state";
+import { Failure } from "../model/failure";
+import { ask } from "../session";
+import { store } from "../state";
 import { useStore } from "../store";
 import { strings } from "../strings";
 import { bytesText } from "../text";

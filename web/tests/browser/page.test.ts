@@ -1,34 +1,12 @@
 // The page itself: privacy, accessibility, keyboard, linking, being offline.
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { violations } from "./axe";
 import { compiled, expectQuiet, openExample, Site, type Visit } from "./page";
 
 let site: Site;
 beforeAll(async () => void (site = await Site.start()));
 afterAll(() => site.stop());
-
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core"), "utf8");
-
-interface Violation {
-    id: string;
-    nodes: { target: string[]; failureSummary: string }[];
-}
-
-/** What axe-core finds, one line each. */
-async function violations(page: Page): Promise<string[]> {
-    await page.evaluate(axe);
-    const found = await page.evaluate(async () => {
-        const { axe } = window as unknown as {
-            axe: { run(): Promise<{ violations: Violation[] }> };
-        };
-        return (await axe.run()).violations;
-    });
-    return found.flatMap((v) =>
-        v.nodes.map((n) => `${v.id}: ${n.target.join(" ")}: ${n.failureSummary}`),
-    );
-}
 
 describe("nothing leaves", () => {
     it("the page asks its own host for its own files, by GET without a body", async () => {
