@@ -10,11 +10,14 @@ import { createStore } from "./store";
 export type Layers = "functions" | "scan" | "unrolled";
 /** How params is keyed. */
 export type Params = "flat" | "nested";
-/** The format of the weights, if load_params is there. */
-export type Weights = "safetensors" | "npz" | "none";
+/** What is generated: the module, or what JAX lowers it to. */
+export type Target = "jax" | "stablehlo";
+/** Where the weights go: a file of that format, constants of the StableHLO, nowhere. */
+export type Weights = "safetensors" | "npz" | "inline" | "none";
 
 /** The controls of the code pane; shapes by input, as typed. */
 export interface Controls {
+    target: Target;
     layers: Layers;
     params: Params;
     weights: Weights;
@@ -23,6 +26,7 @@ export interface Controls {
 
 /** What the command line does without options. */
 export const DEFAULTS: Controls = {
+    target: "jax",
     layers: "functions",
     params: "flat",
     weights: "safetensors",
@@ -96,10 +100,31 @@ export function shapeOptions(shapes: Record<string, string>): string[] {
         );
 }
 
+/** The weights that each target takes. */
+export const WEIGHTS_OF: Readonly<Record<Target, readonly Weights[]>> = {
+    jax: ["safetensors", "npz", "none"],
+    stablehlo: ["safetensors", "inline", "none"],
+};
+
+/** The change to another target; weights that it does not take become a file. */
+export function toTarget(target: Target, { weights }: Controls): Partial<Controls> {
+    const fits = WEIGHTS_OF[target].includes(weights);
+    return { target, weights: fits ? weights : "safetensors" };
+}
+
+/** What `load_params` of the module reads; for StableHLO it is the module that is lowered. */
+export const moduleWeights = ({ weights }: Controls) =>
+    weights === "inline" ? "safetensors" : weights;
+
 /** The controls as options of the compiler. */
 export function optionsOf(controls: Controls): Options {
-    const { layers, params, weights } = controls;
-    return { layers, params, weights, shapes: shapeOptions(controls.shapes) };
+    const { target, layers, params } = controls;
+    return {
+        layers,
+        params: target === "jax" ? params : DEFAULTS.params,
+        weights: moduleWeights(controls),
+        shapes: shapeOptions(controls.shapes),
+    };
 }
 
 /** Selects a node, a module or a value; null: nothing. */

@@ -64,6 +64,16 @@ export const strings = {
     tryAgain: "Open another model",
     // Options
     options: "Options of the compiler",
+    target: "Target",
+    targetOf: { jax: "JAX", stablehlo: "StableHLO" },
+    targetWhy: {
+        jax: "A Python module",
+        stablehlo: "A module for XLA without Python, IREE and other compilers",
+    },
+    stablehloWhy:
+        "JAX itself lowers the module to StableHLO, and JAX needs Python, which this page " +
+        "has not. These lines write the .mlir, a .json that names its arguments, and the weights:",
+    stablehloBelow: "Below is the module that JAX lowers.",
     layers: "Layers",
     layersOf: { functions: "Functions", scan: "Scan", unrolled: "Unrolled" },
     layersWhy: {
@@ -75,11 +85,17 @@ export const strings = {
     paramsOf: { flat: "Flat", nested: "Nested" },
     paramsWhy: { flat: 'params["a.b"]', nested: 'params["a"]["b"]' },
     weights: "Weights",
-    weightsOf: { safetensors: "safetensors", npz: "npz", none: "None" },
+    weightsOf: {
+        safetensors: "safetensors",
+        npz: "npz",
+        inline: "Inline",
+        none: "None",
+    },
     weightsWhy: {
         safetensors: "load_params reads a .safetensors file",
         npz: "load_params reads an .npz file",
-        none: "Without load_params",
+        inline: "Constants of the StableHLO module",
+        none: "No weights are written",
     },
     shapes: "Shapes",
     shapeOf: (name: string) => `Shape of ${name}`,

@@ -1,8 +1,19 @@
 // The page itself: privacy, accessibility, keyboard, linking, being offline.
+import { copyFileSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { violations } from "./axe";
-import { compiled, expectQuiet, openExample, Site, type Visit } from "./page";
+import {
+    compiled,
+    draft,
+    EXAMPLES,
+    expectQuiet,
+    openExample,
+    python,
+    Site,
+    type Visit,
+} from "./page";
 
 let site: Site;
 beforeAll(async () => void (site = await Site.start()));
@@ -281,6 +292,49 @@ it("a change of options lights up the lines that it changed", async () => {
     expect(await page.locator(".command code").textContent()).toBe(
         "oxide_xla compile bert_tiny.onnx --layers scan --shape input_ids=4,16",
     );
+    await visit.close();
+});
+
+it("StableHLO is a command that does what it says", async () => {
+    const visit = await site.visit();
+    const { page } = visit;
+    await openExample(page, "Digits CNN");
+    await page.getByRole("radio", { name: "npz" }).click();
+    await page.getByRole("radio", { name: "StableHLO" }).click();
+    // What this target does not take: a layout of params, an .npz file.
+    expect(await page.getByRole("radiogroup", { name: "Params" }).count()).toBe(0);
+    expect(await page.getByRole("radio", { name: "npz" }).count()).toBe(0);
+    await page.getByRole("radio", { name: "Unrolled" }).click();
+    await page.getByRole("radio", { name: "Inline" }).click();
+    await compiled(page);
+    expect(await violations(page)).toEqual([]);
+    const command = await page.locator(".target-note code").textContent();
+    expect(command).toBe(
+        "oxide_xla compile digits_cnn.onnx --target stablehlo --layers unrolled " +
+            "--weights inline",
+    );
+    // The program hands the words on to this one (tests/test_stablehlo.py).
+    const folder = draft();
+    copyFileSync(join(EXAMPLES, "digits_cnn.onnx"), join(folder, "digits_cnn.onnx"));
+    const words = command!.split(" ").slice(2);
+    words.splice(words.indexOf("--target"), 2);
+    python(
+        `import os, sys
+sys.path.insert(0, os.path.abspath("python"))
+from oxide_xla.stablehlo.cli import main
+os.chdir(sys.argv.pop(1))
+sys.exit(main())`,
+        folder,
+        ...words,
+    );
+    const lowered = readFileSync(join(folder, "digits_cnn.mlir"), "utf8");
+    expect(lowered).toContain("stablehlo.convolution");
+    await page.getByRole("radio", { name: "JAX" }).click();
+    await page.getByRole("radiogroup", { name: "Params" }).waitFor();
+    expect(await page.locator(".command code").textContent()).toBe(
+        "oxide_xla compile digits_cnn.onnx --layers unrolled",
+    );
+    expectQuiet(visit);
     await visit.close();
 });
 
