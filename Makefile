@@ -84,7 +84,8 @@ WASM_SOURCES := $(wildcard $(PACKAGE)/src/*.ts) $(PACKAGE)/tsconfig.json
 
 wasm: build build/wasm/build.ninja $(PACKAGE)/dist/node.js ## the compiler for browsers
 	@cmake --build --preset wasm
-	@cmake -E copy_if_different build/wasm/oxide_xla.wasm $(PACKAGE)/dist
+	@cmake -E copy_if_different build/wasm/oxide_xla.wasm build/wasm/oxide_xla_core.wasm \
+		$(PACKAGE)/dist
 	@cmake -E copy_if_different LICENSE $(PACKAGE)
 	@node $(PACKAGE)/tools/size.js
 

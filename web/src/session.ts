@@ -45,6 +45,19 @@ export function closeModel(): void {
     });
 }
 
+/** What the core or the whole compiler reports of a model; null: it is not for the core. */
+async function reportOf(
+    mine: Engine,
+    { file, name, beside, madeUp }: Opened,
+    whole: boolean,
+): Promise<string | null> {
+    if (engine !== mine) return null;
+    const wasm = await compilerCode(whole);
+    if (engine !== mine) return null;
+    const take = { wasm, whole, file, name, beside: [...beside], madeUp };
+    return (await mine.ask("open", take))?.report ?? null;
+}
+
 async function open(opened: Opened): Promise<void> {
     closeModel();
     const mine = new Engine();
@@ -57,16 +70,10 @@ async function open(opened: Opened): Promise<void> {
         notice: "",
     });
     try {
-        const wasm = await compilerCode();
-        if (engine !== mine) return;
-        const { report } = await mine.ask("open", {
-            wasm,
-            file: opened.file,
-            name: opened.name,
-            beside: [...opened.beside],
-            madeUp: opened.madeUp,
-        });
-        if (engine !== mine) return;
+        const report =
+            (await reportOf(mine, opened, false)) ??
+            (await reportOf(mine, opened, true));
+        if (engine !== mine || report === null) return;
         store.set({ report: JSON.parse(report) as Report, phase: "open" });
         await compile();
     } catch (error) {
