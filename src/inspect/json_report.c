@@ -223,6 +223,7 @@ static void put_node(Text *t, const Node *n, const NodeWork *work) {
     else
         text_lit(member(&l, "param_key"), "null");
     put_param_keys(member(&l, "param_keys"), n);
+    report_attributes(member(&l, "attributes"), n);
     put_names(member(&l, "inputs"), n->in, n->n_in);
     put_names(member(&l, "outputs"), n->out, n->n_out);
     put_output_types(member(&l, "output_types"), n);

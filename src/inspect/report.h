@@ -43,6 +43,9 @@ void report_unsupported_rows(Table *t, const void *report);
 /* Calls visit on each note about the model, without a newline: remarks.c. */
 void report_notes(const Report *r, void (*visit)(void *user, Str note), void *user);
 
+/* The attributes of a node but for graphs, as a JSON object: attributes.c. */
+void report_attributes(Text *t, const Node *n);
+
 /* One screen: overview.c. */
 void inspect_overview(const Report *r, const InspectOptions *o, Text *out);
 /* Every parameter and node: ascii.c. */

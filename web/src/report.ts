@@ -45,6 +45,8 @@ export interface ReportNode {
     dtype: string | null;
     param_key: string | null;
     param_keys: string[];
+    /** Numbers, texts, lists of them; of others what they are. */
+    attributes?: Record<string, unknown>;
     inputs: string[];
     outputs: string[];
     output_types: (ReportValue | null)[];

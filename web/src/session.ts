@@ -206,6 +206,6 @@ async function inspectAgain(shapes: string[]): Promise<void> {
 
 /** Asks the open model's worker; rejects with a Failure. */
 export function ask(): Engine {
-    if (!engine) throw new Failure("error: no model is open\n");
+    if (!engine) throw new Failure(strings.noModel);
     return engine;
 }

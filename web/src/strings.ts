@@ -1,4 +1,4 @@
-/** All that the page says, in English. The graph has its own strings beside it. */
+/** All that the page says, in English. */
 import { bytesText } from "./text";
 
 const plural = (n: number, one: string, many = `${one}s`) =>
@@ -46,6 +46,8 @@ export const strings = {
     otherModels: "Model in this folder",
     madeUp: "Random weights",
     madeUpWhy: "This example comes without its weights; the page makes random ones.",
+    paramCount: (n: string) => `${n} params`,
+    macCount: (n: string) => `${n} MACs`,
     // Views
     views: "Views",
     graph: "Graph",
@@ -59,6 +61,11 @@ export const strings = {
     notCompiled: "This model does not compile",
     notCompiledOptions: "These options do not fit; below is the code from before.",
     noCode: "There is no code, because:",
+    notLoaded: (why: string) => `error: the compiler cannot be loaded: ${why}\n`,
+    stopped: (why: string) => `error: the compiler stopped: ${why}\n`,
+    noWorker: "its worker cannot be started",
+    noModel: "error: no model is open\n",
+    notAmongFiles: (location: string | null) => `${location} is not among the files`,
     missingData: "Drop or choose the missing file, and the model opens with it.",
     addFiles: "Add files",
     tryAgain: "Open another model",
@@ -132,6 +139,7 @@ export const strings = {
     parameter: "parameter",
     constant: "constant",
     input: "model input",
+    output: "model output",
     type: "Type",
     name: "Name",
     value: "Value",
@@ -161,6 +169,7 @@ export const strings = {
     flopsWhy: "two for each multiply-accumulate",
     activations: "Activations",
     nodes: "Nodes",
+    tensors: (n: number) => plural(n, "tensor"),
     opset: "Opset",
     assumed: (sizes: string) => `at ${sizes}`,
     byModule: "By module",
@@ -216,4 +225,46 @@ export const strings = {
     // The page of one model
     inspector: "inspect",
     viewerKeys: [["1 3 4", "graph, code, report"], ...EVERYWHERE] as const,
+};
+
+/** What the graph says. */
+export const graphStrings = {
+    graph: "Graph of the model",
+    canvasHelp:
+        "Arrow keys move between neighbours, Shift and arrow keys pan, plus and minus zoom, " +
+        "0 shows everything, Enter opens or closes a group, Escape clears the selection, " +
+        "slash searches.",
+    canvasRole: "graph",
+    tree: "Modules",
+    treeToggle: "Module tree",
+    breadcrumbs: "Where the selection is",
+    search: "Search operators, names, shapes",
+    searchResults: "Search results",
+    noResults: "Nothing found",
+    results: (n: number): string => `${n} result${n === 1 ? "" : "s"}`,
+    zoomIn: "Zoom in",
+    zoomOut: "Zoom out",
+    zoomAll: "Show everything",
+    expandAll: "Open all groups",
+    collapseAll: "Close all groups",
+    minimap: "Overview",
+    laying: "Laying out…",
+    nothing: "Nothing selected",
+    model: "model",
+    input: "input",
+    output: "output",
+    params: "params",
+    macs: "MACs",
+    node: (n: number): string => `${n} node${n === 1 ? "" : "s"}`,
+    uses: (n: number): string => `${n} uses`,
+    group: (n: number): string => `group of ${n} node${n === 1 ? "" : "s"}`,
+    run: (n: number): string => `${n} modules of the same structure`,
+    alike: (n: number): string => `one of ${n} with the same structure`,
+    open: "open",
+    closed: "closed",
+    weight: "weight",
+    inputs: (n: number): string => `${n} input${n === 1 ? "" : "s"}`,
+    readers: (n: number): string => `${n} reader${n === 1 ? "" : "s"}`,
+    jump: "Click to go there",
+    values: (n: number): string => `${n} values`,
 };

@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import { useContext } from "preact/hooks";
 import type { Selection } from "../graph";
 import { typeOf, valuesOf } from "../model/values";
-import type { Report, ReportModule, ReportNode, ReportParam } from "../report";
+import type { Report, ReportModule, ReportParam } from "../report";
 import { select, store } from "../state";
 import { useStore } from "../store";
 import { strings } from "../strings";
@@ -82,12 +82,28 @@ function ModulePath({ report, path }: { report: Report; path: string }) {
     );
 }
 
-/** `attributes` came with a later version of the report. */
-type Attributed = ReportNode & { attributes?: Record<string, unknown> };
+/** An attribute in words: a number, a text, a list, or what else it is. */
+function attributeText(value: unknown): string {
+    if (typeof value === "string") return value;
+    if (typeof value !== "object" || value === null || Array.isArray(value))
+        return JSON.stringify(value);
+    const { type, dtype, shape, count, bytes } = value as AttributeKind;
+    if (dtype !== undefined) return `${dtype}[${shape?.join(",")}]`;
+    if (count !== undefined) return `${count} ${type}`;
+    return bytes === undefined ? type : `${type}, ${bytesText(bytes)}`;
+}
+
+interface AttributeKind {
+    type: string;
+    dtype?: string;
+    shape?: number[];
+    count?: number;
+    bytes?: number;
+}
 
 function NodeDetails({ report, index }: { report: Report; index: number }) {
     const lineMap = useStore(store, (s) => s.lineMap);
-    const node = report.nodes[index] as Attributed | undefined;
+    const node = report.nodes[index];
     if (!node) return null;
     const params = node.param_keys
         .map((key) => report.params.find((param) => param.name === key))
@@ -123,11 +139,7 @@ function NodeDetails({ report, index }: { report: Report; index: number }) {
                         {attributes.map(([name, value]) => (
                             <div key={name}>
                                 <dt>{name}</dt>
-                                <dd>
-                                    {typeof value === "string"
-                                        ? value
-                                        : JSON.stringify(value)}
-                                </dd>
+                                <dd>{attributeText(value)}</dd>
                             </div>
                         ))}
                     </dl>

@@ -10,8 +10,12 @@ import { Icons } from "./icons";
 export function Counts({ report }: { report: Report }) {
     return (
         <>
-            <span>{countText(report.statistics.param_elements)} params</span>
-            {report.work && <span>{countText(report.work.macs)} MACs</span>}
+            <span>
+                {strings.paramCount(countText(report.statistics.param_elements))}
+            </span>
+            {report.work && (
+                <span>{strings.macCount(countText(report.work.macs))}</span>
+            )}
         </>
     );
 }

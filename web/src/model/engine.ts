@@ -3,6 +3,7 @@ import wholeUrl from "@oxide-xla/compiler/oxide_xla.wasm?url";
 import coreUrl from "@oxide-xla/compiler/oxide_xla_core.wasm?url";
 import workerUrl from "./worker?worker&url";
 import { startWorker } from "../start_worker";
+import { strings } from "../strings";
 import { Failure } from "./failure";
 import type { Answer, Envelope, RequestName, Requests } from "./protocol";
 
@@ -26,7 +27,7 @@ async function fetchCode(url: string): Promise<WebAssembly.Module> {
         return await WebAssembly.compile(await response.arrayBuffer());
     } catch (error) {
         kept.delete(url);
-        throw new Failure(`error: the compiler cannot be loaded: ${String(error)}\n`);
+        throw new Failure(strings.notLoaded(String(error)));
     }
 }
 
@@ -51,7 +52,7 @@ export class Engine {
         };
         this.worker.onerror = (event) => {
             const failure = new Failure(
-                `error: the compiler stopped: ${event.message ?? "its worker cannot be started"}\n`,
+                strings.stopped(event.message ?? strings.noWorker),
             );
             for (const waiting of this.waiting.values()) waiting.reject(failure);
             this.waiting.clear();

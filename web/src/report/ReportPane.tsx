@@ -41,7 +41,7 @@ function Overview({ report }: { report: Report }) {
                 <Fact
                     label={strings.parameters}
                     value={countText(statistics.param_elements)}
-                    note={`${statistics.params.toLocaleString("en")} tensors`}
+                    note={strings.tensors(statistics.params)}
                 />
                 <Fact label={strings.bytes} value={bytesText(statistics.param_bytes)} />
                 {work && (

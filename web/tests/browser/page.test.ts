@@ -9,6 +9,7 @@ import {
     draft,
     EXAMPLES,
     expectQuiet,
+    native,
     openExample,
     python,
     Site,
@@ -272,6 +273,27 @@ it("a node and its lines show each other", async () => {
     await page.locator(".code").evaluate((e) => (e.scrollTop = e.scrollHeight));
     const head = lines.filter({ hasText: "def load_params(" });
     expect(await head.textContent()).toContain("lines folded");
+    await visit.close();
+});
+
+it("a selection has attributes, inputs, and statistics of its parameters", async () => {
+    const visit = await site.visit();
+    const { page } = visit;
+    await openExample(page, "Digits CNN");
+    const model = join(EXAMPLES, "digits_cnn.onnx");
+    const report = JSON.parse(native(["inspect", model, "--format", "json"]).out) as {
+        nodes: { op: string }[];
+    };
+    const node = report.nodes.findIndex(({ op }) => op === "Conv");
+    await select(page, { kind: "node", node });
+    const details = page.locator(".details");
+    await details.getByText("kernel_shape").waitFor();
+    const shown = (await details.locator(".attributes").textContent())!;
+    expect(shown).toContain("kernel_shape[3,3]");
+    expect(shown).toContain("auto_padNOTSET");
+    expect(await details.getByText("float32[16,1,3,3]").count()).toBeGreaterThan(0);
+    await details.locator(".numbers").first().waitFor();
+    expectQuiet(visit);
     await visit.close();
 });
 
