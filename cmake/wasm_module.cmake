@@ -14,6 +14,28 @@ target_compile_options(oxide_flags INTERFACE -mbulk-memory -mnontrapping-fptoint
                        "SHELL:-mllvm -inline-threshold=-50"
                        "SHELL:-mllvm -enable-pre=0")
 
+# Functions of libc in small, and what lld is told: loops keep one counter where LLVM would
+# make one for each address; what is computed again compresses better than what is kept for
+# it.  The stack lies first: where it ends memory ends, and nothing is overwritten.  Data
+# then ends below 1 MiB, so that addresses in the code take three bytes, not four.
+set(small_libc ${PROJECT_SOURCE_DIR}/src/wasm/decimal.c
+    ${PROJECT_SOURCE_DIR}/src/wasm/print.c ${PROJECT_SOURCE_DIR}/src/wasm/sort.c)
+set(link_options
+  -Wl,-mllvm,-disable-lsr -Wl,-mllvm,-inline-threshold=-50 -Wl,-mllvm,-enable-pre=0
+  -Wl,-mllvm,-disable-machine-cse -Wl,-mllvm,-disable-machine-licm -Wl,--stack-first)
+if(OXIDE_XLA_ZIG) # whose linker takes none of these, and finds all of libc in its own
+  set(small_libc "")
+  set(link_options "")
+  string(REPLACE "-flto" "" CMAKE_C_FLAGS_MINSIZEREL "${CMAKE_C_FLAGS_MINSIZEREL}")
+  target_compile_options(oxide_flags INTERFACE -mno-multivalue)
+endif()
+# The limits of web/compiler/tools/size.js are for modules that clang links.
+set(linker lld)
+if(OXIDE_XLA_ZIG)
+  set(linker zig)
+endif()
+file(WRITE ${PROJECT_BINARY_DIR}/linker.txt ${linker})
+
 # What differs in the module without the operators of other domains: the registry, and the
 # Python helpers that its operators call.
 set(core ${PROJECT_BINARY_DIR}/generated/core)
@@ -61,10 +83,7 @@ find_program(WASM_OPT wasm-opt REQUIRED)
 function(wasm_module name objects)
   add_executable(${name} ${objects} ${ARGN}
                  ${PROJECT_SOURCE_DIR}/src/wasm/exports.c
-                 ${PROJECT_SOURCE_DIR}/src/wasm/memory.c
-                 ${PROJECT_SOURCE_DIR}/src/wasm/decimal.c
-                 ${PROJECT_SOURCE_DIR}/src/wasm/print.c
-                 ${PROJECT_SOURCE_DIR}/src/wasm/sort.c)
+                 ${PROJECT_SOURCE_DIR}/src/wasm/memory.c ${small_libc})
   set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF
                         OUTPUT_NAME ${name}.linked)
   target_include_directories(${name} PRIVATE ${core} ${PROJECT_SOURCE_DIR}/include
@@ -72,15 +91,9 @@ function(wasm_module name objects)
   # They are functions of libc: what they do is not to become a call of themselves.
   target_compile_options(${name} PRIVATE -ffreestanding)
   target_link_libraries(${name} PRIVATE oxide_flags m)
-  # The stack lies first: where it ends memory ends, and nothing is overwritten.  Data then
-  # ends below 1 MiB, so that addresses in the code take three bytes, not four.
-  # Loops keep one counter where LLVM would make one for each address; what is computed again
-  # compresses better than what is kept for it.  -O0 is for the driver, which would run
-  # wasm-opt with passes of its own.
-  target_link_options(${name} PRIVATE -O0
-    -Wl,-mllvm,-disable-lsr -Wl,-mllvm,-inline-threshold=-50 -Wl,-mllvm,-enable-pre=0
-    -Wl,-mllvm,-disable-machine-cse -Wl,-mllvm,-disable-machine-licm
-    -Wl,--gc-sections -Wl,--strip-all -Wl,-O2 -Wl,--stack-first -Wl,-z,stack-size=524288)
+  # -O0 is for the driver, which would run wasm-opt with passes of its own.
+  target_link_options(${name} PRIVATE -O0 ${link_options} -Wl,--gc-sections
+    -Wl,--strip-all -Wl,-O2 -Wl,-z,stack-size=524288)
   add_custom_command(
     OUTPUT ${name}.wasm
     COMMAND ${WASM_OPT} --optimize-level 2 --shrink-level 2 ${passes} --low-memory-unused

@@ -56,10 +56,12 @@ check_test() {
 # clang and lld of one version, as lld reads what clang's LTO wrote, with the library of
 # that clang.  The newest that Debian's releases have together; cmake/wasm.cmake takes any.
 check_wasm() {
-    need clang-19 has clang-19
-    need lld-19 has wasm-ld-19
-    need wasi-libc test -d /usr/include/wasm32-wasi
-    need libclang-rt-19-dev-wasm32 has_wasm_builtins
+    if has clang-19 || ! has_zig; then
+        need clang-19 has clang-19
+        need lld-19 has wasm-ld-19
+        need wasi-libc test -d /usr/include/wasm32-wasi
+        need libclang-rt-19-dev-wasm32 has_wasm_builtins
+    fi
     need binaryen has wasm-opt
     check_node
 }
@@ -78,6 +80,9 @@ check_cross() {
 }
 
 has_wine() { has wine64 || has wine || [ -x /usr/lib/wine/wine64 ]; }
+
+# The wheel ziglang, which has the same.
+has_zig() { "${PYTHON:-python3}" -c "import ziglang" 2>/dev/null; }
 
 has_wasm_builtins() { [ -n "$(find /usr/lib/llvm-19/lib/clang -name '*wasm32*.a')" ]; }
 
