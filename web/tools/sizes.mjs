@@ -19,7 +19,8 @@ function size(name) {
 
 /** What is loaded when a model is opened or the 3D view is asked for, not before: the whole
  * compiler, for models of which the core of it does not know each operator. */
-const LATER = /^assets\/(scene|layout\.worker|worker|oxide_xla)-|^examples\/.*\.onnx$|^sw\.js$/;
+const LATER =
+    /^assets\/(scene|layout\.worker|worker|oxide_xla)-|^examples\/.*\.onnx$|^sw\.js$/;
 
 function filesOf(folder) {
     return readdirSync(join(DIST, folder), { withFileTypes: true }).flatMap((entry) => {
