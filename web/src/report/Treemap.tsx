@@ -10,7 +10,7 @@ const HEAD = 20; // px of a rectangle's title
 
 /** A number of the metric as people read it. */
 export const metricText = (metric: Metric, n: number) =>
-    metric === "flops" ? countText(n) : bytesText(n);
+    metric === "flops" || metric === "params" ? countText(n) : bytesText(n);
 
 interface Tile {
     tree: ModuleTree;
