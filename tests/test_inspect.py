@@ -24,6 +24,11 @@ DTYPES = {
 }
 
 
+def run(*words):
+    command = [PROGRAM, *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 def inspect(path, *options):
     command = [PROGRAM, "inspect", str(path), "--format", "json", *options]
     done = subprocess.run(command, capture_output=True, timeout=60)
@@ -257,6 +262,26 @@ def test_attributes_that_are_long_or_no_numbers(tmp_path):
         "many": {"type": "ints", "count": 65},
         "array": {"type": "tensor", "dtype": "float16", "shape": [2, 3]},
     }
+
+
+@pytest.mark.parametrize("path", FIXTURES, ids=lambda p: p.stem)
+def test_lines_are_those_of_compile(path, tmp_path):
+    lines = tmp_path / "m.json"
+    compiling = ["compile", path, "-q", "-o", tmp_path / "m.py", "--map", lines]
+    assert run(*compiling).returncode == 0
+    printed = run("inspect", path, "--format", "json", "--lines")
+    assert printed.returncode == 0
+    found = json.loads(printed.stdout)
+    assert found.pop("lines") == json.loads(lines.read_text())
+    assert found == inspect(path)
+
+
+def test_lines_of_a_model_without_code_are_null(tmp_path):
+    node = helper.make_node("Unheard", ["x"], ["y"], name="n")
+    path = save(tmp_path, [node], [value("x", [2])], [value("y", [2])])
+    printed = run("inspect", path, "--format", "json", "--lines")
+    assert json.loads(printed.stdout)["lines"] is None
+    assert run("inspect", path, "--lines").returncode == 2
 
 
 def test_subgraphs_are_nested(tmp_path):

@@ -370,7 +370,7 @@ static void put_note(void *user, Str note) {
     text_json(item(user), note);
 }
 
-void inspect_json(const Report *r, Text *t) {
+void inspect_json(const Report *r, const InspectCode *code, Text *t) {
     const Graph *g = r->m->graph;
     List l = {t, "\n  ", false};
     text_char(t, '{');
@@ -411,5 +411,7 @@ void inspect_json(const Report *r, Text *t) {
     if (r->modules.items)
         put_work(member(&l, "work"), &r->modules);
     put_statistics(member(&l, "statistics"), r);
+    if (code)
+        text_str(member(&l, "lines"), code->line_map.n ? code->line_map : STR("null"));
     text_lit(t, "\n}\n");
 }

@@ -52,7 +52,8 @@ void inspect_overview(const Report *r, const InspectOptions *o, Text *out);
 void inspect_layers(const Report *r, Text *out);
 /* For Mermaid, or else for Graphviz: diagram.c. */
 void inspect_diagram(const Report *r, bool mermaid, Text *out);
-void inspect_json(const Report *r, Text *out);
+/* With `lines` of the code, where there is one. */
+void inspect_json(const Report *r, const InspectCode *code, Text *out);
 /* A page of its own: html.c. */
 void inspect_html(const Report *r, const InspectCode *code, Text *out);
 
