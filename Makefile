@@ -3,7 +3,8 @@
 # Python packages in .venv.
 .NOTPARALLEL:
 .PHONY: all build setup demo test test-unit test-asan test-fuzz test-python test-wasm \
-        test-web test-models test-stablehlo test-cross wasm web asan bench bench-depth \
+        test-web test-models test-stablehlo test-cross wasm viewer web asan bench \
+        bench-depth \
         bench-run verify conformance docs docs-site models-doc gallery wheel test-wheel pictures \
         format lint clean help
 
@@ -83,7 +84,8 @@ WASM_SOURCES := $(wildcard $(PACKAGE)/src/*.ts) $(PACKAGE)/tsconfig.json
 
 wasm: build build/wasm/build.ninja $(PACKAGE)/dist/node.js ## the compiler for browsers
 	@cmake --build --preset wasm
-	@cmake -E copy_if_different build/wasm/oxide_xla.wasm $(PACKAGE)/dist
+	@cmake -E copy_if_different build/wasm/oxide_xla.wasm build/wasm/oxide_xla_core.wasm \
+		$(PACKAGE)/dist
 	@cmake -E copy_if_different LICENSE $(PACKAGE)
 	@node $(PACKAGE)/tools/size.js
 
@@ -99,10 +101,21 @@ $(PACKAGE)/dist/node.js: $(PACKAGE)/node_modules/.stamp $(WASM_SOURCES)
 	@cd $(PACKAGE) && npm run --silent build
 	@touch $@
 
+# The page of `inspect --format html`, which the build embeds where it is: the program is
+# built again here, since it may have been built before.
+VIEWER := web/viewer/page.html
+VIEWER_SOURCES := $(shell find web/src -type f) web/viewer.config.ts
+
+viewer: $(VIEWER) build/build.ninja ## build the page of inspect --format html, embed it
+	@cmake --build --preset release
+
+$(VIEWER): web/node_modules/.stamp $(VIEWER_SOURCES)
+	@cd web && npm run --silent viewer
+
 # The playground. The examples are exported once; nothing of them is in the repository.
 EXAMPLES := build/web-examples/examples.json
 
-web: wasm $(EXAMPLES) web/node_modules/.stamp ## build the playground in web/dist
+web: viewer wasm $(EXAMPLES) web/node_modules/.stamp ## build the playground in web/dist
 	@cd web && npm run --silent build
 	@node web/tools/sizes.mjs
 
@@ -112,7 +125,7 @@ test-web: web $(STAMPS)/web-tools $(VENV)/test.stamp ## tests of the playground 
 $(EXAMPLES): tools/web_examples.py examples/digits_cnn.onnx $(VENV)/test.stamp
 	@$(RUN) tools/web_examples.py $(@D)
 
-web/node_modules/.stamp: web/package-lock.json | $(STAMPS)/web-tools
+web/node_modules/.stamp: web/package-lock.json | $(STAMPS)/viewer-tools
 	@cd web && npm ci --silent --no-audit --no-fund
 	@touch $@
 
@@ -131,7 +144,7 @@ verify: build $(VENV)/test.stamp ## compare five PyTorch models with their JAX c
 conformance: build $(VENV)/test.stamp ## run ONNX's backend suite, write docs/conformance.md
 	@PYTHONPATH=tests:python $(RUN) -m conformance
 
-wheel: $(STAMPS)/build-tools ## build the wheel for Linux and the source distribution in dist/
+wheel: viewer ## build the wheel for Linux and the source distribution in dist/
 	@tools/wheel.sh
 
 test-wheel: wheel $(VENV)/test.stamp ## install the wheel into an empty environment, try it

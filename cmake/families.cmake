@@ -1,8 +1,11 @@
-# cmake -D DIR=<src/ops> -D OUT=<families.h> -P families.cmake
+# cmake -D DIR=<src/ops> -D OUT=<families.h> [-D WITHOUT=<regex of paths>] -P families.cmake
 # Lists the operator families, X(name), by the lines `const OpFamily ops_<name> = FAMILY(`
 # of the C files.  The list is written only when it changes, so that an edit of one family
 # compiles no other file.
 file(GLOB_RECURSE files ${DIR}/*.c)
+if(WITHOUT)
+  list(FILTER files EXCLUDE REGEX ${WITHOUT})
+endif()
 
 set(families "")
 foreach(path IN LISTS files)

@@ -309,13 +309,14 @@ typedef struct OxInspectOptions {
     int width;                 /* OX_ASCII: columns that the text may take; 0: 80 */
     const char *const *shapes; /* as in OxOptions */
     size_t shape_count;
+    bool lines; /* OX_JSON: `lines`, what ox_line_map says, or null: no code */
 } OxInspectOptions;
 
 /* Describes the loaded model, with inferred types: its modules, what they hold and how
  * much they compute.  NULL: one screen for people.  The text lives until the next call.
- * OX_HTML also compiles the model, with the defaults of OxOptions but for the shapes, and
- * has the code in it or the messages that say why there is none; results of ox_compile
- * stay as they are. */
+ * OX_HTML and `lines` also compile the model, with the defaults of OxOptions but for the
+ * shapes; the page has the code in it or the messages that say why there is none.  Results
+ * of ox_compile stay as they are. */
 OX_API OxStatus ox_inspect(OxCompiler *compiler, const OxInspectOptions *options,
                            OxText *text);
 

@@ -24,6 +24,11 @@ DTYPES = {
 }
 
 
+def run(*words):
+    command = [PROGRAM, *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 def inspect(path, *options):
     command = [PROGRAM, "inspect", str(path), "--format", "json", *options]
     done = subprocess.run(command, capture_output=True, timeout=60)
@@ -87,11 +92,11 @@ def test_schema(path):
         keys(entry, ["name", "dtype", "shape", "bytes"])
     for node in all_nodes(found["nodes"]):
         required = (
-            "name op domain opset output_shape dtype param_key param_keys inputs "
+            "name op domain opset output_shape dtype param_key param_keys attributes "
         )
         keys(
             node,
-            {*required.split(), "outputs", "output_types"}
+            {*required.split(), "inputs", "outputs", "output_types"}
             | node.keys() & {"subgraphs", *PLACE},
         )
         for entry in filter(None, node["output_types"]):
@@ -210,6 +215,73 @@ def save(folder, nodes, inputs, outputs, initializers=(), **model_fields):
 
 def value(name, shape, dtype=TensorProto.FLOAT):
     return helper.make_tensor_value_info(name, dtype, shape)
+
+
+@pytest.mark.parametrize("path", FIXTURES, ids=lambda p: p.stem)
+def test_attributes_equal_onnx(path):
+    nodes = [n for n in onnx.load(path).graph.node if n.op_type != "Constant"]
+    for got, node in zip(inspect(path)["nodes"], nodes, strict=True):
+        want = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+        for name, x in want.items():
+            if isinstance(x, bytes):
+                assert got["attributes"][name] == x.decode()
+            elif not isinstance(x, onnx.GraphProto | onnx.TensorProto):
+                assert np.array_equal(
+                    np.float32(got["attributes"][name]), np.float32(x)
+                )
+        graphs = {k for k, x in want.items() if isinstance(x, onnx.GraphProto)}
+        assert set(got["attributes"]) == set(want) - graphs
+
+
+def test_attributes_that_are_long_or_no_numbers(tmp_path):
+    attributes = {
+        "one": 1e-5,
+        "whole": 2.0,
+        "none": float("nan"),
+        "far": float("-inf"),
+        "text": 'a"\n',
+        "bytes": b"\xff",
+        "long": "x" * 2000,
+        "floats": [0.1, 3.0],
+        "words": ["a", "b"],
+        "many": list(range(65)),
+        "array": numpy_helper.from_array(np.ones((2, 3), np.float16)),
+    }
+    node = helper.make_node("Unheard", ["x"], ["y"], name="n", **attributes)
+    found = inspect(save(tmp_path, [node], [value("x", [2])], [value("y", [2])]))
+    assert found["nodes"][0]["attributes"] == {
+        "one": 1e-5,
+        "whole": 2.0,
+        "none": "nan",
+        "far": "-inf",
+        "text": 'a"\n',
+        "bytes": "\ufffd",
+        "long": {"type": "string", "bytes": 2000},
+        "floats": [0.1, 3.0],
+        "words": ["a", "b"],
+        "many": {"type": "ints", "count": 65},
+        "array": {"type": "tensor", "dtype": "float16", "shape": [2, 3]},
+    }
+
+
+@pytest.mark.parametrize("path", FIXTURES, ids=lambda p: p.stem)
+def test_lines_are_those_of_compile(path, tmp_path):
+    lines = tmp_path / "m.json"
+    compiling = ["compile", path, "-q", "-o", tmp_path / "m.py", "--map", lines]
+    assert run(*compiling).returncode == 0
+    printed = run("inspect", path, "--format", "json", "--lines")
+    assert printed.returncode == 0
+    found = json.loads(printed.stdout)
+    assert found.pop("lines") == json.loads(lines.read_text())
+    assert found == inspect(path)
+
+
+def test_lines_of_a_model_without_code_are_null(tmp_path):
+    node = helper.make_node("Unheard", ["x"], ["y"], name="n")
+    path = save(tmp_path, [node], [value("x", [2])], [value("y", [2])])
+    printed = run("inspect", path, "--format", "json", "--lines")
+    assert json.loads(printed.stdout)["lines"] is None
+    assert run("inspect", path, "--lines").returncode == 2
 
 
 def test_subgraphs_are_nested(tmp_path):

@@ -1,7 +1,7 @@
 #!/bin/sh
-# tools/setup.sh build|test|wasm|web|cross: sees to it that the C tools are there; with
-# wasm those of the WebAssembly build, with web a browser, with cross compilers and
-# emulators for aarch64 and Windows, too.  As root on Debian
+# tools/setup.sh build|test|viewer|wasm|web|cross: sees to it that the C tools are there;
+# with viewer Node, with wasm the tools of the WebAssembly build, with web a browser, with
+# cross compilers and emulators for aarch64 and Windows, too.  As root on Debian
 # and its relatives it installs what is missing; elsewhere it names it and fails.
 set -eu
 
@@ -29,6 +29,7 @@ check() {
     need python3-venv "${PYTHON:-python3}" -c 'import venv, ensurepip'
     case $1 in
     test) check_test ;;
+    viewer) check_node ;;
     wasm) check_wasm ;;
     web) check_wasm && need chromium has chromium ;;
     cross) check_cross ;;
@@ -55,11 +56,17 @@ check_test() {
 # clang and lld of one version, as lld reads what clang's LTO wrote, with the library of
 # that clang.  The newest that Debian's releases have together; cmake/wasm.cmake takes any.
 check_wasm() {
-    need clang-19 has clang-19
-    need lld-19 has wasm-ld-19
-    need wasi-libc test -d /usr/include/wasm32-wasi
-    need libclang-rt-19-dev-wasm32 has_wasm_builtins
+    if has clang-19 || ! has_zig; then
+        need clang-19 has clang-19
+        need lld-19 has wasm-ld-19
+        need wasi-libc test -d /usr/include/wasm32-wasi
+        need libclang-rt-19-dev-wasm32 has_wasm_builtins
+    fi
     need binaryen has wasm-opt
+    check_node
+}
+
+check_node() {
     need nodejs has node
     need npm has npm
 }
@@ -73,6 +80,9 @@ check_cross() {
 }
 
 has_wine() { has wine64 || has wine || [ -x /usr/lib/wine/wine64 ]; }
+
+# The wheel ziglang, which has the same.
+has_zig() { "${PYTHON:-python3}" -c "import ziglang" 2>/dev/null; }
 
 has_wasm_builtins() { [ -n "$(find /usr/lib/llvm-19/lib/clang -name '*wasm32*.a')" ]; }
 

@@ -83,6 +83,7 @@ class InspectOptions(ctypes.Structure):
         ("width", c_int),
         ("shapes", POINTER(c_char_p)),
         ("shape_count", c_size_t),
+        ("lines", c_bool),
     ]
 
     def __init__(self, **fields: Any):

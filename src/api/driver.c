@@ -296,8 +296,8 @@ OxStatus ox_compile(OxCompiler *c, const OxOptions *options) {
     return diag_status(&c->diags);
 }
 
-/* Results of ox_compile, which are put back. */
-static InspectCode compile_for_page(OxCompiler *c, const OxInspectOptions *o) {
+/* Compiles for an inspection; the results of ox_compile are put back. */
+static InspectCode compile_inspected(OxCompiler *c, const OxInspectOptions *o) {
     OxCompiler before = *c;
     c->diags = (Diags){.arena = &c->arena};
     c->timings = (Timings){0};
@@ -348,10 +348,13 @@ OxStatus ox_inspect(OxCompiler *c, const OxInspectOptions *options, OxText *text
     /* Errors of inference are no reason to hide what was understood. */
     run_stages(&job, infer, 1);
     Text out = {.arena = &c->arena};
-    InspectOptions how = {
-        .format = o.format, .layers = o.layers, .color = o.color, .width = o.width};
-    if (o.format == OX_HTML)
-        how.code = compile_for_page(c, &o);
+    InspectOptions how = {.format = o.format,
+                          .layers = o.layers,
+                          .color = o.color,
+                          .width = o.width,
+                          .lines = o.lines};
+    if (o.format == OX_HTML || (o.format == OX_JSON && o.lines))
+        how.code = compile_inspected(c, &o);
     inspect_print(job.model, &how, &out);
     Str printed = text_view(&out);
     *text = (OxText){printed.p, printed.n};

@@ -7,6 +7,8 @@
 
 static int inspect_run(const Args *args) {
     static const OxFormat formats[] = {OX_ASCII, OX_JSON, OX_DOT, OX_MERMAID, OX_HTML};
+    if (args_flag(args, "lines") && formats[args_choice(args, "format")] != OX_JSON)
+        return usage_error("", "--lines is for --format json");
     OxCompiler *c = ox_new(NULL);
     const char **shapes = calloc(args->n_given + 1, sizeof *shapes);
     if (!c || !shapes)
@@ -18,6 +20,7 @@ static int inspect_run(const Args *args) {
         .color = use_color(stdout),
         .width = terminal_width(stdout),
         .shapes = shapes,
+        .lines = args_flag(args, "lines"),
     };
     size_t at = 0;
     for (const char *shape; (shape = args_next(args, "shape", &at));)
@@ -39,6 +42,7 @@ static const Option inspect_options[] = {
      "look around in, with the code",
      false},
     {"layers", 0, NULL, "every parameter and node, not one screen", false},
+    {"lines", 0, NULL, "json: which lines of the module each node becomes, too", false},
     {"shape", 's', "NAME=DIMS", "describe it with another input shape: x=1,3,h,w",
      true},
 };

@@ -34,7 +34,7 @@ static void put_data(Text *out, Str json) {
 
 static void put_report(const Page *p) {
     Text json = {.arena = p->out->arena};
-    inspect_json(p->r, &json);
+    inspect_json(p->r, NULL, &json);
     put_data(p->out, text_view(&json));
 }
 

@@ -4,7 +4,7 @@
 
 #include "ops/core/op.h"
 
-/* What compiling the model gives, for OX_HTML. */
+/* What compiling the model gives, for OX_HTML and `lines`. */
 typedef struct InspectCode {
     Str source;   /* empty: it does not compile */
     Str line_map; /* JSON; empty where there is no source */
@@ -16,7 +16,8 @@ typedef struct InspectOptions {
     bool layers;      /* OX_ASCII: every parameter and node */
     bool color;       /* OX_ASCII: ANSI codes */
     int width;        /* OX_ASCII: columns of the terminal; 0: of none */
-    InspectCode code; /* OX_HTML */
+    bool lines;       /* OX_JSON: with the line map */
+    InspectCode code; /* OX_HTML, lines */
 } InspectOptions;
 
 /* Fields as in docs/architecture.md, "inspect". */

@@ -223,6 +223,7 @@ static void put_node(Text *t, const Node *n, const NodeWork *work) {
     else
         text_lit(member(&l, "param_key"), "null");
     put_param_keys(member(&l, "param_keys"), n);
+    report_attributes(member(&l, "attributes"), n);
     put_names(member(&l, "inputs"), n->in, n->n_in);
     put_names(member(&l, "outputs"), n->out, n->n_out);
     put_output_types(member(&l, "output_types"), n);
@@ -369,7 +370,7 @@ static void put_note(void *user, Str note) {
     text_json(item(user), note);
 }
 
-void inspect_json(const Report *r, Text *t) {
+void inspect_json(const Report *r, const InspectCode *code, Text *t) {
     const Graph *g = r->m->graph;
     List l = {t, "\n  ", false};
     text_char(t, '{');
@@ -410,5 +411,7 @@ void inspect_json(const Report *r, Text *t) {
     if (r->modules.items)
         put_work(member(&l, "work"), &r->modules);
     put_statistics(member(&l, "statistics"), r);
+    if (code)
+        text_str(member(&l, "lines"), code->line_map.n ? code->line_map : STR("null"));
     text_lit(t, "\n}\n");
 }

@@ -86,7 +86,7 @@ void inspect_print(Model *m, const InspectOptions *o, Text *out) {
     Report r;
     report_make(&r, m);
     if (o->format == OX_JSON)
-        inspect_json(&r, out);
+        inspect_json(&r, o->lines ? &o->code : NULL, out);
 #ifndef OX_ONLY_JSON
     else if (o->format == OX_HTML)
         inspect_html(&r, &o->code, out);

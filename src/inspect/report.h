@@ -43,13 +43,17 @@ void report_unsupported_rows(Table *t, const void *report);
 /* Calls visit on each note about the model, without a newline: remarks.c. */
 void report_notes(const Report *r, void (*visit)(void *user, Str note), void *user);
 
+/* The attributes of a node but for graphs, as a JSON object: attributes.c. */
+void report_attributes(Text *t, const Node *n);
+
 /* One screen: overview.c. */
 void inspect_overview(const Report *r, const InspectOptions *o, Text *out);
 /* Every parameter and node: ascii.c. */
 void inspect_layers(const Report *r, Text *out);
 /* For Mermaid, or else for Graphviz: diagram.c. */
 void inspect_diagram(const Report *r, bool mermaid, Text *out);
-void inspect_json(const Report *r, Text *out);
+/* With `lines` of the code, where there is one. */
+void inspect_json(const Report *r, const InspectCode *code, Text *out);
 /* A page of its own: html.c. */
 void inspect_html(const Report *r, const InspectCode *code, Text *out);
 

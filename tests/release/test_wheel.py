@@ -79,6 +79,13 @@ def test_the_program_needs_nothing(installed, tmp_path):
     assert (tmp_path / "mlp.safetensors").exists()
 
 
+def test_the_page_of_inspect_is_the_viewer(installed):
+    words = [installed / "bin" / "oxide_xla", "inspect", str(MODEL), "--format", "html"]
+    generator = '<meta name="generator" content="OxideXLA {}, viewer" />'
+    version = run(installed, words[0], "version").split()[1]
+    assert generator.format(version) in run(installed, *words)
+
+
 def test_manual_and_completions_are_where_they_are_looked_for(installed):
     share = installed / "share"
     assert (share / "man/man1/oxide_xla.1").read_text().startswith(".TH OXIDE_XLA 1")
@@ -116,6 +123,9 @@ def test_the_source_distribution_has_what_a_build_needs():
     with tarfile.open(only("*.tar.gz")) as archive:
         names = {name.split("/", 1)[-1] for name in archive.getnames()}
     assert {"CMakeLists.txt", "include/oxide_xla.h", "LICENSE", "README.md"} <= names
+    assert {n for n in names if n.startswith("web/")} == {
+        f"web/viewer/page.{suffix}" for suffix in ("html", "css", "js")
+    }
     assert not {n for n in names if n.startswith(("tests/", "build/", ".venv"))}
 
 

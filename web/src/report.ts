@@ -45,6 +45,8 @@ export interface ReportNode {
     dtype: string | null;
     param_key: string | null;
     param_keys: string[];
+    /** Numbers, texts, lists of them; of others what they are. */
+    attributes?: Record<string, unknown>;
     inputs: string[];
     outputs: string[];
     output_types: (ReportValue | null)[];
@@ -106,6 +108,8 @@ export interface Report {
     nodes: ReportNode[];
     modules: ReportModule[];
     unsupported: ReportUnsupported[];
+    /** What who ports the model should know, in sentences (schema 3). */
+    notes?: string[];
     work?: {
         macs: number;
         activation_bytes?: number;

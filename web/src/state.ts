@@ -1,25 +1,23 @@
-/** The page's state and all that changes it. */
+/** The page's state, and what changes it without the compiler (session.ts has the rest). */
 import type { Options } from "@oxide-xla/compiler";
 import type { Selection } from "./graph";
-import { changedLines } from "./code/diff";
-import { compilerCode, Engine, Failure } from "./model/engine";
-import { exampleFile, type Example } from "./model/examples";
-import { chooseModel, type Choice, type Found } from "./model/files";
 import { readLineMap, type LineMap } from "./model/line_map";
 import type { Compiled, MadeUp } from "./model/protocol";
 import type { Report } from "./report";
 import { createStore } from "./store";
-import { strings } from "./strings";
 
 /** How repeated modules are written. */
 export type Layers = "functions" | "scan" | "unrolled";
 /** How params is keyed. */
 export type Params = "flat" | "nested";
-/** The format of the weights, if load_params is there. */
-export type Weights = "safetensors" | "npz" | "none";
+/** What is generated: the module, or what JAX lowers it to. */
+export type Target = "jax" | "stablehlo";
+/** Where the weights go: a file of that format, constants of the StableHLO, nowhere. */
+export type Weights = "safetensors" | "npz" | "inline" | "none";
 
 /** The controls of the code pane; shapes by input, as typed. */
 export interface Controls {
+    target: Target;
     layers: Layers;
     params: Params;
     weights: Weights;
@@ -28,6 +26,7 @@ export interface Controls {
 
 /** What the command line does without options. */
 export const DEFAULTS: Controls = {
+    target: "jax",
     layers: "functions",
     params: "flat",
     weights: "safetensors",
@@ -91,13 +90,6 @@ export const store = createStore<State>({
     notice: "",
 });
 
-let engine: Engine | null = null;
-let found: Found[] = [];
-let turn = 0; // counts models, so that what comes late is dropped
-
-const messagesOf = (error: unknown) =>
-    error instanceof Failure ? error.messages : `error: ${String(error)}\n`;
-
 /** Shapes as the compiler takes them: "x=1,3,h,w". */
 export function shapeOptions(shapes: Record<string, string>): string[] {
     return Object.entries(shapes)
@@ -108,190 +100,31 @@ export function shapeOptions(shapes: Record<string, string>): string[] {
         );
 }
 
+/** The weights that each target takes. */
+export const WEIGHTS_OF: Readonly<Record<Target, readonly Weights[]>> = {
+    jax: ["safetensors", "npz", "none"],
+    stablehlo: ["safetensors", "inline", "none"],
+};
+
+/** The change to another target; weights that it does not take become a file. */
+export function toTarget(target: Target, { weights }: Controls): Partial<Controls> {
+    const fits = WEIGHTS_OF[target].includes(weights);
+    return { target, weights: fits ? weights : "safetensors" };
+}
+
+/** What `load_params` of the module reads; for StableHLO it is the module that is lowered. */
+export const moduleWeights = ({ weights }: Controls) =>
+    weights === "inline" ? "safetensors" : weights;
+
 /** The controls as options of the compiler. */
 export function optionsOf(controls: Controls): Options {
-    const { layers, params, weights } = controls;
-    return { layers, params, weights, shapes: shapeOptions(controls.shapes) };
-}
-
-/** Forgets the model. */
-export function closeModel(): void {
-    turn++;
-    engine?.close();
-    engine = null;
-    found = [];
-    store.set({
-        phase: "empty",
-        title: "",
-        opened: null,
-        report: null,
-        compiled: null,
-        lineMap: readLineMap(""),
-        failure: "",
-        compiling: false,
-        selection: null,
-        lit: new Set(),
-        changed: new Set(),
-        view: "graph",
-    });
-}
-
-async function open(opened: Opened): Promise<void> {
-    closeModel();
-    const mine = new Engine();
-    engine = mine;
-    store.set({
-        phase: "opening",
-        title: opened.name,
-        opened,
-        controls: { ...DEFAULTS },
-        notice: "",
-    });
-    try {
-        const wasm = await compilerCode();
-        if (engine !== mine) return;
-        const { report } = await mine.ask("open", {
-            wasm,
-            file: opened.file,
-            name: opened.name,
-            beside: [...opened.beside],
-            madeUp: opened.madeUp,
-        });
-        if (engine !== mine) return;
-        store.set({ report: JSON.parse(report) as Report, phase: "open" });
-        await compile();
-    } catch (error) {
-        if (engine === mine) store.set({ phase: "failed", failure: messagesOf(error) });
-    }
-}
-
-function openChoice(choice: Choice): Promise<void> {
-    const { model, others, beside } = choice;
-    return open({
-        name: model.file.name,
-        size: model.file.size,
-        file: model.file,
-        beside,
-        others: others.map((other) => other.path),
-        madeUp: null,
-    });
-}
-
-/**
- * Opens the model among `files`. Without one, they are data files of the model that
- * could not be opened without them.
- */
-export async function openFiles(files: Found[]): Promise<void> {
-    if (files.length === 0) return;
-    const isModel = files.some((f) => /\.onnx$/i.test(f.path));
-    const together =
-        !isModel && store.get().phase === "failed" && found.length > 0
-            ? [...found, ...files]
-            : files;
-    const choice = chooseModel(together);
-    if (!choice) {
-        store.set({ notice: strings.noModelIn(files.length) });
-        return;
-    }
-    const opening = openChoice(choice);
-    found = together;
-    await opening;
-}
-
-/** Opens another model of the same drop. */
-export async function openOther(path: string): Promise<void> {
-    const all = found;
-    const choice = chooseModel(all, path);
-    if (!choice) return;
-    const opening = openChoice(choice);
-    found = all;
-    await opening;
-}
-
-/** Opens a bundled example. */
-export async function openExample(example: Example): Promise<void> {
-    closeModel();
-    const mine = turn;
-    store.set({ phase: "opening", title: example.title });
-    try {
-        const file = await exampleFile(example);
-        if (turn !== mine) return;
-        const { size } = file;
-        await open({
-            name: file.name,
-            size,
-            file,
-            beside: new Map(),
-            others: [],
-            madeUp: example.data,
-        });
-    } catch (error) {
-        if (turn === mine) store.set({ phase: "failed", failure: messagesOf(error) });
-    }
-}
-
-let again = false;
-
-/** Compiles as the controls say; of changes that come meanwhile only the last counts. */
-async function compile(): Promise<void> {
-    if (store.get().compiling) {
-        again = true;
-        return;
-    }
-    const mine = engine;
-    if (!mine) return;
-    store.set({ compiling: true });
-    let failure = "";
-    do {
-        again = false;
-        const { controls, compiled: before } = store.get();
-        try {
-            const compiled = await mine.ask("compile", optionsOf(controls));
-            if (engine !== mine) return;
-            failure = "";
-            store.set({
-                compiled,
-                lineMap: readLineMap(compiled.lineMap),
-                changed: before
-                    ? changedLines(before.source, compiled.source)
-                    : new Set(),
-                lit: new Set(),
-            });
-        } catch (error) {
-            if (engine !== mine) return;
-            failure = messagesOf(error);
-        }
-    } while (again);
-    store.set({ compiling: false, failure });
-}
-
-let shapesSeen = "";
-
-/** Changes controls, and compiles again. */
-export function setControls(change: Partial<Controls>): void {
-    const controls = { ...store.get().controls, ...change };
-    store.set({ controls });
-    void compile();
-    const shapes = shapeOptions(controls.shapes);
-    if (change.shapes && shapes.join() !== shapesSeen) void inspectAgain(shapes);
-}
-
-async function inspectAgain(shapes: string[]): Promise<void> {
-    const mine = engine;
-    shapesSeen = shapes.join();
-    try {
-        const report = await mine?.ask("inspect", { shapes });
-        if (!report || engine !== mine || shapes.join() !== shapesSeen) return;
-        store.set({ report: JSON.parse(report) as Report });
-    } catch {
-        // compile() says what is wrong with the shapes; the old report stays.
-    }
-}
-
-/** Asks the open model's worker; rejects with a Failure. */
-export function ask(): Engine {
-    if (!engine) throw new Failure("error: no model is open\n");
-    return engine;
+    const { target, layers, params } = controls;
+    return {
+        layers,
+        params: target === "jax" ? params : DEFAULTS.params,
+        weights: moduleWeights(controls),
+        shapes: shapeOptions(controls.shapes),
+    };
 }
 
 /** Selects a node, a module or a value; null: nothing. */

@@ -1,8 +1,17 @@
-/** All that the page says, in English. The graph has its own strings beside it. */
+/** All that the page says, in English. */
 import { bytesText } from "./text";
 
 const plural = (n: number, one: string, many = `${one}s`) =>
     `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
+
+/** Keys of every page. */
+const EVERYWHERE = [
+    ["/", "find in the code"],
+    ["T", "light or dark"],
+    ["Esc", "clear the selection, close"],
+    ["?", "this list"],
+    ["Tab", "from one part to the next; arrow keys move within it"],
+] as const;
 
 /** Every text by its use. */
 export const strings = {
@@ -37,6 +46,8 @@ export const strings = {
     otherModels: "Model in this folder",
     madeUp: "Random weights",
     madeUpWhy: "This example comes without its weights; the page makes random ones.",
+    paramCount: (n: string) => `${n} params`,
+    macCount: (n: string) => `${n} MACs`,
     // Views
     views: "Views",
     graph: "Graph",
@@ -50,11 +61,26 @@ export const strings = {
     notCompiled: "This model does not compile",
     notCompiledOptions: "These options do not fit; below is the code from before.",
     noCode: "There is no code, because:",
+    notLoaded: (why: string) => `error: the compiler cannot be loaded: ${why}\n`,
+    stopped: (why: string) => `error: the compiler stopped: ${why}\n`,
+    noWorker: "its worker cannot be started",
+    noModel: "error: no model is open\n",
+    notAmongFiles: (location: string | null) => `${location} is not among the files`,
     missingData: "Drop or choose the missing file, and the model opens with it.",
     addFiles: "Add files",
     tryAgain: "Open another model",
     // Options
     options: "Options of the compiler",
+    target: "Target",
+    targetOf: { jax: "JAX", stablehlo: "StableHLO" },
+    targetWhy: {
+        jax: "A Python module",
+        stablehlo: "A module for XLA without Python, IREE and other compilers",
+    },
+    stablehloWhy:
+        "JAX itself lowers the module to StableHLO, and JAX needs Python, which this page " +
+        "has not. These lines write the .mlir, a .json that names its arguments, and the weights:",
+    stablehloBelow: "Below is the module that JAX lowers.",
     layers: "Layers",
     layersOf: { functions: "Functions", scan: "Scan", unrolled: "Unrolled" },
     layersWhy: {
@@ -66,11 +92,17 @@ export const strings = {
     paramsOf: { flat: "Flat", nested: "Nested" },
     paramsWhy: { flat: 'params["a.b"]', nested: 'params["a"]["b"]' },
     weights: "Weights",
-    weightsOf: { safetensors: "safetensors", npz: "npz", none: "None" },
+    weightsOf: {
+        safetensors: "safetensors",
+        npz: "npz",
+        inline: "Inline",
+        none: "None",
+    },
     weightsWhy: {
         safetensors: "load_params reads a .safetensors file",
         npz: "load_params reads an .npz file",
-        none: "Without load_params",
+        inline: "Constants of the StableHLO module",
+        none: "No weights are written",
     },
     shapes: "Shapes",
     shapeOf: (name: string) => `Shape of ${name}`,
@@ -107,6 +139,7 @@ export const strings = {
     parameter: "parameter",
     constant: "constant",
     input: "model input",
+    output: "model output",
     type: "Type",
     name: "Name",
     value: "Value",
@@ -136,6 +169,7 @@ export const strings = {
     flopsWhy: "two for each multiply-accumulate",
     activations: "Activations",
     nodes: "Nodes",
+    tensors: (n: number) => plural(n, "tensor"),
     opset: "Opset",
     assumed: (sizes: string) => `at ${sizes}`,
     byModule: "By module",
@@ -152,6 +186,7 @@ export const strings = {
     macs: "MACs",
     operators: "Operators",
     unsupported: "Unsupported operators",
+    notes: "Notes",
     messages: "Messages",
     noMessages: "The compiler has nothing to say: no warnings.",
     downloads: "Downloads",
@@ -185,10 +220,51 @@ export const strings = {
     keys: [
         ["O", "open files"],
         ["1 2 3 4", "graph, 3D, code, report"],
-        ["/", "find in the code"],
-        ["T", "light or dark"],
-        ["Esc", "clear the selection, close"],
-        ["?", "this list"],
-        ["Tab", "from one part to the next; arrow keys move within it"],
+        ...EVERYWHERE,
     ] as const,
+    // The page of one model
+    inspector: "inspect",
+    viewerKeys: [["1 3 4", "graph, code, report"], ...EVERYWHERE] as const,
+};
+
+/** What the graph says. */
+export const graphStrings = {
+    graph: "Graph of the model",
+    canvasHelp:
+        "Arrow keys move between neighbours, Shift and arrow keys pan, plus and minus zoom, " +
+        "0 shows everything, Enter opens or closes a group, Escape clears the selection, " +
+        "slash searches.",
+    canvasRole: "graph",
+    tree: "Modules",
+    treeToggle: "Module tree",
+    breadcrumbs: "Where the selection is",
+    search: "Search operators, names, shapes",
+    searchResults: "Search results",
+    noResults: "Nothing found",
+    results: (n: number): string => `${n} result${n === 1 ? "" : "s"}`,
+    zoomIn: "Zoom in",
+    zoomOut: "Zoom out",
+    zoomAll: "Show everything",
+    expandAll: "Open all groups",
+    collapseAll: "Close all groups",
+    minimap: "Overview",
+    laying: "Laying out…",
+    nothing: "Nothing selected",
+    model: "model",
+    input: "input",
+    output: "output",
+    params: "params",
+    macs: "MACs",
+    node: (n: number): string => `${n} node${n === 1 ? "" : "s"}`,
+    uses: (n: number): string => `${n} uses`,
+    group: (n: number): string => `group of ${n} node${n === 1 ? "" : "s"}`,
+    run: (n: number): string => `${n} modules of the same structure`,
+    alike: (n: number): string => `one of ${n} with the same structure`,
+    open: "open",
+    closed: "closed",
+    weight: "weight",
+    inputs: (n: number): string => `${n} input${n === 1 ? "" : "s"}`,
+    readers: (n: number): string => `${n} reader${n === 1 ? "" : "s"}`,
+    jump: "Click to go there",
+    values: (n: number): string => `${n} values`,
 };

@@ -17,8 +17,10 @@ function size(name) {
     return brotliCompressSync(bytes, { params }).length;
 }
 
-/** What is loaded when a model is opened or the 3D view is asked for, not before. */
-const LATER = /^assets\/(scene|layout\.worker|worker)-|^examples\/.*\.onnx$|^sw\.js$/;
+/** What is loaded when a model is opened or the 3D view is asked for, not before: the whole
+ * compiler, for models of which the core of it does not know each operator. */
+const LATER =
+    /^assets\/(scene|layout\.worker|worker|oxide_xla)-|^examples\/.*\.onnx$|^sw\.js$/;
 
 function filesOf(folder) {
     return readdirSync(join(DIST, folder), { withFileTypes: true }).flatMap((entry) => {

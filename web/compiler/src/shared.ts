@@ -12,6 +12,7 @@ export type {
     Slice,
     WasmSource,
 } from "./compiler.js";
+export { coreIsEnough } from "./core.js";
 export { CompileError, parseMessages } from "./errors.js";
 export type { Diagnostic, Status } from "./errors.js";
 export { weightsBlob } from "./quick.js";

@@ -39,6 +39,7 @@ test("it installs from a tarball, and has what it needs", () => {
     const names = files.map((/** @type {{ path: string }} */ file) => file.path);
     for (const name of [
         "oxide_xla.wasm",
+        "oxide_xla_core.wasm",
         "node.js",
         "node.d.ts",
         "browser.js",

@@ -10,8 +10,15 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { test } from "node:test";
 
-import { CompileError, compiler, fileBytes, memoryBytes } from "../dist/node.js";
-import { PROGRAM, root } from "./where.js";
+import {
+    CompileError,
+    Compiler,
+    compiler,
+    coreIsEnough,
+    fileBytes,
+    memoryBytes,
+} from "../dist/node.js";
+import { CORE, PROGRAM, root } from "./where.js";
 
 /**
  * @typedef {object} Case
@@ -32,6 +39,7 @@ const STATUS = ["ok", "model", "unsupported", "usage", "io", "memory"];
 /** @type {Case[]} */
 const cases = JSON.parse(readFileSync(join(FOLDER, "native.json"), "utf8"));
 const tool = await compiler();
+const core = await Compiler.load(readFileSync(CORE));
 
 /**
  * @param {import("../dist/node.js").Model} model
@@ -49,13 +57,13 @@ function weightsHash(model, { options, weights }) {
  * @param {Case} wanted
  * @returns {Case}
  */
-function made(wanted) {
+function made(wanted, by = tool) {
     const { model: name, options } = wanted;
     const file = fileBytes(join(FOLDER, name));
     const empty = { source: "", summary: "", messages: "", weights: "", params: [] };
     const found = { ...wanted, ...empty, status: 0 };
     try {
-        const model = tool.open(file, name);
+        const model = by.open(file, name);
         if (wanted.inspect) found.inspect = model.inspect();
         try {
             const { source, summary, messages, params } = model.compile(options);
@@ -84,6 +92,41 @@ test("every case gives the bytes of the native library", () => {
         }
     }
     if (different.length > 0) throw different[0];
+});
+
+test("the core gives them, too, where it is enough", () => {
+    let count = 0;
+    for (const wanted of cases) {
+        if (!wanted.inspect) continue;
+        const file = fileBytes(join(FOLDER, wanted.model));
+        /** @type {string | null} */
+        let report = null;
+        try {
+            const model = core.open(file, wanted.model);
+            report = model.inspect();
+            model.free();
+        } catch (error) {
+            if (!(error instanceof CompileError)) throw error;
+        } finally {
+            file.close();
+        }
+        // What it says itself decides, as it does in a page, and what all of it says agrees.
+        if (report === null || !coreIsEnough(report)) continue;
+        assert.ok(coreIsEnough(wanted.inspect), wanted.model);
+        assert.deepStrictEqual(made(wanted, core), wanted);
+        count++;
+    }
+    assert.ok(count > 1000, `it is enough for ${count} models only`);
+});
+
+test("the core lacks the operators of two domains alone", () => {
+    /** @typedef {{ domain: string }[]} Ops */
+    const all = /** @type {Ops} */ (tool.ops());
+    const foreign = ["com.microsoft", "ai.onnx.ml"];
+    const known = (/** @type {Ops} */ ops) =>
+        ops.filter(({ domain }) => !foreign.includes(domain));
+    assert.deepEqual(known(/** @type {Ops} */ (core.ops())), known(all));
+    for (const name of foreign) assert.ok(all.some(({ domain }) => domain === name));
 });
 
 test("the cases have what there is to compare", () => {

@@ -7,3 +7,4 @@ export const root = (path) =>
 
 export const PROGRAM = process.env.OXIDE_XLA ?? root("build/oxide_xla");
 export const WASM = root("web/compiler/dist/oxide_xla.wasm");
+export const CORE = root("web/compiler/dist/oxide_xla_core.wasm");

@@ -41,7 +41,7 @@ export function App() {
                 {phase === "failed" && <Failed />}
                 {phase === "open" && <Workspace />}
             </main>
-            {help.shown && <Help onClose={help.close} />}
+            {help.shown && <Help keys={strings.keys} onClose={help.close} />}
             <DropOverlay />
         </div>
     );

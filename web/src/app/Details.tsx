@@ -1,14 +1,15 @@
 /** What there is to know about the selection. */
 import type { ComponentChildren } from "preact";
+import { useContext } from "preact/hooks";
 import type { Selection } from "../graph";
 import { typeOf, valuesOf } from "../model/values";
-import type { Report, ReportModule, ReportNode, ReportParam } from "../report";
+import type { Report, ReportModule, ReportParam } from "../report";
 import { select, store } from "../state";
 import { useStore } from "../store";
 import { strings } from "../strings";
 import { bytesText, countText } from "../text";
 import { Icons } from "./icons";
-import { Statistics } from "./Statistics";
+import { Parts } from "./parts";
 
 function Link(props: { to: Selection; children: ComponentChildren }) {
     return (
@@ -55,6 +56,7 @@ function Values({ report, names }: { report: Report; names: string[] }) {
 }
 
 function Parameters({ params }: { params: ReportParam[] }) {
+    const { Statistics } = useContext(Parts);
     return (
         <ul class="params">
             {params.map((param) => (
@@ -63,7 +65,7 @@ function Parameters({ params }: { params: ReportParam[] }) {
                         <b>{param.name}</b> <code>{typeOf(param)}</code>{" "}
                         {bytesText(param.bytes)}
                     </p>
-                    <Statistics name={param.name} bytes={param.bytes} />
+                    {Statistics && <Statistics name={param.name} bytes={param.bytes} />}
                 </li>
             ))}
         </ul>
@@ -80,12 +82,28 @@ function ModulePath({ report, path }: { report: Report; path: string }) {
     );
 }
 
-/** `attributes` came with a later version of the report. */
-type Attributed = ReportNode & { attributes?: Record<string, unknown> };
+/** An attribute in words: a number, a text, a list, or what else it is. */
+function attributeText(value: unknown): string {
+    if (typeof value === "string") return value;
+    if (typeof value !== "object" || value === null || Array.isArray(value))
+        return JSON.stringify(value);
+    const { type, dtype, shape, count, bytes } = value as AttributeKind;
+    if (dtype !== undefined) return `${dtype}[${shape?.join(",")}]`;
+    if (count !== undefined) return `${count} ${type}`;
+    return bytes === undefined ? type : `${type}, ${bytesText(bytes)}`;
+}
+
+interface AttributeKind {
+    type: string;
+    dtype?: string;
+    shape?: number[];
+    count?: number;
+    bytes?: number;
+}
 
 function NodeDetails({ report, index }: { report: Report; index: number }) {
     const lineMap = useStore(store, (s) => s.lineMap);
-    const node = report.nodes[index] as Attributed | undefined;
+    const node = report.nodes[index];
     if (!node) return null;
     const params = node.param_keys
         .map((key) => report.params.find((param) => param.name === key))
@@ -121,11 +139,7 @@ function NodeDetails({ report, index }: { report: Report; index: number }) {
                         {attributes.map(([name, value]) => (
                             <div key={name}>
                                 <dt>{name}</dt>
-                                <dd>
-                                    {typeof value === "string"
-                                        ? value
-                                        : JSON.stringify(value)}
-                                </dd>
+                                <dd>{attributeText(value)}</dd>
                             </div>
                         ))}
                     </dl>
@@ -180,6 +194,7 @@ function ModuleDetails({ report, module }: { report: Report; module: ReportModul
 }
 
 function ValueDetails({ report, name }: { report: Report; name: string }) {
+    const { Statistics } = useContext(Parts);
     const entry = valuesOf(report).get(name);
     if (!entry) return null;
     const { value, producer, consumers, role } = entry;
@@ -203,7 +218,7 @@ function ValueDetails({ report, name }: { report: Report; name: string }) {
                     <p class="links">{consumers.slice(0, 40).map(nodeLink)}</p>
                 </Section>
             )}
-            {role === "parameter" && (
+            {role === "parameter" && Statistics && (
                 <Section title={strings.statistics}>
                     <Statistics name={name} bytes={(value as ReportParam).bytes} />
                 </Section>

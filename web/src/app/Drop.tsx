@@ -1,7 +1,7 @@
 /** Dropping files anywhere on the page. */
 import { useEffect, useState } from "preact/hooks";
 import { droppedFiles } from "../model/files";
-import { openFiles } from "../state";
+import { openFiles } from "../session";
 import { strings } from "../strings";
 
 /** Shows over everything while files are dragged over the page. */

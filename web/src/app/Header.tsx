@@ -1,9 +1,11 @@
 /** The bar on top: whose page it is, what is open, and the page's own buttons. */
 import type { Report } from "../report";
-import { closeModel, openOther, setTheme, store, type Opened } from "../state";
+import { closeModel, openOther } from "../session";
+import { store, type Opened } from "../state";
 import { useStore } from "../store";
 import { strings } from "../strings";
-import { bytesText, countText } from "../text";
+import { bytesText } from "../text";
+import { Counts, PageButtons } from "./HeaderParts";
 import { Icons } from "./icons";
 import { Picker } from "./Picker";
 
@@ -29,12 +31,7 @@ function Facts({ opened, report }: { opened: Opened; report: Report | null }) {
                     ))}
                 </select>
             )}
-            {report && (
-                <>
-                    <span>{countText(report.statistics.param_elements)} params</span>
-                    {report.work && <span>{countText(report.work.macs)} MACs</span>}
-                </>
-            )}
+            {report && <Counts report={report} />}
             <span>{bytesText(size + beside)}</span>
             {opened.madeUp && (
                 <span class="chip" title={strings.madeUpWhy}>
@@ -49,8 +46,6 @@ function Facts({ opened, report }: { opened: Opened; report: Report | null }) {
 export function Header({ onHelp }: { onHelp(): void }) {
     const opened = useStore(store, (s) => s.opened);
     const report = useStore(store, (s) => s.report);
-    const theme = useStore(store, (s) => s.theme);
-    const other = theme === "dark" ? "light" : "dark";
     return (
         <header class="header">
             <button type="button" class="brand" onClick={closeModel}>
@@ -61,24 +56,7 @@ export function Header({ onHelp }: { onHelp(): void }) {
             {opened && <Facts opened={opened} report={report} />}
             <span class="spring" />
             {opened && <Picker class="small" label={strings.openAnother} />}
-            <button
-                type="button"
-                class="button square"
-                aria-label={other === "dark" ? strings.toDark : strings.toLight}
-                title={other === "dark" ? strings.toDark : strings.toLight}
-                onClick={() => setTheme(other)}
-            >
-                {other === "dark" ? Icons.moon : Icons.sun}
-            </button>
-            <button
-                type="button"
-                class="button square"
-                aria-label={strings.help}
-                title={strings.help}
-                onClick={onHelp}
-            >
-                {Icons.keyboard}
-            </button>
+            <PageButtons onHelp={onHelp} />
         </header>
     );
 }

@@ -1,9 +1,10 @@
 /** The keys of the page, and the list of them. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useContext, useEffect, useRef, useState } from "preact/hooks";
 import type { Selection } from "../graph";
 import { select, setTheme, show, store, type View } from "../state";
 import { strings } from "../strings";
 import { Icons } from "./icons";
+import { Parts } from "./parts";
 
 const VIEWS: Record<string, View> = { 1: "graph", 2: "three", 3: "code", 4: "report" };
 
@@ -14,6 +15,7 @@ const isTyping = (target: EventTarget | null) =>
 /** Listens to the keys that work everywhere. */
 export function useKeys() {
     const [shown, setShown] = useState(false);
+    const has3D = useContext(Parts).Three !== undefined;
     useEffect(() => {
         const onKey = (event: KeyboardEvent) => {
             if (
@@ -26,6 +28,7 @@ export function useKeys() {
             if (event.key === "Escape" && !isTyping(event.target)) select(null);
             if (isTyping(event.target)) return;
             const view = VIEWS[event.key];
+            if (view === "three" && !has3D) return;
             if (view && store.get().phase === "open") show(view);
             else if (event.key === "t")
                 setTheme(store.get().theme === "dark" ? "light" : "dark");
@@ -54,7 +57,10 @@ export function useKeys() {
 }
 
 /** The list of keys, over the page. */
-export function Help({ onClose }: { onClose(): void }) {
+export function Help(props: {
+    keys: readonly (readonly [keys: string, what: string])[];
+    onClose(): void;
+}) {
     const dialog = useRef<HTMLDialogElement>(null);
     useEffect(() => dialog.current?.showModal(), []);
     return (
@@ -62,7 +68,7 @@ export function Help({ onClose }: { onClose(): void }) {
             ref={dialog}
             class="help-dialog"
             aria-labelledby="help-title"
-            onClose={onClose}
+            onClose={props.onClose}
             onClick={(event) =>
                 event.target === dialog.current && dialog.current?.close()
             }
@@ -70,7 +76,7 @@ export function Help({ onClose }: { onClose(): void }) {
             <div class="help-body">
                 <h2 id="help-title">{strings.keyboard}</h2>
                 <dl>
-                    {strings.keys.map(([keys, what]) => (
+                    {props.keys.map(([keys, what]) => (
                         <div key={keys}>
                             <dt>
                                 {keys.split(" ").map((key) => (

@@ -1,7 +1,7 @@
 /** Buttons that open the file picker. */
 import { useRef } from "preact/hooks";
 import { pickedFiles } from "../model/files";
-import { openFiles } from "../state";
+import { openFiles } from "../session";
 import { strings } from "../strings";
 import { Icons } from "./icons";
 

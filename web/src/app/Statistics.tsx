@@ -1,8 +1,9 @@
 /** What is known of the elements of a parameter, read when somebody looks. */
 import { useEffect, useState } from "preact/hooks";
-import { Failure } from "../model/engine";
+import { Failure } from "../model/failure";
 import type { Statistics as Numbers } from "../model/statistics";
-import { ask, store } from "../state";
+import { ask } from "../session";
+import { store } from "../state";
 import { useStore } from "../store";
 import { strings } from "../strings";
 import { floatText } from "../text";

@@ -3,26 +3,14 @@ import { useEffect, useState } from "preact/hooks";
 import { Tokens } from "../code/Tokens";
 import { highlight } from "../code/highlight";
 import { listExamples, type Example } from "../model/examples";
-import { openExample } from "../state";
+import { openExample } from "../session";
 import { strings } from "../strings";
 import { Icons } from "./icons";
 import { Picker } from "./Picker";
+import sample from "./welcome_sample.txt?raw";
 
-const SAMPLE = highlight(`def basic_block(params, x):
-    """layer1.0, layer1.1: BasicBlock"""
-    y = conv(x, kernel(params, "conv1.weight"), padding=1)
-    y = jax.nn.relu(batch_norm(y, scope(params, "bn1")))
-    y = conv(y, kernel(params, "conv2.weight"), padding=1)
-    y = batch_norm(y, scope(params, "bn2"))
-    return jax.nn.relu(y + x)
-
-
-@jax.jit
-def forward(params, x):
-    x = stem(params, x)
-    for i in range(2):
-        x = basic_block(scope(params, f"layer1.{i}"), x)
-`);
+/** Pieces of what ResNet-18 becomes; a test compares them with the program. */
+const SAMPLE = highlight(sample);
 
 /** Operators of a block, as a drawing beside the code that they become. */
 function Sketch() {

@@ -1,22 +1,20 @@
 /** An open model: its graph on the left, its code or report on the right. */
-import { useEffect, useState } from "preact/hooks";
+import { useContext, useEffect, useState } from "preact/hooks";
 import { CodePane } from "../code/CodePane";
 import { GraphView } from "../graph";
 import { ReportPane } from "../report/ReportPane";
 import { select, show, store, type View } from "../state";
 import { useStore } from "../store";
 import { strings } from "../strings";
-import { ThreePane } from "../three/ThreePane";
 import { Details } from "./Details";
 import { Icons } from "./icons";
+import { Parts } from "./parts";
 import { Splitter } from "./Splitter";
 import { Tabs, type Tab } from "./Tabs";
 import { useMedia } from "./media";
 
-const GRAPH: Tab<View>[] = [
-    { id: "graph", label: strings.graph, icon: Icons.graph },
-    { id: "three", label: strings.three, icon: Icons.three },
-];
+const GRAPH: Tab<View> = { id: "graph", label: strings.graph, icon: Icons.graph };
+const THREE: Tab<View> = { id: "three", label: strings.three, icon: Icons.three };
 const TEXT: Tab<View>[] = [
     { id: "code", label: strings.code, icon: Icons.code },
     { id: "report", label: strings.report, icon: Icons.report },
@@ -27,11 +25,12 @@ function Panel({ view }: { view: View }) {
     const selection = useStore(store, (s) => s.selection);
     const theme = useStore(store, (s) => s.theme);
     const lit = useStore(store, (s) => s.lit);
+    const { Three } = useContext(Parts);
     const reducedMotion = useMedia("(prefers-reduced-motion: reduce)");
     if (view === "code") return <CodePane />;
     if (view === "report") return <ReportPane />;
     const props = { report, selection, onSelect: select, theme, reducedMotion };
-    if (view === "three") return <ThreePane {...props} />;
+    if (view === "three" && Three) return <Three {...props} />;
     return <GraphView {...props} highlight={lit as Set<number>} />;
 }
 
@@ -63,7 +62,8 @@ function Column(props: { id: string; tabs: Tab<View>[]; current: View }) {
 export function Workspace() {
     const view = useStore(store, (s) => s.view);
     const selection = useStore(store, (s) => s.selection);
-    const name = useStore(store, (s) => s.opened?.name ?? "");
+    const name = useStore(store, (s) => s.title);
+    const pictures = useContext(Parts).Three ? [GRAPH, THREE] : [GRAPH];
     const narrow = useMedia("(max-width: 860px)");
     const [share, setShare] = useState(50);
     const [left, setLeft] = useState<View>("graph");
@@ -77,7 +77,7 @@ export function Workspace() {
         return (
             <div class="workspace narrow">
                 {title}
-                <Column id="views" tabs={[...GRAPH, ...TEXT]} current={view} />
+                <Column id="views" tabs={[...pictures, ...TEXT]} current={view} />
                 {selection && view !== "report" && <Details />}
             </div>
         );
@@ -86,7 +86,7 @@ export function Workspace() {
         <div class="workspace wide">
             {title}
             <div class="side">
-                <Column id="pictures" tabs={GRAPH} current={left} />
+                <Column id="pictures" tabs={pictures} current={left} />
                 {selection && <Details />}
             </div>
             <Splitter label={strings.resize} share={share} onChange={setShare} />

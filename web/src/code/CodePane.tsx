@@ -1,7 +1,8 @@
 /** The generated module: options, search, and the code itself. */
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useContext, useEffect, useMemo, useState } from "preact/hooks";
 import { Icons } from "../app/icons";
 import { Messages } from "../app/Messages";
+import { Parts } from "../app/parts";
 import { saveText } from "../report/saving";
 import { store } from "../state";
 import { useStore } from "../store";
@@ -9,7 +10,6 @@ import { strings } from "../strings";
 import { CodeView } from "./CodeView";
 import { findFolds, helperFolds } from "./folds";
 import { highlight } from "./highlight";
-import { Options } from "./Options";
 import { findMatches } from "./search";
 
 function CopyButton({ text }: { text: string }) {
@@ -171,14 +171,15 @@ export function CodePane() {
     const compiled = useStore(store, (s) => s.compiled);
     const compiling = useStore(store, (s) => s.compiling);
     const failure = useStore(store, (s) => s.failure);
-    const opened = useStore(store, (s) => s.opened);
-    const title = (opened?.name ?? "model").replace(/\.onnx$/i, "");
+    const name = useStore(store, (s) => s.title);
+    const { Options } = useContext(Parts);
+    const title = name.replace(/\.onnx$/i, "");
     return (
         <div
             class={`code-pane ${failure && compiled ? "outdated" : ""}`}
             aria-busy={compiling}
         >
-            <Options />
+            {Options && <Options />}
             {failure && (
                 <div class="failure" role="alert">
                     <h2>

@@ -2,14 +2,24 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Choice } from "../app/Tabs";
 import type { ReportValue } from "../report";
-import { DEFAULTS, setControls, shapeOptions, store, type Controls } from "../state";
+import { setControls } from "../session";
+import {
+    DEFAULTS,
+    shapeOptions,
+    store,
+    toTarget,
+    WEIGHTS_OF,
+    type Controls,
+    type Weights,
+} from "../state";
 import { useStore } from "../store";
 import { strings } from "../strings";
 
 /** The command that does the same. */
 export function commandLine(file: string, controls: Controls): string {
     const words = ["oxide_xla", "compile", quoted(file)];
-    for (const name of ["layers", "params", "weights"] as const) {
+    for (const name of ["target", "layers", "params", "weights"] as const) {
+        if (name === "params" && controls.target !== "jax") continue;
         if (controls[name] !== DEFAULTS[name]) words.push(`--${name}`, controls[name]);
     }
     for (const shape of shapeOptions(controls.shapes))
@@ -69,6 +79,26 @@ function Shapes() {
     );
 }
 
+/** What makes StableHLO, since a browser cannot. */
+function StableHlo({ command }: { command: string }) {
+    return (
+        <section class="target-note" aria-label={strings.targetOf.stablehlo}>
+            <p>{strings.stablehloWhy}</p>
+            <pre class="usage" tabIndex={0}>
+                {`pip install 'oxide_xla[stablehlo]'\n`}
+                <code>{command}</code>
+            </pre>
+            <p class="quiet">{strings.stablehloBelow}</p>
+        </section>
+    );
+}
+
+/** The texts of the weights that the target takes. */
+function weightsTexts({ target }: Controls): Record<Weights, string> {
+    const texts = WEIGHTS_OF[target].map((w) => [w, strings.weightsOf[w]]);
+    return Object.fromEntries(texts) as Record<Weights, string>;
+}
+
 /** The row of controls, the shapes below it, and the command line. */
 export function Options() {
     const controls = useStore(store, (s) => s.controls);
@@ -80,22 +110,31 @@ export function Options() {
         <div class="options" role="group" aria-label={strings.options}>
             <div class="options-row">
                 <Choice
+                    label={strings.target}
+                    options={strings.targetOf}
+                    titles={strings.targetWhy}
+                    current={controls.target}
+                    onChange={(target) => setControls(toTarget(target, controls))}
+                />
+                <Choice
                     label={strings.layers}
                     options={strings.layersOf}
                     titles={strings.layersWhy}
                     current={controls.layers}
                     onChange={(layers) => setControls({ layers })}
                 />
-                <Choice
-                    label={strings.params}
-                    options={strings.paramsOf}
-                    titles={strings.paramsWhy}
-                    current={controls.params}
-                    onChange={(params) => setControls({ params })}
-                />
+                {controls.target === "jax" && (
+                    <Choice
+                        label={strings.params}
+                        options={strings.paramsOf}
+                        titles={strings.paramsWhy}
+                        current={controls.params}
+                        onChange={(params) => setControls({ params })}
+                    />
+                )}
                 <Choice
                     label={strings.weights}
-                    options={strings.weightsOf}
+                    options={weightsTexts(controls)}
                     titles={strings.weightsWhy}
                     current={controls.weights}
                     onChange={(weights) => setControls({ weights })}
@@ -111,11 +150,15 @@ export function Options() {
                 </button>
             </div>
             {open && <Shapes />}
-            <p class="command" title={strings.commandLine}>
-                <span class="unseen">{strings.commandLine}: </span>
-                <span aria-hidden="true">$ </span>
-                <code>{command}</code>
-            </p>
+            {controls.target === "jax" ? (
+                <p class="command" title={strings.commandLine}>
+                    <span class="unseen">{strings.commandLine}: </span>
+                    <span aria-hidden="true">$ </span>
+                    <code>{command}</code>
+                </p>
+            ) : (
+                <StableHlo command={command} />
+            )}
         </div>
     );
 }

@@ -1,7 +1,7 @@
 /** The path from the model to what is selected. */
 import type { Selection } from "./controller";
 import { ancestors, type GraphModel } from "./model";
-import { STRINGS } from "./strings";
+import { graphStrings } from "../strings";
 
 interface Props {
     model: GraphModel;
@@ -22,13 +22,13 @@ export function Breadcrumbs({ model, name, selection, group, onGroup }: Props) {
     return (
         <nav
             class="oxg-crumbs"
-            aria-label={STRINGS.breadcrumbs}
+            aria-label={graphStrings.breadcrumbs}
             data-testid="breadcrumbs"
         >
             <ol>
                 {chain.map((g) => {
                     const { label, cls } = model.groups[g]!;
-                    const shown = g === 0 ? name || STRINGS.model : label;
+                    const shown = g === 0 ? name || graphStrings.model : label;
                     return (
                         <li key={g}>
                             <button

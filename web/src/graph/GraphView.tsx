@@ -8,7 +8,7 @@ import { buildModel, type GraphModel } from "./model";
 import { ModuleTree, type TreeItem } from "./ModuleTree";
 import { firstOpen } from "./scene";
 import { SearchBox } from "./SearchBox";
-import { STRINGS } from "./strings";
+import { graphStrings } from "../strings";
 import { Toolbar } from "./Toolbar";
 import { Tooltip, type TooltipHandle } from "./Tooltip";
 import "./graph.css";
@@ -125,7 +125,7 @@ export function GraphView(props: GraphViewProps) {
             data-theme={theme}
             data-testid="graph"
             data-busy={busy}
-            aria-label={STRINGS.graph}
+            aria-label={graphStrings.graph}
             ref={root}
             onKeyDown={onKeyDown}
         >
@@ -135,8 +135,8 @@ export function GraphView(props: GraphViewProps) {
                         type="button"
                         class="oxg-button"
                         aria-pressed={treeShown}
-                        aria-label={STRINGS.treeToggle}
-                        title={STRINGS.treeToggle}
+                        aria-label={graphStrings.treeToggle}
+                        title={graphStrings.treeToggle}
                         data-testid="tree-toggle"
                         onClick={() => setTreeShown(!treeShown)}
                     >
@@ -181,21 +181,21 @@ export function GraphView(props: GraphViewProps) {
                         class="oxg-canvas"
                         tabIndex={0}
                         role="application"
-                        aria-roledescription={STRINGS.canvasRole}
-                        aria-label={`${STRINGS.graph}. ${STRINGS.canvasHelp}`}
+                        aria-roledescription={graphStrings.canvasRole}
+                        aria-label={`${graphStrings.graph}. ${graphStrings.canvasHelp}`}
                         data-testid="graph-canvas"
                     />
                     <div class="oxg-hidden" aria-live="polite" data-testid="graph-live">
                         {shown.words}
                     </div>
-                    {busy && <p class="oxg-busy">{STRINGS.laying}</p>}
+                    {busy && <p class="oxg-busy">{graphStrings.laying}</p>}
                     <Tooltip handle={tooltip} />
                     <Toolbar controller={controller} />
                     <canvas
                         ref={minimap}
                         class="oxg-minimap"
                         aria-hidden="true"
-                        title={STRINGS.minimap}
+                        title={graphStrings.minimap}
                         data-testid="graph-minimap"
                         onPointerDown={(event) => {
                             event.currentTarget.setPointerCapture(event.pointerId);

@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { countText } from "./format";
 import { ancestors, type GraphModel } from "./model";
-import { STRINGS } from "./strings";
+import { graphStrings } from "../strings";
 
 /** A group as its id, a node alone in its module as ~entity. */
 export type TreeItem = number;
@@ -158,7 +158,7 @@ export function ModuleTree({ model, selected, expanded: first, onPick }: Props) 
         <div
             class="oxg-tree"
             role="tree"
-            aria-label={STRINGS.tree}
+            aria-label={graphStrings.tree}
             data-testid="module-tree"
             ref={list}
             onKeyDown={onKeyDown}

@@ -4,7 +4,7 @@ import { useId, useMemo, useRef, useState } from "preact/hooks";
 import type { Report } from "../report";
 import type { GraphModel } from "./model";
 import { type Found, SearchIndex } from "./search";
-import { STRINGS } from "./strings";
+import { graphStrings } from "../strings";
 
 interface Props {
     model: GraphModel;
@@ -50,8 +50,8 @@ export function SearchBox({ model, report, input, onPick }: Props) {
                 ref={input}
                 type="text"
                 role="combobox"
-                placeholder={STRINGS.search}
-                aria-label={STRINGS.search}
+                placeholder={graphStrings.search}
+                aria-label={graphStrings.search}
                 aria-expanded={shown}
                 aria-controls={`${id}list`}
                 aria-autocomplete="list"
@@ -75,7 +75,7 @@ export function SearchBox({ model, report, input, onPick }: Props) {
                 id={`${id}list`}
                 ref={list}
                 role="listbox"
-                aria-label={STRINGS.searchResults}
+                aria-label={graphStrings.searchResults}
                 data-testid="graph-search-results"
                 hidden={!shown || found.length === 0}
             >
@@ -99,10 +99,12 @@ export function SearchBox({ model, report, input, onPick }: Props) {
             <div class="oxg-hidden" aria-live="polite">
                 {shown &&
                     (found.length > 0
-                        ? STRINGS.results(found.length)
-                        : STRINGS.noResults)}
+                        ? graphStrings.results(found.length)
+                        : graphStrings.noResults)}
             </div>
-            {shown && found.length === 0 && <p class="oxg-none">{STRINGS.noResults}</p>}
+            {shown && found.length === 0 && (
+                <p class="oxg-none">{graphStrings.noResults}</p>
+            )}
         </div>
     );
 }

@@ -1,6 +1,6 @@
 /** Buttons for zoom and for opening everything. */
 import type { Controller } from "./controller";
-import { STRINGS } from "./strings";
+import { graphStrings } from "../strings";
 
 interface ButtonProps {
     label: string;
@@ -34,31 +34,31 @@ export function Toolbar({ controller }: { controller: Controller | null }) {
     };
     const buttons: ButtonProps[] = [
         {
-            label: STRINGS.zoomIn,
+            label: graphStrings.zoomIn,
             sign: "+",
             testid: "zoom-in",
             onClick: () => zoom(1.4),
         },
         {
-            label: STRINGS.zoomOut,
+            label: graphStrings.zoomOut,
             sign: "−",
             testid: "zoom-out",
             onClick: () => zoom(1 / 1.4),
         },
         {
-            label: STRINGS.zoomAll,
+            label: graphStrings.zoomAll,
             sign: "⤢",
             testid: "zoom-all",
             onClick: () => controller?.stage.showAll(true),
         },
         {
-            label: STRINGS.expandAll,
+            label: graphStrings.expandAll,
             sign: "⊞",
             testid: "open-all",
             onClick: () => controller?.openAll(),
         },
         {
-            label: STRINGS.collapseAll,
+            label: graphStrings.collapseAll,
             sign: "⊟",
             testid: "close-all",
             onClick: () => controller?.closeAll(),

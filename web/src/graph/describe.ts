@@ -4,7 +4,7 @@ import { countText, shapeText, typeText } from "./format";
 import type { Hit } from "./hit";
 import type { GraphModel } from "./model";
 import type { Scene } from "./scene";
-import { STRINGS } from "./strings";
+import { graphStrings } from "../strings";
 
 /** A heading and lines of two columns. */
 export interface Description {
@@ -65,11 +65,11 @@ function describePort(model: GraphModel, entity: number): Description {
 
 function describeGroup(model: GraphModel, id: number): Description {
     const group = model.groups[id]!;
-    const rows: [string, string][] = [[STRINGS.group(group.nodes), ""]];
-    if (group.run > 1) rows.push([STRINGS.run(group.run), ""]);
-    if (group.alike > 1) rows.push([STRINGS.alike(group.alike), ""]);
-    if (group.params > 0) rows.push([STRINGS.params, countText(group.params)]);
-    if (group.macs > 0) rows.push([STRINGS.macs, countText(group.macs)]);
+    const rows: [string, string][] = [[graphStrings.group(group.nodes), ""]];
+    if (group.run > 1) rows.push([graphStrings.run(group.run), ""]);
+    if (group.alike > 1) rows.push([graphStrings.alike(group.alike), ""]);
+    if (group.params > 0) rows.push([graphStrings.params, countText(group.params)]);
+    if (group.macs > 0) rows.push([graphStrings.macs, countText(group.macs)]);
     return { title: group.title, subtitle: group.own ? group.path : group.label, rows };
 }
 
@@ -107,13 +107,13 @@ export function describeHit(
     if (hit.kind === "stub") {
         const { value } = scene.stubs[hit.stub]!;
         const said = describeValue(model, value);
-        return { ...said, rows: [...said.rows, [STRINGS.jump, ""]] };
+        return { ...said, rows: [...said.rows, [graphStrings.jump, ""]] };
     }
     if (hit.kind !== "wire") return describeBox(model, report, scene, hit.box);
     const { values } = scene.wires[hit.wire]!;
     if (values.length === 1) return describeValue(model, values[0]!);
     const rows = values.slice(0, ROWS_MAX).map((value) => valueRow(model, value));
-    return { title: STRINGS.values(values.length), subtitle: "", rows };
+    return { title: graphStrings.values(values.length), subtitle: "", rows };
 }
 
 /** One sentence or two, for a screen reader. */
@@ -126,18 +126,21 @@ export function speak(
 ): string {
     const said = describeBox(model, report, scene, b);
     const box = scene.boxes[b];
-    if (!said || !box) return STRINGS.nothing;
+    if (!said || !box) return graphStrings.nothing;
     const words = [`${said.title} ${said.subtitle}`.trim()];
     if (box.entity >= 0) {
         const { dtype, shape, weight } = model.entities[box.entity]!;
         words.push(`${dtype} ${shape}`.trim());
-        if (weight) words.push(`${STRINGS.weight} ${weight}`);
+        if (weight) words.push(`${graphStrings.weight} ${weight}`);
     } else {
-        const state = box.type === "open" ? STRINGS.open : STRINGS.closed;
+        const state = box.type === "open" ? graphStrings.open : graphStrings.closed;
         words.push(...said.rows.map((row) => row.join(" ").trim()), state);
     }
     if (box.type !== "open") {
-        words.push(STRINGS.inputs(counts.before), STRINGS.readers(counts.after));
+        words.push(
+            graphStrings.inputs(counts.before),
+            graphStrings.readers(counts.after),
+        );
     }
     return words.filter(Boolean).join(", ");
 }

@@ -2,7 +2,7 @@
 import { boxColor, DETAIL, type Frame } from "./draw";
 import { groupFacts } from "./format";
 import { HEADER } from "./scene";
-import { STRINGS } from "./strings";
+import { graphStrings } from "../strings";
 import { mix, MONO, SANS } from "./theme";
 
 interface At {
@@ -181,7 +181,7 @@ function drawGroup(f: Frame, b: number, at: At): void {
     text.draw(ctx, title, left, at.y + 20.5, right - left);
     ctx.font = `11px ${SANS}`;
     ctx.fillStyle = theme.muted;
-    const label = group.subtitle || STRINGS.node(group.nodes);
+    const label = group.subtitle || graphStrings.node(group.nodes);
     text.draw(ctx, label, left, at.y + 38, at.x + at.w - 14 - left);
     ctx.font = `10.5px ${SANS}`;
     text.draw(ctx, groupFacts(group), left, at.y + 55.5, at.x + at.w - 12 - left);
@@ -308,7 +308,7 @@ export function drawTag(f: Frame, s: number): void {
         stub.side === "in"
             ? `↥ ${name}`
             : many
-              ? `↧ ${STRINGS.uses(stub.targets.length)}`
+              ? `↧ ${graphStrings.uses(stub.targets.length)}`
               : `↧ ${name}`;
     text.draw(ctx, label, stub.x + 7, stub.y + stub.h / 2 + 0.5, stub.w - 12);
 }

@@ -1,6 +1,6 @@
 /** How shapes, types and numbers read in the graph. */
 import type { Dim, ValueType } from "../report";
-import { STRINGS } from "./strings";
+import { graphStrings } from "../strings";
 
 /** "1×64×56×56"; "scalar"; "" where the shape is unknown. */
 export function shapeText(shape: Dim[] | null | undefined): string {
@@ -70,7 +70,8 @@ export function textWidth(text: string, size: number, mono = false): number {
 /** "1.77 M params · 380 M MACs", or how many nodes there are. */
 export function groupFacts(group: { params: number; macs: number; nodes: number }) {
     const facts: string[] = [];
-    if (group.params > 0) facts.push(`${countText(group.params)} ${STRINGS.params}`);
-    if (group.macs > 0) facts.push(`${countText(group.macs)} ${STRINGS.macs}`);
-    return facts.length > 0 ? facts.join(" · ") : STRINGS.node(group.nodes);
+    if (group.params > 0)
+        facts.push(`${countText(group.params)} ${graphStrings.params}`);
+    if (group.macs > 0) facts.push(`${countText(group.macs)} ${graphStrings.macs}`);
+    return facts.length > 0 ? facts.join(" · ") : graphStrings.node(group.nodes);
 }

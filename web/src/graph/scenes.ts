@@ -7,8 +7,8 @@ import { buildScene, type Scene } from "./scene";
 
 function layoutWorker(): Worker | null {
     try {
-        // A page opened from a file may not start workers.
-        if (typeof Worker === "undefined" || location.protocol === "file:") return null;
+        // A page opened from a file may not start workers; one of a single file has none.
+        if (!workerUrl || location.protocol === "file:") return null;
         return startWorker(workerUrl);
     } catch {
         return null;

@@ -1,33 +1,34 @@
 /** The page's end of the compiler's worker. */
-import wasmUrl from "@oxide-xla/compiler/oxide_xla.wasm?url";
+import wholeUrl from "@oxide-xla/compiler/oxide_xla.wasm?url";
+import coreUrl from "@oxide-xla/compiler/oxide_xla_core.wasm?url";
 import workerUrl from "./worker?worker&url";
 import { startWorker } from "../start_worker";
+import { strings } from "../strings";
+import { Failure } from "./failure";
 import type { Answer, Envelope, RequestName, Requests } from "./protocol";
 
-/** A request that failed, with the messages of the command line. */
-export class Failure extends Error {
-    constructor(readonly messages: string) {
-        super(messages);
-    }
+const kept = new Map<string, Promise<WebAssembly.Module>>();
+
+/**
+ * A module of the compiler, fetched from beside the page, once: the core, which is enough
+ * for most models, or the whole.
+ */
+export function compilerCode(whole = false): Promise<WebAssembly.Module> {
+    const url = whole ? wholeUrl : coreUrl;
+    let code = kept.get(url);
+    if (!code) kept.set(url, (code = fetchCode(url)));
+    return code;
 }
 
-let wasm: Promise<WebAssembly.Module> | null = null;
-
-/** The compiler's code, fetched from beside the page, once. */
-export function compilerCode(): Promise<WebAssembly.Module> {
-    wasm ??= fetch(wasmUrl)
-        .then((response) => {
-            if (!response.ok) throw new Error(`${response.status} ${wasmUrl}`);
-            return response.arrayBuffer();
-        })
-        .then((bytes) => WebAssembly.compile(bytes))
-        .catch((error: unknown) => {
-            wasm = null;
-            throw new Failure(
-                `error: the compiler cannot be loaded: ${String(error)}\n`,
-            );
-        });
-    return wasm;
+async function fetchCode(url: string): Promise<WebAssembly.Module> {
+    try {
+        const response = await fetch(url);
+        if (!response.ok) throw new Error(`${response.status} ${url}`);
+        return await WebAssembly.compile(await response.arrayBuffer());
+    } catch (error) {
+        kept.delete(url);
+        throw new Failure(strings.notLoaded(String(error)));
+    }
 }
 
 interface Waiting {
@@ -51,7 +52,7 @@ export class Engine {
         };
         this.worker.onerror = (event) => {
             const failure = new Failure(
-                `error: the compiler stopped: ${event.message ?? "its worker cannot be started"}\n`,
+                strings.stopped(event.message ?? strings.noWorker),
             );
             for (const waiting of this.waiting.values()) waiting.reject(failure);
             this.waiting.clear();

@@ -2,7 +2,8 @@
 
 type Span = readonly [first: number, last: number];
 
-interface Json {
+/** What `ox_line_map` writes. */
+export interface LineMapJson {
     version: number;
     nodes: { node: number; lines: [number, number][] }[];
     functions: {
@@ -37,10 +38,12 @@ export interface LineMap {
 const NONE: readonly never[] = [];
 
 /** Reads what `ox_line_map` wrote; "" is a map of nothing. */
-export function readLineMap(text: string): LineMap {
-    const json: Json = text
-        ? (JSON.parse(text) as Json)
-        : { version: 1, nodes: [], functions: [] };
+export const readLineMap = (text: string): LineMap =>
+    indexLines(text ? (JSON.parse(text) as LineMapJson) : null);
+
+/** The map of what was read; null is a map of nothing. */
+export function indexLines(read: LineMapJson | null): LineMap {
+    const json = read ?? { version: 1, nodes: [], functions: [] };
     const lines = new Map<number, Span[]>();
     const size = (node: number) =>
         (lines.get(node) ?? NONE).reduce((sum, [a, b]) => sum + b - a + 1, 0);

@@ -23,16 +23,20 @@ export interface Compiled {
 
 /** Each request by its name: what it takes and what it gives. */
 export interface Requests {
-    /** Loads a model; gives the report of `inspect` as JSON. */
+    /**
+     * Loads a model; gives the report of `inspect` as JSON, or null where `wasm` is the core
+     * and the model needs the whole compiler.
+     */
     open: {
         take: {
             wasm: WebAssembly.Module;
+            whole: boolean;
             file: Blob;
             name: string;
             beside: [string, Blob][];
             madeUp: MadeUp | null;
         };
-        give: { report: string; version: string };
+        give: { report: string } | null;
     };
     /** The report with other input shapes. */
     inspect: { take: { shapes: string[] }; give: string };

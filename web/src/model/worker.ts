@@ -2,7 +2,7 @@
  * The compiler, in a thread of its own: files are read there as slices, synchronously.
  * One worker holds one model; the page ends it to open another.
  */
-import { blobBytes, CompileError, Compiler } from "@oxide-xla/compiler";
+import { blobBytes, CompileError, Compiler, coreIsEnough } from "@oxide-xla/compiler";
 import type { Bytes, Model } from "@oxide-xla/compiler";
 import { dataFile } from "./files";
 import { madeUpBytes } from "./made_up";
@@ -24,7 +24,7 @@ type Handlers = {
 };
 
 const handlers: Handlers = {
-    async open({ wasm, file, name, beside, madeUp }) {
+    async open({ wasm, whole, file, name, beside, madeUp }) {
         const compiler = await Compiler.load(wasm);
         const files = new Map(beside);
         const find = (location: string): Bytes | null => {
@@ -33,8 +33,17 @@ const handlers: Handlers = {
             const found = dataFile(files, location);
             return found ? blobBytes(found) : null;
         };
-        model = compiler.open(blobBytes(file), name, find);
-        return { report: model.inspect(), version: compiler.version };
+        try {
+            model = compiler.open(blobBytes(file), name, find);
+            const report = model.inspect();
+            if (whole || coreIsEnough(report)) return { report };
+        } catch (error) {
+            // What is wrong with a model the whole compiler says, which knows more names.
+            if (whole) throw error;
+        }
+        model?.free();
+        model = null;
+        return null;
     },
     inspect: ({ shapes }) => opened().inspect({ shapes }),
     compile(options) {

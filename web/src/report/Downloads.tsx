@@ -2,8 +2,9 @@
 import { useState } from "preact/hooks";
 import { Icons } from "../app/icons";
 import { Messages } from "../app/Messages";
-import { Failure } from "../model/engine";
-import { ask, store } from "../state";
+import { Failure } from "../model/failure";
+import { ask } from "../session";
+import { moduleWeights, store } from "../state";
 import { useStore } from "../store";
 import { strings } from "../strings";
 import { bytesText } from "../text";
@@ -15,7 +16,7 @@ export function Downloads() {
     const compiled = useStore(store, (s) => s.compiled);
     const report = useStore(store, (s) => s.report)!;
     const opened = useStore(store, (s) => s.opened)!;
-    const weights = useStore(store, (s) => s.controls.weights);
+    const weights = useStore(store, (s) => moduleWeights(s.controls));
     const failure = useStore(store, (s) => s.failure);
     const [problem, setProblem] = useState("");
     const [busy, setBusy] = useState(false);

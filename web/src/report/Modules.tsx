@@ -8,6 +8,7 @@ import { shareText } from "../text";
 import { metricText, Treemap } from "./Treemap";
 import {
     largestFirst,
+    METRICS,
     moduleTree,
     pathTo,
     type Metric,
@@ -15,6 +16,7 @@ import {
 } from "./summary";
 
 const LABELS: Record<Metric, string> = {
+    params: strings.parameters,
     bytes: strings.bytes,
     flops: strings.flops,
     activations: strings.activations,
@@ -110,9 +112,7 @@ export function Modules({ report }: { report: Report }) {
     const [path, setPath] = useState("");
     const root = moduleTree(report, strings.rest);
     if (!root) return null;
-    const metrics = (["bytes", "flops", "activations"] as const).filter(
-        (m) => root[m] > 0,
-    );
+    const metrics = METRICS.filter((m) => root[m] > 0);
     const metric = metrics.includes(wanted) ? wanted : metrics[0];
     if (!metric) return null;
     const trail = pathTo(root, path);

@@ -1,5 +1,7 @@
 /** What the model is made of, what the compiler says of it, and the downloads. */
+import { useContext } from "preact/hooks";
 import { Messages } from "../app/Messages";
+import { Parts } from "../app/parts";
 import type { Report } from "../report";
 import { store } from "../state";
 import { useStore } from "../store";
@@ -7,7 +9,6 @@ import { strings } from "../strings";
 import { bytesText, countText } from "../text";
 import { operatorCategory } from "../graph/categories";
 import { typeOf } from "../model/values";
-import { Downloads } from "./Downloads";
 import { Modules } from "./Modules";
 import { assumedText, operatorCounts } from "./summary";
 
@@ -40,7 +41,7 @@ function Overview({ report }: { report: Report }) {
                 <Fact
                     label={strings.parameters}
                     value={countText(statistics.param_elements)}
-                    note={`${statistics.params.toLocaleString("en")} tensors`}
+                    note={strings.tensors(statistics.params)}
                 />
                 <Fact label={strings.bytes} value={bytesText(statistics.param_bytes)} />
                 {work && (
@@ -129,16 +130,32 @@ function Unsupported({ report }: { report: Report }) {
     );
 }
 
+function Notes({ report }: { report: Report }) {
+    if (!report.notes?.length) return null;
+    return (
+        <section class="card" aria-labelledby="notes-title">
+            <h2 id="notes-title">{strings.notes}</h2>
+            <ul class="plain">
+                {report.notes.map((note) => (
+                    <li key={note}>{note}</li>
+                ))}
+            </ul>
+        </section>
+    );
+}
+
 /** The pane, from an overview to the downloads. */
 export function ReportPane() {
     const report = useStore(store, (s) => s.report)!;
     const compiled = useStore(store, (s) => s.compiled);
     const failure = useStore(store, (s) => s.failure);
+    const { Downloads } = useContext(Parts);
     const messages = failure || compiled?.messages || "";
     return (
         <div class="report-pane" tabIndex={0} role="group" aria-label={strings.report}>
             <Overview report={report} />
             <Unsupported report={report} />
+            <Notes report={report} />
             {messages ? (
                 <section class="card" aria-labelledby="messages-title">
                     <h2 id="messages-title">{strings.messages}</h2>
@@ -149,7 +166,7 @@ export function ReportPane() {
             )}
             <Modules report={report} />
             <Operators report={report} />
-            <Downloads />
+            {Downloads && <Downloads />}
         </div>
     );
 }

@@ -10,7 +10,7 @@ const HEAD = 20; // px of a rectangle's title
 
 /** A number of the metric as people read it. */
 export const metricText = (metric: Metric, n: number) =>
-    metric === "flops" ? countText(n) : bytesText(n);
+    metric === "flops" || metric === "params" ? countText(n) : bytesText(n);
 
 interface Tile {
     tree: ModuleTree;
@@ -93,28 +93,24 @@ function Label({ tile, value }: { tile: Tile; value: string }) {
     const title = fit(whole ? tree.label : short, box.width);
     const rest = fit(value, box.width - title.length * 6.6 - 10);
     const under = tile.inner.length === 0 && box.height > 38;
+    // An inner svg ends what is wider than it was taken to be.
     return (
-        <>
-            <text class="tile-name" x={box.x + 6} y={box.y + 14}>
+        <svg x={box.x} y={box.y} width={box.width} height={box.height}>
+            <text class="tile-name" x={6} y={14}>
                 {title}
             </text>
             {under ? (
-                <text class="tile-value" x={box.x + 6} y={box.y + 30}>
+                <text class="tile-value" x={6} y={30}>
                     {fit(value, box.width)}
                 </text>
             ) : (
                 rest === value && (
-                    <text
-                        class="tile-value"
-                        x={box.x + box.width - 6}
-                        y={box.y + 14}
-                        text-anchor="end"
-                    >
+                    <text class="tile-value" x={box.width - 6} y={14} text-anchor="end">
                         {value}
                     </text>
                 )
             )}
-        </>
+        </svg>
     );
 }
 

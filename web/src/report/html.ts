@@ -78,7 +78,7 @@ export function reportHtml(report: Report, messages: string, source: string): st
     if (work) facts.push([strings.flops, countText(2 * work.macs)]);
     const values = [
         ...report.inputs.map((value) => [strings.input, value.name, typeOf(value)]),
-        ...report.outputs.map((value) => ["output", value.name, typeOf(value)]),
+        ...report.outputs.map((value) => [strings.output, value.name, typeOf(value)]),
     ];
     const parts = [
         `<h1>${escaped(model.name)}</h1>`,

@@ -3,6 +3,7 @@ import { dataFile } from "../model/files";
 import type { Part } from "../model/protocol";
 import { madeUpBytes } from "../model/made_up";
 import type { Opened } from "../state";
+import { strings } from "../strings";
 
 interface Picker {
     showSaveFilePicker?(options: {
@@ -67,7 +68,7 @@ export function* weightBytes(
         }
         const file =
             location === null ? opened.file : dataFile(opened.beside, location);
-        if (!file) throw new Error(`${location} is not among the files`);
+        if (!file) throw new Error(strings.notAmongFiles(location));
         yield file.slice(offset, offset + size);
     }
 }

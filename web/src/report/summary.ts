@@ -2,8 +2,10 @@
 import { classCategory, type Category } from "../graph/categories";
 import type { Report, ReportModule } from "../report";
 
-/** What areas of the map stand for. */
-export type Metric = "bytes" | "flops" | "activations";
+/** What areas of the map may stand for. */
+export const METRICS = ["params", "bytes", "flops", "activations"] as const;
+/** One of them. */
+export type Metric = (typeof METRICS)[number];
 
 /** A module, or what a module does itself (`path` null). */
 export interface ModuleTree {
@@ -18,8 +20,6 @@ export interface ModuleTree {
     activations: number;
     children: ModuleTree[];
 }
-
-const METRICS = ["params", "bytes", "flops", "activations"] as const;
 
 function treeOf(module: ReportModule, around: string): ModuleTree {
     const inner = around !== "" && module.path.startsWith(`${around}.`);

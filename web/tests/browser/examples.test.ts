@@ -11,6 +11,7 @@ import {
     native,
     openExample,
     python,
+    ROOT,
     saved,
     Site,
     type Visit,
@@ -141,4 +142,12 @@ it("the report is one file that says what the page does", async () => {
     expect(await reader.locator("svg rect").count()).toBeGreaterThan(5);
     await reader.close();
     await visit.close();
+});
+
+it("the welcome page shows code that the program writes", () => {
+    const sample = readFileSync(join(ROOT, "web/src/app/welcome_sample.txt"), "utf8");
+    const model = files(entries.find(({ name }) => name === "resnet18")!);
+    const source = native(["compile", model, "--quiet", "--output", "-"]).out;
+    for (const piece of sample.trimEnd().split(/\n\n\n|\n    \.\.\.\n/))
+        expect(source).toContain(`${piece}\n`);
 });

@@ -59,6 +59,8 @@ save("unsupported", [helper.make_node("Strange", ["x"], ["h"], name="s1", domain
      domains=["acme"])
 save("half", [helper.make_node("Cast", ["x"], ["c"], to=TensorProto.FLOAT16),
               helper.make_node("MatMul", ["c", "half"], ["y"])], [h])
+save("fused", [helper.make_node("FastGelu", ["x"], ["y"], domain="com.microsoft")],
+     domains=["com.microsoft"])
 names = ["x", *(f"v{i}" for i in range(4999)), "y"]
 ops = ["Relu", "Sigmoid", "Tanh", "Neg", "Abs"]
 save("many", [helper.make_node(ops[i % 5], [names[i]], [names[i + 1]]) for i in range(5000)])
@@ -90,6 +92,28 @@ describe("a model of one's own", () => {
         expect(await visit.page.locator(".model-name").textContent()).toBe(
             "inside.onnx",
         );
+        expectQuiet(visit);
+        await visit.close();
+    });
+
+    it("gets the whole compiler where the core of it is not enough", async () => {
+        const visit = await site.visit();
+        const whole = () =>
+            visit.requests.filter((r) => /oxide_xla-[^/]*\.wasm/.test(r));
+        for (const [name, count] of [
+            ["inside", 0],
+            ["fused", 1],
+            ["inside", 1],
+        ] as const) {
+            const model = join(folder, `${name}.onnx`);
+            await pick(visit.page, model);
+            await visit.page.locator(".model-name", { hasText: name }).waitFor();
+            await compiled(visit.page);
+            expect(readFileSync(await saved(visit.page, /\.py/), "utf8")).toBe(
+                native(["compile", model, "--output", "-"]).out,
+            );
+            expect(whole().length).toBe(count);
+        }
         expectQuiet(visit);
         await visit.close();
     });

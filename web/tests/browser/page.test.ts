@@ -1,34 +1,24 @@
 // The page itself: privacy, accessibility, keyboard, linking, being offline.
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { copyFileSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { compiled, expectQuiet, openExample, Site, type Visit } from "./page";
+import { violations } from "./axe";
+import {
+    compiled,
+    draft,
+    EXAMPLES,
+    expectQuiet,
+    native,
+    openExample,
+    python,
+    Site,
+    type Visit,
+} from "./page";
 
 let site: Site;
 beforeAll(async () => void (site = await Site.start()));
 afterAll(() => site.stop());
-
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core"), "utf8");
-
-interface Violation {
-    id: string;
-    nodes: { target: string[]; failureSummary: string }[];
-}
-
-/** What axe-core finds, one line each. */
-async function violations(page: Page): Promise<string[]> {
-    await page.evaluate(axe);
-    const found = await page.evaluate(async () => {
-        const { axe } = window as unknown as {
-            axe: { run(): Promise<{ violations: Violation[] }> };
-        };
-        return (await axe.run()).violations;
-    });
-    return found.flatMap((v) =>
-        v.nodes.map((n) => `${v.id}: ${n.target.join(" ")}: ${n.failureSummary}`),
-    );
-}
 
 describe("nothing leaves", () => {
     it("the page asks its own host for its own files, by GET without a body", async () => {
@@ -286,6 +276,27 @@ it("a node and its lines show each other", async () => {
     await visit.close();
 });
 
+it("a selection has attributes, inputs, and statistics of its parameters", async () => {
+    const visit = await site.visit();
+    const { page } = visit;
+    await openExample(page, "Digits CNN");
+    const model = join(EXAMPLES, "digits_cnn.onnx");
+    const report = JSON.parse(native(["inspect", model, "--format", "json"]).out) as {
+        nodes: { op: string }[];
+    };
+    const node = report.nodes.findIndex(({ op }) => op === "Conv");
+    await select(page, { kind: "node", node });
+    const details = page.locator(".details");
+    await details.getByText("kernel_shape").waitFor();
+    const shown = (await details.locator(".attributes").textContent())!;
+    expect(shown).toContain("kernel_shape[3,3]");
+    expect(shown).toContain("auto_padNOTSET");
+    expect(await details.getByText("float32[16,1,3,3]").count()).toBeGreaterThan(0);
+    await details.locator(".numbers").first().waitFor();
+    expectQuiet(visit);
+    await visit.close();
+});
+
 it("a change of options lights up the lines that it changed", async () => {
     const visit = await site.visit();
     const { page } = visit;
@@ -303,6 +314,49 @@ it("a change of options lights up the lines that it changed", async () => {
     expect(await page.locator(".command code").textContent()).toBe(
         "oxide_xla compile bert_tiny.onnx --layers scan --shape input_ids=4,16",
     );
+    await visit.close();
+});
+
+it("StableHLO is a command that does what it says", async () => {
+    const visit = await site.visit();
+    const { page } = visit;
+    await openExample(page, "Digits CNN");
+    await page.getByRole("radio", { name: "npz" }).click();
+    await page.getByRole("radio", { name: "StableHLO" }).click();
+    // What this target does not take: a layout of params, an .npz file.
+    expect(await page.getByRole("radiogroup", { name: "Params" }).count()).toBe(0);
+    expect(await page.getByRole("radio", { name: "npz" }).count()).toBe(0);
+    await page.getByRole("radio", { name: "Unrolled" }).click();
+    await page.getByRole("radio", { name: "Inline" }).click();
+    await compiled(page);
+    expect(await violations(page)).toEqual([]);
+    const command = await page.locator(".target-note code").textContent();
+    expect(command).toBe(
+        "oxide_xla compile digits_cnn.onnx --target stablehlo --layers unrolled " +
+            "--weights inline",
+    );
+    // The program hands the words on to this one (tests/test_stablehlo.py).
+    const folder = draft();
+    copyFileSync(join(EXAMPLES, "digits_cnn.onnx"), join(folder, "digits_cnn.onnx"));
+    const words = command!.split(" ").slice(2);
+    words.splice(words.indexOf("--target"), 2);
+    python(
+        `import os, sys
+sys.path.insert(0, os.path.abspath("python"))
+from oxide_xla.stablehlo.cli import main
+os.chdir(sys.argv.pop(1))
+sys.exit(main())`,
+        folder,
+        ...words,
+    );
+    const lowered = readFileSync(join(folder, "digits_cnn.mlir"), "utf8");
+    expect(lowered).toContain("stablehlo.convolution");
+    await page.getByRole("radio", { name: "JAX" }).click();
+    await page.getByRole("radiogroup", { name: "Params" }).waitFor();
+    expect(await page.locator(".command code").textContent()).toBe(
+        "oxide_xla compile digits_cnn.onnx --layers unrolled",
+    );
+    expectQuiet(visit);
     await visit.close();
 });
 

@@ -51,8 +51,11 @@ export class Site {
         await this.server.close();
     }
 
-    /** Opens the page in a window of its own. */
-    async visit(options: BrowserContextOptions = {}): Promise<Visit> {
+    /** Opens the playground, or another page, in a window of its own. */
+    async visit(
+        options: BrowserContextOptions = {},
+        address = this.server.address,
+    ): Promise<Visit> {
         const context = await this.browser.newContext({
             viewport: { width: 1280, height: 800 },
             serviceWorkers: "block",
@@ -78,7 +81,7 @@ export class Site {
         await page.addInitScript(() => {
             delete (window as { showSaveFilePicker?: unknown }).showSaveFilePicker;
         });
-        await page.goto(this.server.address);
+        await page.goto(address);
         return { page, problems, requests, close: () => context.close() };
     }
 }
