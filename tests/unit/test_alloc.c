@@ -31,15 +31,9 @@ typedef struct Failing {
 
 /* ---- which allocations fail -------------------------------------------------------- */
 
-/* All of them.  Where a run takes ten times as long, the first, the second, the fourth, ...
- * of some: under AddressSanitizer of those that come by the same path of calls, and in an
- * emulator of each TOGETHER in a row. */
+/* All of them; AddressSanitizer, under which a run takes ten times as long, looks at the
+ * first, the second, the fourth, ... of those that come by the same path of calls. */
 enum { CALLS_MAX = 1 << 17, FRAMES_MAX = 64 };
-#ifdef OX_EMULATED
-enum { TOGETHER = 512 };
-#else
-enum { TOGETHER = 1 };
-#endif
 
 typedef struct Paths {
     uint64_t path[CALLS_MAX + 1]; /* by number of the call, of which the first is 1 */
@@ -59,7 +53,7 @@ static void note_path(Paths *p, size_t call) {
 }
 #else
 static void note_path(Paths *p, size_t call) {
-    p->path[call <= CALLS_MAX ? call : 0] = call / TOGETHER;
+    p->path[call <= CALLS_MAX ? call : 0] = call;
 }
 #endif
 
