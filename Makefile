@@ -4,9 +4,8 @@
 .NOTPARALLEL:
 .PHONY: all build setup demo test test-unit test-asan test-fuzz test-python test-wasm \
         test-web test-models test-stablehlo test-cross wasm viewer web asan bench \
-        bench-depth \
-        bench-run verify conformance docs docs-site models-doc gallery wheel test-wheel pictures \
-        format lint clean help
+        bench-depth bench-run bench-others verify conformance docs docs-site models-doc \
+        gallery wheel test-wheel pictures format lint clean help
 
 # Python keeps what it has compiled: a process that imports JAX or PyTorch takes a third
 # of the time, and the tests start some hundred.
@@ -138,6 +137,9 @@ bench-depth: build $(VENV)/test.stamp ## measure tracing and XLA by number of la
 bench-run: build $(VENV)/test.stamp ## measure generated code; OPTIONS='--quick' in 2 minutes
 	@$(RUN) bench/run.py $(OPTIONS)
 
+bench-others: build $(STAMPS)/others ## what other programs make of the same files
+	@$(RUN) bench/others.py
+
 verify: build $(VENV)/test.stamp ## compare five PyTorch models with their JAX code
 	@PYTHONPATH=tests:python $(RUN) -m models.verify
 
@@ -203,6 +205,11 @@ $(STAMPS)/%-tools: tools/setup.sh
 $(STAMPS)/docs-venv: requirements/docs.txt
 	@tools/venv.sh $(PYTHON) build/docs-venv docs.txt
 	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/others: requirements/others.txt $(VENV)/test.stamp
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+		--target build/others --requirement requirements/others.txt
+	@touch $@
 
 $(VENV)/demo.stamp: requirements/demo.txt
 	@tools/venv.sh $(PYTHON) $(VENV) demo.txt

@@ -17,6 +17,7 @@ sys.path.append(str(ROOT / "bench"))
 import contest
 import engines
 import instructions
+import others
 
 TASK = engines.Task("fake", Path("m.py"), Path("m.onnx"), (np.zeros((1, 2)),))
 RIGHT = np.array([1.0, 2.0])
@@ -118,6 +119,17 @@ def test_smallest_model(tmp_path):
     assert {"trace", "lower", "XLA", "cached"} <= row["stages"].keys()
     assert "| 3-layer MLP | 0.0" in done.stdout
     assert "Geometric mean of the README's 1: " in done.stdout
+
+
+def test_other_programs_are_judged_as_ours_is():
+    """What onnxruntime passes, what it has no operator for, and one model."""
+    assert others.passes("onnxruntime", "node", "test_relu")
+    assert not others.passes("onnxruntime", "node", "test_image_decoder_decode_png_rgb")
+    table = list(others.rows(["onnxruntime"], ["mlp"]))
+    assert [row[1] for row in table] == ["bridge", "dynamo", "torchscript"]
+    assert all(float(x) < 1e-12 for row in table for x in row[2:])
+    error = ValueError("no such operator\nat line 7")
+    assert others.reason(error) == "ValueError: no such operator"
 
 
 PROGRAM = """HloModule jit_forward

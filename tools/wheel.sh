@@ -15,10 +15,21 @@ machine=$(uname -m)
 
 raw=$(mktemp -d)
 trap 'rm -rf "$raw"' EXIT
+
+# From a copy of what git knows: beside that a checkout has a hundred thousand files of
+# environments and builds, among which the build backend would look for its own.
+source=$root
+if git -C "$root" rev-parse --git-dir >/dev/null 2>&1; then
+    source=$raw/source
+    mkdir "$source"
+    (cd "$root" && git ls-files -co --exclude-standard -z |
+        tar --null --files-from - --create --file -) | tar -xf - -C "$source"
+fi
+
 export PATH="$venv/bin:$PATH"
 zig="$venv/bin/python -m ziglang cc -target $machine-linux"
 CC="$zig-gnu.2.17" python -m build --no-isolation --outdir "$raw" \
-    -C cmake.define.OXIDE_XLA_PROGRAM_CC="$zig-musl" "$root" >"$raw/log" 2>&1 ||
+    -C cmake.define.OXIDE_XLA_PROGRAM_CC="$zig-musl" "$source" >"$raw/log" 2>&1 ||
     { cat "$raw/log" >&2; exit 1; }
 mkdir -p "$folder"
 auditwheel repair --plat "manylinux_2_17_$machine" --wheel-dir "$folder" "$raw"/*.whl

@@ -139,7 +139,7 @@ static const Expr *random_binary(Random *r, int depth) {
 }
 
 static const Expr *random_seq(Random *r, ExprKind kind, int depth) {
-    const Expr *items[8];
+    const Expr *items[8] = {NULL};
     uint32_t n = draw(r, 8);
     for (uint32_t i = 0; i < n; i++)
         items[i] = random_item(r, depth);
@@ -148,7 +148,7 @@ static const Expr *random_seq(Random *r, ExprKind kind, int depth) {
 }
 
 static const Expr *random_dict(Random *r, int depth) {
-    const Expr *items[8];
+    const Expr *items[8] = {NULL};
     uint32_t n = 2 * draw(r, 4);
     for (uint32_t i = 0; i < n; i++)
         items[i] = i % 2 ? random_expr(r, depth) : random_atom(r);
