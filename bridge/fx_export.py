@@ -112,7 +112,14 @@ def export_model(
     if fx_fake.has_fakes(module):  # which cannot be traced
         order = ["dynamo"]
     with _inference(module):
-        with contextlib.redirect_stdout(sys.stderr), fx_refuse.watch_state(module):
+        calls = (
+            fx_fake.calls() if fx_fake.has_fakes(module) else contextlib.nullcontext()
+        )
+        with (
+            contextlib.redirect_stdout(sys.stderr),
+            fx_refuse.watch_state(module),
+            calls,
+        ):
             names, varying = fx_call.probe(module, call, axes)
         plan = fx_exporters.Plan(call, axes, names, varying, opset, verbose)
         model = fx_exporters.first_success(module, plan, order, log)

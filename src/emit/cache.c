@@ -12,14 +12,6 @@ enum { WORDS = 3 };
 
 /* ---- what the file says ---------------------------------------------------------------- */
 
-static Str next_field(Str *rest, char end) {
-    const char *at = rest->n ? memchr(rest->p, end, rest->n) : NULL;
-    Str word = {rest->p, at ? (size_t)(at - rest->p) : rest->n};
-    rest->p += word.n + (at != NULL);
-    rest->n -= word.n + (at != NULL);
-    return word;
-}
-
 static CacheField *field_of(Gen *g, Str name) {
     for (size_t i = 0; i < g->cache.count; i++)
         if (str_eq(g->cache.items[i].name, name))
@@ -114,7 +106,7 @@ static void read_line(Gen *g, Str line) {
     Str words[WORDS] = {0};
     size_t n = 0, end;
     while (line.n && n < WORDS)
-        words[n++] = next_field(&line, '\t');
+        words[n++] = str_take(&line, '\t');
     if (n == 2 && str_is(words[0], "length"))
         g->cache.length = gen_number_at(words[1], 0, &end);
     else if (n == 2 && str_is(words[0], "optional"))
@@ -129,7 +121,7 @@ void gen_read_cache(Gen *g) {
     for (size_t i = 0; i < metadata->count; i++) {
         Str rest = metadata->items[i].value;
         while (str_is(metadata->items[i].key, "oxide_xla.cache") && rest.n)
-            read_line(g, next_field(&rest, '\n'));
+            read_line(g, str_take(&rest, '\n'));
     }
     if (diag_status(g->m->diags) == OX_OK)
         check_cache(g);

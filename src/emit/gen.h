@@ -561,6 +561,9 @@ ChangeKind gen_add_changes(Gen *g);
 /* TIED = {"lm_head.weight": "embed.weight"}: other names of parameters.  This and the
  * following: false when there is nothing to add. */
 bool gen_add_tied(Gen *g);
+/* CHECKPOINT_NAMES = {"encoder.layer": "layers"}: beginnings of names in the checkpoints
+ * of a model whose module has others, as the metadata `oxide_xla.checkpoint` say. */
+bool gen_add_checkpoint_names(Gen *g);
 /* BUFFERS = ("rotary.inv_freq",): what no state_dict has. */
 bool gen_add_buffers(Gen *g);
 /* Whether endings of keys must, must not or may find a parameter. */

@@ -47,6 +47,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "NAME,...",
         "help": "dimensions that stay open; default: batch, and of text seq",
     },
+    "--cache": {
+        "type": int,
+        "metavar": "N",
+        "help": "a step of a decoder with a key-value cache of N positions, instead of "
+        "all positions at once",
+    },
     "--dtype": {
         "choices": DTYPES,
         "default": "float32",
@@ -54,6 +60,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "--layers": {"choices": c.LAYERS, "default": "functions", "help": "as of compile"},
     "--params": {"choices": c.PARAMS, "default": "flat", "help": "as of compile"},
+    "--loader": {"choices": c.LOADERS, "default": "inline", "help": "as of compile"},
     "--trust-remote-code": {
         "action": "store_true",
         "help": "run Python code that lies in FOLDER",
@@ -86,9 +93,11 @@ def run(options: argparse.Namespace) -> tuple[Path, CompiledModel]:
             task=options.task,
             inputs=[parse(text) for text in options.input],
             dynamic=names and [name for name in names if name],
+            cache=options.cache,
             dtype=options.dtype,
             layers=options.layers,
             params=options.params,
+            loader=options.loader,
             trust_remote_code=options.trust_remote_code,
         ),
     )
