@@ -53,6 +53,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "a step of a decoder with a key-value cache of N positions, instead of "
         "all positions at once",
     },
+    "--part": {
+        "choices": ("decoder", "encoder"),
+        "help": "with --cache, of an encoder-decoder: a step, which is the default, or "
+        "what it reads of the input",
+    },
     "--dtype": {
         "choices": DTYPES,
         "default": "float32",
@@ -94,6 +99,7 @@ def run(options: argparse.Namespace) -> tuple[Path, CompiledModel]:
             inputs=[parse(text) for text in options.input],
             dynamic=names and [name for name in names if name],
             cache=options.cache,
+            part=options.part,
             dtype=options.dtype,
             layers=options.layers,
             params=options.params,

@@ -49,6 +49,8 @@ class Options:
     `dynamic` the names of their dimensions that stay open, by default all names.
     With `cache`, forward is a step of a decoder that has a key-value cache, of that
     length unless init_cache is asked for another; it has the inputs of such a step.
+    An encoder-decoder has two modules, of which `part` is one: "decoder", the step, or
+    "encoder", which gives what it reads of the input.
     `dtype` is the type that PyTorch computes in. `layers`, `params` and `loader`
     are as in `oxide_xla.compile`.
     """
@@ -57,6 +59,7 @@ class Options:
     inputs: Sequence[Input] = ()
     dynamic: Sequence[str] | None = None
     cache: int | None = None
+    part: str | None = None
     dtype: str = "float32"
     layers: str = "functions"
     params: str = "flat"
@@ -95,7 +98,7 @@ def export(module: torch.nn.Module, options: Options) -> onnx.ModelProto:
     """The ONNX model of a call of the module, which nothing else chooses."""
     from oxide_xla.bridge import fx_errors, fx_export
 
-    call: dict[str, Any] = {"cache": options.cache}
+    call: dict[str, Any] = {"cache": options.cache, "part": options.part}
     if options.cache is None:
         inputs = options.inputs or choose(module)
         call = {

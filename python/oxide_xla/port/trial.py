@@ -21,11 +21,10 @@ LAYERS = 2
 
 def check_steps(module: torch.nn.Module, length: int) -> None:
     """OxideError where steps with a cache would give other logits than none."""
-    from oxide_xla.bridge import fx_cache, fx_errors
+    from oxide_xla.bridge import fx_cross, fx_errors
 
     try:
-        fx_cache.check(module)
-        with fx_cache.wrap(with_weights(module), length):
+        with fx_cross.step(with_weights(module), length):
             pass
     except fx_errors.BridgeError as error:
         raise OxideError(f"error: {type(module).__name__}: {error}") from error
