@@ -332,13 +332,18 @@ def test_the_module_reads_names_that_its_model_lists(tmp_path):
         assert {k: x[0, 0] for k, x in params.items()} == {"a": 1, "b": 2}
 
 
-def test_load_params_needs_no_memory_for_a_second_copy(capsys):
-    """Host memory beside the result stays near one tensor, sharded or cast as well."""
+def test_loading_into_shards_needs_no_memory_for_a_second_copy(capsys):
+    """Host memory beside the result stays below one tensor, cast as well.
+
+    Without shards JAX copies in the background, and how much waits there depends on
+    what else runs.
+    """
     loading = importlib.import_module("bench.loading")
     loading.main(["--tensors", "8", "--side", "3584"])
     rows = capsys.readouterr().out.splitlines()[2:]
     assert len(rows) == len(loading.CASES)
-    assert all(float(row.split("|")[4]) < 2.5 for row in rows), rows
+    split = [float(row.split("|")[4]) for row in rows if "split" in row]
+    assert len(split) == 2 and max(split) < 1.5, rows
 
 
 # ---- steps with a cache --------------------------------------------------------------
