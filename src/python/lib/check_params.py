@@ -25,11 +25,10 @@ def name_here(key, names):
     parts = key.split(".")
     form = ["#" if part.isdecimal() else part for part in parts]
     numbers = [part for part in parts if part.isdecimal()]
-    for end in range(len(form), -1, -1):
-        start = ".".join(form[:end])
-        if start in names:
-            form = names[start].split(".") + form[end:]
-            break
+    ends = [end for end in range(len(form) + 1) if ".".join(form[:end]) in names]
+    if ends:
+        start, rest = form[: ends[-1]], form[ends[-1] :]
+        form = names[".".join(start)].split(".") + rest
     return ".".join(numbers.pop(0) if part == "#" else part for part in form if part)
 
 
