@@ -28,6 +28,7 @@ if __package__:
     from . import (
         fx_cache,
         fx_call,
+        fx_cross,
         fx_exporters,
         fx_fake,
         fx_model,
@@ -40,6 +41,7 @@ if __package__:
 else:
     import fx_cache
     import fx_call
+    import fx_cross
     import fx_exporters
     import fx_fake
     import fx_model
@@ -80,6 +82,7 @@ def export_model(
     exporter: str = "dynamo",
     fallback: bool = True,
     cache: int | None = None,
+    part: str | None = None,
     opset: int | None = None,
     keep_stack_traces: bool = False,
     verbose: bool = False,
@@ -91,16 +94,20 @@ def export_model(
     `{axis: name}`, or one such entry per argument (`torch.export.Dim` is a name too).
     A transformers model gives no key-value cache, and the module is left as it was
     found. With `cache` a decoder of transformers becomes one step with a cache of that
-    length (see fx_cache), and no inputs are given. Where its parameters are fake (see
-    fx_fake), the model has no weights. Raises ModelError if no exporter succeeds, and
-    where a graph would freeze or lose what the module does (see fx_refuse).
+    length (see fx_cache), and no inputs are given; an encoder-decoder has two parts
+    (see fx_cross), of which `part` is one, the decoder's step by default. Where
+    its parameters are fake (see fx_fake), the model has no weights. Raises ModelError
+    if no exporter succeeds, and where a graph would freeze or lose what the module does
+    (see fx_refuse).
     """
+    if part and cache is None:
+        raise UsageError("parts are those of a model with a cache")
     if cache is not None:
         if args or kwargs or dynamic_shapes or exporter != "dynamo":
             raise UsageError(
                 "with a cache the inputs, their open sizes and the exporter are given"
             )
-        return _export_step(module, cache, opset, keep_stack_traces, verbose, log)
+        return _export_step(module, cache, part, opset, keep_stack_traces, verbose, log)
     if exporter not in fx_exporters.NAMES:
         raise UsageError(f"no exporter {exporter!r}; there are {fx_exporters.NAMES}")
     fx_refuse.check_mode(module)
@@ -112,7 +119,14 @@ def export_model(
     if fx_fake.has_fakes(module):  # which cannot be traced
         order = ["dynamo"]
     with _inference(module):
-        with contextlib.redirect_stdout(sys.stderr), fx_refuse.watch_state(module):
+        calls = (
+            fx_fake.calls() if fx_fake.has_fakes(module) else contextlib.nullcontext()
+        )
+        with (
+            contextlib.redirect_stdout(sys.stderr),
+            fx_refuse.watch_state(module),
+            calls,
+        ):
             names, varying = fx_call.probe(module, call, axes)
         plan = fx_exporters.Plan(call, axes, names, varying, opset, verbose)
         model = fx_exporters.first_success(module, plan, order, log)
@@ -126,6 +140,7 @@ def export_model(
 def _export_step(
     module: torch.nn.Module,
     length: int,
+    part: str | None,
     opset: int | None,
     keep_stack_traces: bool,
     verbose: bool,
@@ -133,7 +148,7 @@ def _export_step(
 ) -> onnx.ModelProto:
     """Export one step of a decoder with a cache of `length` positions."""
     fx_refuse.check_mode(module)
-    with fx_cache.wrap(module, length) as step:
+    with fx_cross.step(module, length, part) as step:
         model = export_model(
             module,
             kwargs=step.call.kwargs,
@@ -142,7 +157,7 @@ def _export_step(
             opset=opset,
             keep_stack_traces=keep_stack_traces,
             verbose=verbose,
-            log=log,
+            log=(lambda message: None) if part else log,  # each has its parameters
         )
     fx_cache.annotate(model, step)
     return model
@@ -227,6 +242,7 @@ def run(options: argparse.Namespace) -> onnx.ModelProto:
             module,
             exporter=options.exporter,
             cache=options.cache,
+            part=options.part,
             opset=options.opset,
             keep_stack_traces=options.keep_stack_traces,
             verbose=options.verbose,

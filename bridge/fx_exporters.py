@@ -87,17 +87,20 @@ def _export_dynamo(
     import torch
 
     call, axes = plan.call, plan.axes
-    program = torch.onnx.export(
-        module,
-        call.args,
-        kwargs=call.kwargs,
-        dynamo=True,
-        optimize=False,
-        verbose=False,
-        opset_version=plan.opset,
-        dynamic_shapes=_dynamo_shapes(module, call, axes) if axes else None,
-        custom_translation_table=fx_operators.translations(),
-    )
+    # With gradients one of the exporter's steps takes another attention kernel than the
+    # one before, where a mask is computed from parameters, as T5's is.
+    with torch.no_grad():
+        program = torch.onnx.export(
+            module,
+            call.args,
+            kwargs=call.kwargs,
+            dynamo=True,
+            optimize=False,
+            verbose=False,
+            opset_version=plan.opset,
+            dynamic_shapes=_dynamo_shapes(module, call, axes) if axes else None,
+            custom_translation_table=fx_operators.translations(),
+        )
     fx_refuse.check_program(program.exported_program.graph)
     _name_outputs(program.model.graph, plan.names)
     if fx_fake.has_fakes(module):

@@ -70,6 +70,32 @@ def fake_parameters(module: torch.nn.Module) -> None:
             part._parameters[name] = made[id(old)]
 
 
+def calls() -> contextlib.AbstractContextManager[Any]:
+    """For calls of modules with fake parameters: what CPUs compute, fakes do as well.
+
+    PyTorch's products of groups of rows take float32 on a CPU, and bfloat16 alone where
+    tensors have no values.
+    """
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    grouped = getattr(torch.ops.aten, "_grouped_mm", None)
+
+    class Calls(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            if grouped and function is grouped.default and _rows_by_groups(*args[:2]):
+                return args[0].new_empty(args[0].shape[0], args[1].shape[2])
+            return function(*args, **(kwargs or {}))
+
+    return Calls()
+
+
+def _rows_by_groups(rows: torch.Tensor, matrices: torch.Tensor) -> bool:
+    """Whether these are fake rows and a matrix for each group of them."""
+    ranks = rows.ndim == 2 and matrices.ndim == 3
+    return ranks and rows.dtype == matrices.dtype and is_fake(rows)
+
+
 def is_fake(tensor: torch.Tensor) -> bool:
     """Whether the tensor has no values."""
     from torch._subclasses.fake_tensor import FakeTensor

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if __package__:
-    from . import fx_call, fx_exporters
+    from . import fx_call, fx_cross, fx_exporters
     from .fx_errors import UsageError
 else:
     import fx_call
+    import fx_cross
     import fx_exporters
     from fx_errors import UsageError
 
@@ -196,6 +197,12 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="one step of a transformers decoder with a key-value cache, of N "
         "positions unless init_cache is asked for others",
+    )
+    option(
+        "--part",
+        choices=fx_cross.PARTS,
+        help="with --cache, of an encoder-decoder: a step, which is the default, or "
+        "what it reads of the input",
     )
     option(
         "--weights", type=Path, metavar="FILE", help="state_dict: .pt or .safetensors"

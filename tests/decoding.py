@@ -37,10 +37,16 @@ START = np.array([0, 3], np.int32)
 
 def build(name: str, seed: int = 0) -> torch.nn.Module:
     """A decoder of FAMILIES in inference mode."""
+    return make(*FAMILIES[name], seed=seed)
+
+
+def make(
+    config_class: str, model_class: str, config: dict, *, seed: int = 0
+) -> torch.nn.Module:
+    """A module of transformers with random weights."""
     torchvision_cpu.repair()
     import transformers
 
-    config_class, model_class, config = FAMILIES[name]
     torch.manual_seed(seed)
     config = getattr(transformers, config_class)(**config)
     module = getattr(transformers, model_class)(config).eval()
@@ -49,6 +55,23 @@ def build(name: str, seed: int = 0) -> torch.nn.Module:
             if tensor.ndim > 1:
                 tensor.mul_(6)
     return module
+
+
+def build_cross(name: str) -> torch.nn.Module:
+    """An encoder-decoder of CROSS in inference mode."""
+    return make(*CROSS[name])
+
+
+def expected_cross(module: torch.nn.Module, inputs: dict[str, np.ndarray]):
+    """The tokens that transformers' generate appends to the first, greedily."""
+    import transformers
+
+    inputs = {k: torch.tensor(x) for k, x in inputs.items()}
+    with torch.no_grad():  # Whisper's own method is for sound of any length
+        tokens = transformers.GenerationMixin.generate(
+            module, **inputs, max_new_tokens=STEPS, do_sample=False
+        )
+    return tokens[:, 1:].numpy()
 
 
 def expected(module: torch.nn.Module, prompts: np.ndarray, start: np.ndarray):
@@ -167,3 +190,88 @@ FAMILIES = {
         {**GROUPED, "num_local_experts": 4, "num_experts_per_tok": 2},
     ),
 }
+
+# Encoder-decoders; one source is padded behind, one in front.
+ENDS = {
+    "decoder_start_token_id": 1,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": None,
+}
+PAIR = {
+    "vocab_size": VOCABULARY,
+    "d_model": 32,
+    "encoder_layers": 2,
+    "decoder_layers": 2,
+    "encoder_attention_heads": 4,
+    "decoder_attention_heads": 4,
+    "encoder_ffn_dim": 64,
+    "decoder_ffn_dim": 64,
+    "tie_word_embeddings": False,  # or each token says itself again
+    **ENDS,
+}
+CROSS = {
+    "t5": (
+        "T5Config",
+        "T5ForConditionalGeneration",
+        {
+            "vocab_size": VOCABULARY,
+            "d_model": 32,
+            "d_kv": 8,
+            "d_ff": 64,
+            "num_layers": 2,
+            "num_heads": 4,
+            "relative_attention_num_buckets": 8,
+            **ENDS,
+        },
+    ),
+    "bart": (
+        "BartConfig",
+        "BartForConditionalGeneration",
+        {**PAIR, "max_position_embeddings": 128, "forced_eos_token_id": None},
+    ),
+    "whisper": (
+        "WhisperConfig",
+        "WhisperForConditionalGeneration",
+        {
+            **PAIR,
+            "num_mel_bins": 8,
+            "max_source_positions": 20,
+            "max_target_positions": 128,
+            "init_std": 0.1,
+            "suppress_tokens": None,
+            "begin_suppress_tokens": None,
+        },
+    ),
+}
+SOURCE_MASK = np.array([[1] * 9, [1] * 6 + [0] * 3, [0] * 2 + [1] * 7])
+
+
+def source(name: str) -> dict[str, np.ndarray]:
+    """What is encoded, in three rows."""
+    generator = np.random.default_rng(0)
+    if name == "whisper":
+        return {"input_features": generator.normal(size=(3, 8, 40)).astype("float32")}
+    ids = generator.integers(2, VOCABULARY, SOURCE_MASK.shape)
+    return {"input_ids": ids * SOURCE_MASK, "attention_mask": SOURCE_MASK}
+
+
+def decode_cross(encoder, decoder, inputs: dict[str, np.ndarray]):
+    """The tokens that the compiled step gives, in a while_loop."""
+    encoded = encoder.forward(encoder.params, *inputs.values())
+    mask = [inputs["attention_mask"]] if "attention_mask" in inputs else []
+
+    @jax.jit
+    def run(params, cache):
+        def step(carry):
+            i, token, tokens, cache = carry
+            logits, cache = decoder.forward(params, token[:, None], *mask, cache, i)
+            token = logits[:, -1].argmax(-1).astype(jnp.int32)
+            return i + 1, token, tokens.at[:, i].set(token), cache
+
+        begin = jnp.full(3, ENDS["decoder_start_token_id"], jnp.int32)
+        tokens = jnp.zeros((3, STEPS), jnp.int32)
+        carry = (jnp.int32(0), begin, tokens, cache)
+        return jax.lax.while_loop(lambda carry: carry[0] < STEPS, step, carry)[2]
+
+    return np.asarray(run(decoder.params, decoder.init_cache(3, LENGTH) | encoded))

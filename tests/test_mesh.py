@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -181,3 +182,42 @@ def test_shardings_have_the_form_of_params(options, tmp_path):
     stacked = (None,) if options.get("layers") == "scan" else ()
     assert (*stacked, "fsdp", "tensor") in specs
     assert (*stacked, "tensor", "fsdp") in specs
+
+
+# ---- several processes ---------------------------------------------------------------
+
+
+def free_address():
+    """A port of this machine that nothing listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+def trained(module, folder, count):
+    """What each of `count` processes, eight devices in all, has after ten steps."""
+    program, address = ROOT / "tests" / "mesh_processes.py", free_address()
+    environment = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
+    answers = [folder / f"{count}_{i}.json" for i in range(count)]
+    running = []
+    for i, answer in enumerate(answers):
+        words = [str(count), str(i), address] if count > 1 else []
+        command = [sys.executable, str(program), str(module), str(answer), *words]
+        running.append(subprocess.Popen(command, env=environment))
+    try:
+        assert [process.wait(timeout=600) for process in running] == [0] * count
+    finally:
+        for process in running:
+            process.kill()
+    return [json.loads(answer.read_text()) for answer in answers]
+
+
+def test_two_processes_train_as_one(tmp_path):
+    """Ten steps on data, FSDP and tensor axes; each process reads its own shards."""
+    path = ROOT / "tests" / "fixtures" / "repeated_layers.onnx"
+    oxide_xla.compile(path, sharding="on").save(tmp_path / "layers_jax.py")
+    (alone,) = trained(tmp_path / "layers_jax.py", tmp_path, 1)
+    assert alone["losses"][-1] < alone["losses"][0]
+    for answer in trained(tmp_path / "layers_jax.py", tmp_path, 2):
+        np.testing.assert_allclose(answer["losses"], alone["losses"], rtol=1e-5)
+        np.testing.assert_allclose(answer["sums"], alone["sums"], rtol=1e-5)

@@ -1,5 +1,6 @@
 """`oxide_xla port`: config.json to a JAX module, whose load_params reads the folder."""
 
+import importlib
 import importlib.util
 import json
 import re
@@ -7,19 +8,24 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper
+from oxide_xla.bridge import fx_errors
 from safetensors.torch import load_file, save_file
 
+import check_params
 import fx_fake
 import torchvision_cpu
 from models.zoo_text import DECODER, SMALL, VOCABULARY
 from oxide_xla import OxideError, checkpoint, compile
-from oxide_xla.port import Options, cli, port, unfit
+from oxide_xla.port import Options, cli, names, port, trial, unfit
 from oxide_xla.port.inputs import parse
 
 torchvision_cpu.repair()
+
+from transformers import Gemma2Config  # noqa: E402
 
 IDS = np.random.default_rng(0).integers(1, VOCABULARY, (3, 9))
 MASK = np.ones((3, 9), np.int64)
@@ -279,3 +285,111 @@ def test_only_floats_are_left_to_a_checkpoint():
     assert one.module.PARAMS == {"a": "float32[1,1]", "b": "float32[1,1]"}
     with pytest.raises(OxideError, match="OX0005.*only parameters can be"):
         compile(without_weights(TensorProto.INT64, (3, 3)))
+
+
+# ---- names of checkpoints ------------------------------------------------------------
+
+
+def test_names_of_checkpoints_are_a_short_table():
+    """Every name goes to its own; what no rule fits is there as a whole."""
+    renamed = {
+        f"vit.encoder.layer.{i}.{old}": f"vit.layers.{i}.{new}"
+        for i in (0, 1, 11)
+        for old, new in (
+            ("attention.attention.query.weight", "attention.q_proj.weight"),
+            ("attention.attention.query.bias", "attention.q_proj.bias"),
+            ("norm.weight", "norm.weight"),
+        )
+    }
+    renamed |= {"odd.0.weight": "even.weight", "head.weight": "head.weight"}
+    table = names.table(renamed)
+    assert table == {
+        "vit.encoder.layer.#.attention.attention.query": (
+            "vit.layers.#.attention.q_proj"
+        ),
+        "vit.encoder.layer": "vit.layers",
+        "odd.0.weight": "even.weight",
+    }
+    for read in (names.name_here, check_params.name_here):
+        assert {k: read(k, table) for k in renamed} == renamed
+        assert all(read(v, table) == v for v in renamed.values())
+    prefixed = names.table({"model.a": "a", "model.b.0": "b.0"})
+    assert prefixed == {"model": ""}
+    assert check_params.name_here("model.b.0", prefixed) == "b.0"
+
+
+def test_the_module_reads_names_that_its_model_lists(tmp_path):
+    """In the file itself, and through safetensors_io."""
+    data = onnx.load_from_string(without_weights(TensorProto.FLOAT, (3, 3)))
+    data.metadata_props.add(key="oxide_xla.checkpoint", value="old.a\ta\nold.b\tb")
+    file = tmp_path / "model.safetensors"
+    tensors = {"old.a": torch.eye(3), "b": 2 * torch.eye(3)}
+    save_file(tensors, file)
+    for loader in ("inline", "module"):
+        model = compile(data, loader=loader, name="two")
+        assert unfit(model, tmp_path) == ""
+        params = model.module.load_params(file)
+        assert {k: x[0, 0] for k, x in params.items()} == {"a": 1, "b": 2}
+
+
+def test_loading_into_shards_needs_no_memory_for_a_second_copy(capsys):
+    """Host memory beside the result stays below one tensor, cast as well.
+
+    Without shards JAX copies in the background, and how much waits there depends on
+    what else runs.
+    """
+    loading = importlib.import_module("bench.loading")
+    loading.main(["--tensors", "8", "--side", "3584"])
+    rows = capsys.readouterr().out.splitlines()[2:]
+    assert len(rows) == len(loading.CASES)
+    split = [float(row.split("|")[4]) for row in rows if "split" in row]
+    assert len(split) == 2 and max(split) < 1.5, rows
+
+
+# ---- steps with a cache --------------------------------------------------------------
+
+
+def test_a_step_with_a_cache_gives_the_same_logits(made, tmp_path):
+    folder, path, wanted = made("llama")
+    out = tmp_path / "step.py"
+    assert cli.main([str(folder), "-o", str(out), "--cache", "32"]) == 0
+    step = load_module(out)
+    params, cache, parts = step.load_params(folder), step.init_cache(3), []
+    for at, end in ((0, 4), (4, 5), (5, 9)):
+        logits, cache = step.forward(params, IDS[:, at:end], cache, at)
+        parts.append(np.asarray(logits))
+    assert np.mean((np.concatenate(parts, 1) - wanted) ** 2) < 1e-10
+    assert {x.shape[2] for x in jax.tree.leaves(cache)} == {32}
+
+
+def test_what_cannot_have_a_cache_is_said(made, capsys):
+    folder, _, _ = made("bert")
+    assert cli.main([str(folder), "-o", "x.py", "--cache", "8"]) == 1
+    assert "takes no" in capsys.readouterr().err
+    with pytest.raises(OxideError, match="its own inputs"):
+        port(folder, Options(cache=8, dynamic=["batch"]))
+
+
+def test_a_large_decoder_is_compared_with_few_layers():
+    """One of each kind, and fewer words; the rest of the configuration stays."""
+    config = Gemma2Config(num_hidden_layers=26, vocab_size=256000, head_dim=64)
+    trial.shorten(config)
+    assert config.num_hidden_layers == len(config.layer_types) == 2
+    assert len(set(config.layer_types)) == 2
+    assert config.vocab_size == 1024
+    assert config.hidden_size == Gemma2Config().hidden_size
+
+
+def test_a_decoder_whose_steps_differ_is_refused(made, monkeypatch):
+    """The comparison is of a module with weights, not of the one without."""
+    folder, _, _ = made("llama")
+    seen = []
+
+    def differ(module, original, shapes):
+        seen.append(module)
+        raise fx_errors.ModelError("gives other logits with a cache")
+
+    monkeypatch.setattr("oxide_xla.bridge.fx_cache.verify", differ)
+    with pytest.raises(OxideError, match="other logits"):
+        port(folder, Options(cache=8))
+    assert not fx_fake.has_fakes(seen[0])

@@ -40,6 +40,7 @@ def from_torch(
     dynamic_shapes: Any = None,
     exporter: str = "dynamo",
     cache: int | None = None,
+    part: str | None = None,
     **options: Any,
 ) -> CompiledModel:
     """Export a PyTorch module, called as `module(*args, **kwargs)`, and compile it.
@@ -50,9 +51,10 @@ def from_torch(
     argument. `exporter` is "dynamo" or "torchscript". With `cache=N` a decoder of
     transformers becomes one step with a key-value cache, of N positions unless
     `init_cache` is asked for another number, and no inputs are given: docs/guides/
-    decoding.md. The rest goes to `compile`, with
-    the name of the module's class as `name` unless it is given. The keys of `params`
-    are those of `module.state_dict()`, and the module is left as it was.
+    decoding.md. An encoder-decoder then has two parts, of which `part` is one:
+    "decoder", the step, or "encoder". The rest goes to `compile`, with the name of the
+    module's class as `name` unless it is given. The keys of `params` are those of
+    `module.state_dict()`, and the module is left as it was.
     Raises OxideError where the module cannot be exported or compiled, ValueError for a
     word that `compile` does not know, ImportError where torch, onnx or onnxscript are
     missing.
@@ -64,5 +66,6 @@ def from_torch(
         dynamic_shapes=dynamic_shapes,
         exporter=exporter,
         cache=cache,
+        part=part,
     )
     return compile(data, **{"name": type(module).__name__, **options})

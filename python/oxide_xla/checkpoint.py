@@ -2,9 +2,10 @@
 
     oxide_xla checkpoint pytorch_model.bin -o model.safetensors
 
-It takes one file or the index of several, and writes one. Only tensors are unpickled
-(`weights_only=True`). Of names for one tensor the first is kept: `load_params` of a
-generated module knows the others.
+It takes one file or the index of several, and writes one. Of the folder of a model of
+transformers it makes the tensors that the module has (port/converting.py). Only tensors
+are unpickled (`weights_only=True`). Of names for one tensor the first is kept:
+`load_params` of a generated module knows the others.
 """
 
 from __future__ import annotations
@@ -116,7 +117,11 @@ def make_parser() -> argparse.ArgumentParser:
         "source",
         type=Path,
         metavar="FILE",
-        help="pytorch_model.bin, or pytorch_model.bin.index.json for shards",
+        help="pytorch_model.bin, or pytorch_model.bin.index.json for shards; or the "
+        "folder of a model whose module has other tensors than its safetensors files",
+    )
+    parser.add_argument(
+        "--task", help="of a folder, the task that `oxide_xla port` was given"
     )
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FILE.safetensors"
@@ -128,7 +133,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     options = make_parser().parse_args(arguments)
     try:
-        count = convert(options.source, options.output)
+        if options.source.is_dir():
+            from oxide_xla.port.converting import convert_folder
+
+            count = convert_folder(options.source, options.output, options.task)
+        else:
+            count = convert(options.source, options.output)
     except OxideError as error:
         print(error, file=sys.stderr)
         return MODEL

@@ -5,26 +5,19 @@
  * A list in forward has the arrays, key_cache[i], and what layers give takes the place of
  * what they took.  Where one scan goes over all layers the arrays are stacked instead.
  * Source: the metadata "oxide_xla.cache", which bridge/fx_cache.py writes: lines of words
- * with tabs between them, `length N`, `optional INPUT`, and `FIELD PAST NEXT`. */
+ * with tabs between them, `length N`, `optional INPUT`, and `FIELD PAST NEXT`; `kept FIELD INPUT` of
+ * what is only read, and `made FIELD OUTPUT` of what is only made. */
 #include "emit/cache.h"
 
 enum { WORDS = 3 };
 
 /* ---- what the file says ---------------------------------------------------------------- */
 
-static Str next_field(Str *rest, char end) {
-    const char *at = rest->n ? memchr(rest->p, end, rest->n) : NULL;
-    Str word = {rest->p, at ? (size_t)(at - rest->p) : rest->n};
-    rest->p += word.n + (at != NULL);
-    rest->n -= word.n + (at != NULL);
-    return word;
-}
-
-static CacheField *field_of(Gen *g, Str name) {
+static CacheField *field_of(Gen *g, Str name, CacheRole role) {
     for (size_t i = 0; i < g->cache.count; i++)
         if (str_eq(g->cache.items[i].name, name))
             return &g->cache.items[i];
-    CacheField field = {.name = name};
+    CacheField field = {.name = name, .role = role};
     field.variable = gen_identifier(
         g->arena, arena_printf(g->arena, "%.*s_cache", (int)name.n, name.p), "cache");
     return ARENA_PUSH(g->arena, &g->cache, field) ? &g->cache.items[g->cache.count - 1]
@@ -57,27 +50,39 @@ static void note_place(Gen *g, Map *map, const Value *v, size_t field, size_t in
     map_set(map, id_key(v), place);
 }
 
-static void add_entry(Gen *g, Str name, Str past, Str next) {
-    CacheField *field = field_of(g, name);
+static void add_entry(Gen *g, CacheRole role, Str name, Str past, Str next) {
+    CacheField *field = field_of(g, name, role);
     Value *in = input_named(g->m->graph, past);
     int out = output_named(g->m->graph, next);
+    bool lacks_in = role != CACHE_MADE && !in,
+         lacks_out = role != CACHE_KEPT && out < 0;
     if (!field)
         return;
-    if (!in || out < 0) {
-        Str missing = in ? next : past;
+    if (lacks_in || lacks_out || field->role != role) {
+        Str missing = lacks_out ? next : past;
         diag_add(
             g->m->diags, OX0201, (Str){0},
             STR("leave --outputs and --input-value away: they take the cache apart"),
             "the graph has no %s \"%.*s\", which is part of the cache",
-            in ? "output" : "input", (int)missing.n, missing.p);
+            lacks_out ? "output" : "input", (int)missing.n, missing.p);
         return;
     }
-    CacheEntry entry = {in, (size_t)out};
+    CacheEntry entry = {in, role == CACHE_KEPT ? SIZE_MAX : (size_t)out};
     size_t number = (size_t)(field - g->cache.items);
-    note_place(g, &g->cache.past, in, number, field->count);
-    note_place(g, &g->cache.next, value_final(g->m->graph->outputs[out]), number,
-               field->count);
+    if (in)
+        note_place(g, &g->cache.past, in, number, field->count);
+    if (role == CACHE_REPLACED)
+        note_place(g, &g->cache.next, value_final(g->m->graph->outputs[out]), number,
+                   field->count);
     (void)ARENA_PUSH(g->arena, field, entry);
+}
+
+bool gen_is_cache_output(const Gen *g, size_t i) {
+    for (size_t f = 0; f < g->cache.count; f++)
+        for (size_t k = 0; k < g->cache.items[f].count; k++)
+            if (g->cache.items[f].items[k].next == i)
+                return true;
+    return false;
 }
 
 /* batch first, then one size more that is open, the length; what is written has the type
@@ -93,11 +98,18 @@ static bool is_cache(Gen *g, const CacheEntry *entry) {
            next->type.dtype == t->dtype && type_same_shape(&next->type, t);
 }
 
+static bool has_role(const Gen *g, CacheRole role) {
+    for (size_t f = 0; f < g->cache.count; f++)
+        if (g->cache.items[f].role == role)
+            return true;
+    return false;
+}
+
 static void check_cache(Gen *g) {
     for (size_t f = 0; f < g->cache.count; f++)
         for (size_t i = 0; i < g->cache.items[f].count; i++) {
             const CacheEntry *entry = &g->cache.items[f].items[i];
-            if (is_cache(g, entry))
+            if (g->cache.items[f].role != CACHE_REPLACED || is_cache(g, entry))
                 continue;
             diag_add(g->m->diags, OX0201, (Str){0},
                      STR("give no --shape: init_cache is asked for the sizes"),
@@ -105,7 +117,7 @@ static void check_cache(Gen *g) {
                      "replaced by an output of its shape and type",
                      (int)entry->past->name.n, entry->past->name.p);
         }
-    if (g->cache.count && g->cache.length < 1)
+    if (has_role(g, CACHE_REPLACED) && g->cache.length < 1)
         diag_add(g->m->diags, OX0201, (Str){0}, (Str){0},
                  "the metadata name no length of the cache");
 }
@@ -114,13 +126,17 @@ static void read_line(Gen *g, Str line) {
     Str words[WORDS] = {0};
     size_t n = 0, end;
     while (line.n && n < WORDS)
-        words[n++] = next_field(&line, '\t');
+        words[n++] = str_take(&line, '\t');
     if (n == 2 && str_is(words[0], "length"))
         g->cache.length = gen_number_at(words[1], 0, &end);
     else if (n == 2 && str_is(words[0], "optional"))
         g->cache.optional = input_named(g->m->graph, words[1]);
+    else if (n == WORDS && str_is(words[0], "kept"))
+        add_entry(g, CACHE_KEPT, words[1], words[2], (Str){0});
+    else if (n == WORDS && str_is(words[0], "made"))
+        add_entry(g, CACHE_MADE, words[1], (Str){0}, words[2]);
     else if (n == WORDS)
-        add_entry(g, words[0], words[1], words[2]);
+        add_entry(g, CACHE_REPLACED, words[0], words[1], words[2]);
 }
 
 void gen_read_cache(Gen *g) {
@@ -129,7 +145,7 @@ void gen_read_cache(Gen *g) {
     for (size_t i = 0; i < metadata->count; i++) {
         Str rest = metadata->items[i].value;
         while (str_is(metadata->items[i].key, "oxide_xla.cache") && rest.n)
-            read_line(g, next_field(&rest, '\n'));
+            read_line(g, str_take(&rest, '\n'));
     }
     if (diag_status(g->m->diags) == OX_OK)
         check_cache(g);
@@ -154,7 +170,7 @@ void gen_bind_cache(Gen *g) {
     for (size_t f = 0; f < g->cache.count; f++) {
         CacheField *field = &g->cache.items[f];
         field->variable = gen_unique_name(g, field->variable);
-        for (size_t i = 0; i < field->count; i++) {
+        for (size_t i = 0; i < field->count && field->role != CACHE_MADE; i++) {
             ValueCode *c = &g->code[field->items[i].past->id];
             c->expr = gen_cache_item(g, f, ex_int(g->arena, (int64_t)i));
             c->state = VS_DONE;
@@ -198,20 +214,27 @@ Str gen_cache_name(const Gen *g, const Value *v) {
 void gen_unpack_cache(Gen *g, Stmts *list) {
     for (size_t f = 0; f < g->cache.count; f++) {
         const CacheField *field = &g->cache.items[f];
+        if (field->role == CACHE_MADE)
+            continue;
         const Expr *cache = EX(g->arena, "cache[$0]", ex_str(g->arena, field->name));
         gen_statement(g, list, &field->variable, 1,
-                      field->stacked ? cache : EX(g->arena, "list($0)", cache));
+                      field->stacked || field->role == CACHE_KEPT
+                          ? cache
+                          : EX(g->arena, "list($0)", cache));
     }
 }
 
 /* key_cache, or [a, b] where some array has another name. */
 static const Expr *field_result(Gen *g, size_t f) {
     const CacheField *field = &g->cache.items[f];
+    if (field->role == CACHE_KEPT)
+        return ex_name(g->arena, field->variable);
     const Expr **items = ARENA_ARRAY(g->arena, field->count, const Expr *);
     bool in_place = items != NULL;
     for (size_t i = 0; items && i < field->count; i++) {
         items[i] = gen_value(g, g->m->graph->outputs[field->items[i].next], false);
         in_place &=
+            field->role == CACHE_REPLACED &&
             ex_same(items[i], gen_cache_item(g, f, ex_int(g->arena, (int64_t)i)));
     }
     return in_place ? ex_name(g->arena, field->variable)
@@ -271,17 +294,20 @@ static const Expr *empty_field(Gen *g, const CacheField *field) {
 }
 
 void gen_add_init_cache(Gen *g) {
-    if (!g->cache.count || !g->cache.items[0].count)
-        return;
-    const Expr **items = ARENA_ARRAY(g->arena, 2 * g->cache.count, const Expr *);
-    if (!items)
-        return;
-    for (size_t f = 0; f < g->cache.count; f++) {
-        items[2 * f] = ex_str(g->arena, g->cache.items[f].name);
-        items[2 * f + 1] = empty_field(g, &g->cache.items[f]);
+    const Expr **items = ARENA_ARRAY(g->arena, 2 * g->cache.count + 1, const Expr *);
+    const Value *first = NULL;
+    size_t n = 0;
+    for (size_t f = 0; items && f < g->cache.count; f++) {
+        const CacheField *field = &g->cache.items[f];
+        if (field->role != CACHE_REPLACED || !field->count)
+            continue;
+        first = first ? first : field->items[0].past;
+        items[n++] = ex_str(g->arena, field->name);
+        items[n++] = empty_field(g, field);
     }
-    const Value *first = g->cache.items[0].items[0].past;
-    const Expr *tree = ex_seq(g->arena, EX_DICT, items, 2 * g->cache.count);
+    if (!first)
+        return;
+    const Expr *tree = ex_seq(g->arena, EX_DICT, items, n);
     Stmts list = {0};
     CODE(
         g->arena, &list,
@@ -296,16 +322,25 @@ void gen_add_init_cache(Gen *g) {
     code_append(g->arena, &g->program.code, &list);
 }
 
+static void describe_field(const Gen *g, const CacheField *field, Text *t) {
+    const Value *first = field->role == CACHE_MADE
+                             ? value_final(g->m->graph->outputs[field->items[0].next])
+                             : field->items[0].past;
+    text_printf(t, "        %.*s: ", (int)field->name.n, field->name.p);
+    text_printf(t, "%zu x ", field->count);
+    type_print(t, &first->type);
+    text_lit(t, field->stacked              ? ", stacked\n"
+                : field->role == CACHE_KEPT ? ", as the encoder gives them\n"
+                                            : "\n");
+}
+
 void gen_describe_cache(const Gen *g, Text *t, bool after) {
-    text_lit(t, after ? "    cache: what takes its place\n"
-                      : "    cache: what init_cache makes\n");
-    for (size_t f = 0; f < g->cache.count && !after; f++) {
-        const CacheField *field = &g->cache.items[f];
-        text_printf(t, "        %.*s: ", (int)field->name.n, field->name.p);
-        text_printf(t, "%zu x ", field->count);
-        type_print(t, &field->items[0].past->type);
-        text_lit(t, field->stacked ? ", stacked\n" : "\n");
-    }
+    bool makes = has_role(g, CACHE_MADE);
+    text_lit(t, makes   ? "    what a step reads of its cache\n"
+                : after ? "    cache: what takes its place\n"
+                        : "    cache: what init_cache makes\n");
+    for (size_t f = 0; f < g->cache.count && (makes || !after); f++)
+        describe_field(g, &g->cache.items[f], t);
 }
 
 /* ---- functions of layers --------------------------------------------------------------- */

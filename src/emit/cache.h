@@ -9,6 +9,8 @@ void gen_read_cache(Gen *g);
 /* Where v is in the cache, as an input or as an output; NULL: nowhere. */
 const CachePlace *gen_cache_past(const Gen *g, const Value *v);
 const CachePlace *gen_cache_next(const Gen *g, const Value *v);
+/* Whether output i of the graph is part of the cache. */
+bool gen_is_cache_output(const Gen *g, size_t i);
 /* Gives the inputs their code in forward: key_cache[0]. */
 void gen_bind_cache(Gen *g);
 /* key_cache[index] */

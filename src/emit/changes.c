@@ -1,5 +1,6 @@
 /* The tables of a module about its parameters: what they are (PARAMS), and how that
- * differs from the state_dict of PyTorch: CHANGED, TIED, BUFFERS, UNUSED, FROZEN. */
+ * differs from the state_dict of PyTorch: CHANGED, TIED, CHECKPOINT_NAMES, BUFFERS,
+ * UNUSED, FROZEN. */
 #include "emit/gen.h"
 
 typedef struct Rows {
@@ -113,6 +114,29 @@ bool gen_add_tied(Gen *g) {
     if (rows.count)
         add_rows(g, "Other names of parameters in PyTorch's state_dict.", "TIED",
                  &rows);
+    return rows.count > 0;
+}
+
+/* Lines of two names, with a tab between them (python/oxide_xla/port/names.py). */
+static void read_names(Gen *g, Str text, Rows *rows) {
+    while (text.n) {
+        Str line = str_take(&text, '\n');
+        Str theirs = str_take(&line, '\t');
+        add(g, rows, theirs, line);
+    }
+}
+
+bool gen_add_checkpoint_names(Gen *g) {
+    Rows rows = {0};
+    const Entries *metadata = &g->m->facts.metadata;
+    for (size_t i = 0; i < metadata->count; i++)
+        if (str_is(metadata->items[i].key, "oxide_xla.checkpoint"))
+            read_names(g, metadata->items[i].value, &rows);
+    if (rows.count)
+        add_rows(g,
+                 "Beginnings of names in checkpoints, and what stands for them here; # "
+                 "is any number.",
+                 "CHECKPOINT_NAMES", &rows);
     return rows.count > 0;
 }
 

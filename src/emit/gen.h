@@ -145,11 +145,15 @@ typedef struct Stack {
     int64_t first, end;
 } Stack;
 
-/* One tensor of a cache: an input, and the output that takes its place. */
+/* One tensor of a cache: an input, and the output that takes its place.  Only read, it has
+ * no output; only made, no input. */
 typedef struct CacheEntry {
     Value *past;
     size_t next; /* among the outputs of the graph */
 } CacheEntry;
+
+/* What a step does to a field. */
+typedef enum CacheRole { CACHE_REPLACED, CACHE_KEPT, CACHE_MADE } CacheRole;
 
 /* The same tensor of all layers: "key" or "value". */
 typedef struct CacheField {
@@ -157,6 +161,7 @@ typedef struct CacheField {
     Str variable; /* that has its arrays in forward: key_cache */
     CacheEntry *items;
     size_t count, cap;
+    CacheRole role;
     bool stacked; /* one array with an axis for the layers, which a scan goes over */
 } CacheField;
 
@@ -561,6 +566,9 @@ ChangeKind gen_add_changes(Gen *g);
 /* TIED = {"lm_head.weight": "embed.weight"}: other names of parameters.  This and the
  * following: false when there is nothing to add. */
 bool gen_add_tied(Gen *g);
+/* CHECKPOINT_NAMES = {"encoder.layer": "layers"}: beginnings of names in the checkpoints
+ * of a model whose module has others, as the metadata `oxide_xla.checkpoint` say. */
+bool gen_add_checkpoint_names(Gen *g);
 /* BUFFERS = ("rotary.inv_freq",): what no state_dict has. */
 bool gen_add_buffers(Gen *g);
 /* Whether endings of keys must, must not or may find a parameter. */

@@ -192,7 +192,7 @@ static bool is_strict(const Gen *g) {
 /* The table of a file: what load_params finds there, and how. */
 typedef struct Loader {
     ChangeKind changed;
-    bool tied, unused, literals;
+    bool tied, unused, literals, names;
     bool
         buffers; /* BUFFERS is there: they are not cast, as PyTorch casts no table that a
                      module computes for itself (rounding inv_freq moves every angle) */
@@ -257,6 +257,11 @@ static void add_arrays(Gen *g, const Loader *l, const char *read, Stmts *body) {
     CODE(a, body,
          "arrays = {rename(key): x for key, x in arrays.items()} if rename else arrays",
          NULL);
+    if (l->names)
+        CODE(a, body,
+             "arrays = {name_here(key, CHECKPOINT_NAMES): x for key, x in "
+             "arrays.items()}",
+             NULL);
     if (l->borrows)
         CODE(a, body,
              gen_shares_loader(g)
@@ -383,11 +388,14 @@ static void add_load_params(Gen *g) {
         add_abstract_params(g);
     Loader l = {.changed = converts ? gen_add_changes(g) : CHANGES_NONE};
     l.tied = converts && gen_add_tied(g);
+    l.names = converts && gen_add_checkpoint_names(g);
     l.unused = converts && gen_add_unused(g);
     l.literals = converts && gen_add_literals(g);
     l.buffers = gen_add_buffers(g);
     l.borrows = l.buffers && has_plain_weights(g);
     add_conversions(g, l.changed, saves);
+    if (l.names)
+        add_part(g, "name_here");
     if (l.tied)
         add_part(g, "untie");
     const char *read = add_readers(g);

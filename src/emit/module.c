@@ -73,7 +73,7 @@ static bool name_outputs(Gen *g, const Graph *graph, Interface *face) {
         gen_reserve_name(&fields, STR("cache"));
     for (size_t i = 0; i < graph->n_outputs; i++) {
         Value *v = graph->outputs[i];
-        if (!gen_cache_next(g, value_final(v)))
+        if (!gen_is_cache_output(g, i))
             interface_add(face,
                           gen_unique_name(
                               &fields, gen_identifier(g->arena, graph->output_names[i],
@@ -164,8 +164,9 @@ static const Expr *output(Gen *g, const Graph *graph, size_t i) {
 }
 
 static const Expr *return_expr(Gen *g, const Graph *graph, const Interface *fields) {
-    if (graph->n_outputs == 1)
-        return gen_only_result(g, graph->outputs[0]);
+    if (fields->n == 1)
+        return fields->values[0] ? gen_only_result(g, graph->outputs[0])
+                                 : gen_cache_result(g);
     const Expr **items = ARENA_ARRAY(g->arena, fields->n, const Expr *);
     if (!items)
         return ex_none();
@@ -332,8 +333,8 @@ static void annotate_forward(Gen *g, Def *def, const Interface *inputs,
         def->params[0].type = gen_params_type(g);
     if (g->keys.count && def->n_params)
         def->params[def->n_params - 1].type = array;
-    def->result = g->m->graph->n_outputs != 1 ? ex_name(a, STR("Outputs"))
-                                              : annotation_of(g, outputs->values[0]);
+    def->result = outputs->n != 1 ? ex_name(a, STR("Outputs"))
+                                  : annotation_of(g, outputs->values[0]);
 }
 
 static void add_forward(Gen *g, const Interface *inputs, const Interface *outputs) {
@@ -407,7 +408,7 @@ static void tidy(Gen *g) {
 
 /* The statements of the module behind its docstring. */
 static void make_program(Gen *g, const Interface *inputs, const Interface *outputs) {
-    if (g->m->graph->n_outputs != 1)
+    if (outputs->n != 1)
         add_outputs_class(g, outputs);
     gen_add_functions(g);
     add_forward(g, inputs, outputs);

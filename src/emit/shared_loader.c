@@ -25,6 +25,7 @@ static const struct {
     {"unpack", "unpack"},
     {"read_packed", "read_packed"},
     {"read_npz", "read_npz"},
+    {"name_here", "name_here"},
     {"untie", "untie"},
     {"from_state_dict", "from_state_dict"},
     {"to_state_dict", "to_state_dict"},

@@ -70,14 +70,6 @@ bool signature_is_created(Str name) {
 
 /* ---- the tensors of the module ----------------------------------------------------- */
 
-static Str take_until(Str *text, char end) {
-    const char *at = text->n ? memchr(text->p, end, text->n) : NULL;
-    Str part = {text->p, at ? (size_t)(at - text->p) : text->n};
-    size_t used = part.n + (at != NULL);
-    *text = (Str){text->p + used, text->n - used};
-    return part;
-}
-
 static StateKind kind_of(Str word) {
     static const char *const words[] = {"parameter", "frozen", "buffer", "temporary"};
     for (size_t i = 0; i < OX_COUNT(words); i++)
@@ -90,8 +82,8 @@ static StateKind kind_of(Str word) {
 static void read_bridge(Model *m, Str text) {
     m->of_bridge = true;
     while (text.n) {
-        Str line = take_until(&text, '\n');
-        Str word = take_until(&line, '\t'), name = take_until(&line, '\t');
+        Str line = str_take(&text, '\n');
+        Str word = str_take(&line, '\t'), name = str_take(&line, '\t');
         StateName item = {name, kind_of(word), str_is(word, "tied") ? line : (Str){0}};
         (void)ARENA_PUSH(m->arena, &m->state, item);
     }

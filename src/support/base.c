@@ -22,6 +22,14 @@ bool str_ends(Str s, Str suffix) {
     return memcmp(s.p + (s.n - suffix.n), suffix.p, suffix.n) == 0;
 }
 
+Str str_take(Str *text, char end) {
+    const char *at = text->n ? memchr(text->p, end, text->n) : NULL;
+    Str part = {text->p, at ? (size_t)(at - text->p) : text->n};
+    size_t used = part.n + (at != NULL);
+    *text = (Str){text->p + used, text->n - used};
+    return part;
+}
+
 bool str_contains(Str s, Str part) {
     if (part.n == 0)
         return true;

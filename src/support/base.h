@@ -56,6 +56,8 @@ static inline bool str_is(Str a, const char *text) {
 int str_cmp(Str a, Str b);
 bool str_starts(Str s, Str prefix);
 bool str_ends(Str s, Str suffix);
+/* Takes what is before the next `end` off the text, and `end` with it; else all. */
+Str str_take(Str *text, char end);
 bool str_contains(Str s, Str part);
 /* The part of s after the last `sep`, or all of s. */
 Str str_after_last(Str s, char sep);

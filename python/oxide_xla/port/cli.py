@@ -47,6 +47,17 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "NAME,...",
         "help": "dimensions that stay open; default: batch, and of text seq",
     },
+    "--cache": {
+        "type": int,
+        "metavar": "N",
+        "help": "a step of a decoder with a key-value cache of N positions, instead of "
+        "all positions at once",
+    },
+    "--part": {
+        "choices": ("decoder", "encoder"),
+        "help": "with --cache, of an encoder-decoder: a step, which is the default, or "
+        "what it reads of the input",
+    },
     "--dtype": {
         "choices": DTYPES,
         "default": "float32",
@@ -54,6 +65,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "--layers": {"choices": c.LAYERS, "default": "functions", "help": "as of compile"},
     "--params": {"choices": c.PARAMS, "default": "flat", "help": "as of compile"},
+    "--loader": {"choices": c.LOADERS, "default": "inline", "help": "as of compile"},
     "--trust-remote-code": {
         "action": "store_true",
         "help": "run Python code that lies in FOLDER",
@@ -86,9 +98,12 @@ def run(options: argparse.Namespace) -> tuple[Path, CompiledModel]:
             task=options.task,
             inputs=[parse(text) for text in options.input],
             dynamic=names and [name for name in names if name],
+            cache=options.cache,
+            part=options.part,
             dtype=options.dtype,
             layers=options.layers,
             params=options.params,
+            loader=options.loader,
             trust_remote_code=options.trust_remote_code,
         ),
     )

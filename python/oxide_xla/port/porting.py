@@ -13,6 +13,7 @@ import torch
 from oxide_xla import _library as c
 from oxide_xla._errors import OxideError
 from oxide_xla.compiler import CompiledModel, compile
+from oxide_xla.port import names, trial
 from oxide_xla.port.inputs import Input, choose, make, open_axes
 
 if TYPE_CHECKING:
@@ -46,16 +47,23 @@ class Options:
     `task` is one of TASKS and chooses the class; else config.json does. `inputs` are
     the tensors that forward takes, by default those that the architecture has;
     `dynamic` the names of their dimensions that stay open, by default all names.
-    `dtype` is the type that PyTorch computes in. `layers` and `params` are as in
-    `oxide_xla.compile`.
+    With `cache`, forward is a step of a decoder that has a key-value cache, of that
+    length unless init_cache is asked for another; it has the inputs of such a step.
+    An encoder-decoder has two modules, of which `part` is one: "decoder", the step, or
+    "encoder", which gives what it reads of the input.
+    `dtype` is the type that PyTorch computes in. `layers`, `params` and `loader`
+    are as in `oxide_xla.compile`.
     """
 
     task: str | None = None
     inputs: Sequence[Input] = ()
     dynamic: Sequence[str] | None = None
+    cache: int | None = None
+    part: str | None = None
     dtype: str = "float32"
     layers: str = "functions"
     params: str = "flat"
+    loader: str = "inline"
     trust_remote_code: bool = False
 
 
@@ -68,29 +76,38 @@ def port(
     cannot be exported or cannot be compiled; its text says why.
     """
     options = options or Options()
+    if options.cache is not None and (options.inputs or options.dynamic):
+        raise usage("a step with a cache has its own inputs and dimensions")
     module = build(Path(folder), options)
+    if options.cache is not None:
+        trial.check_steps(module, options.cache)
     model = export(module, options)
-    return compile(
+    warning = names.annotate(model, module, Path(folder))
+    compiled = compile(
         model,
         layers=options.layers,
         params=options.params,
+        loader=options.loader,
         name=type(module).__name__,
     )
+    compiled.messages += warning
+    return compiled
 
 
 def export(module: torch.nn.Module, options: Options) -> onnx.ModelProto:
     """The ONNX model of a call of the module, which nothing else chooses."""
     from oxide_xla.bridge import fx_errors, fx_export
 
-    inputs = options.inputs or choose(module)
+    call: dict[str, Any] = {"cache": options.cache, "part": options.part}
+    if options.cache is None:
+        inputs = options.inputs or choose(module)
+        call = {
+            "kwargs": make(inputs, getattr(torch, options.dtype)),
+            "dynamic_shapes": open_axes(inputs, options.dynamic),
+        }
     try:
         model: onnx.ModelProto = fx_export.export_model(
-            module,
-            (),
-            make(inputs, getattr(torch, options.dtype)),
-            dynamic_shapes=open_axes(inputs, options.dynamic),
-            fallback=False,
-            log=lambda message: None,
+            module, **call, fallback=False, log=lambda message: None
         )
         return model
     except fx_errors.BridgeError as error:

@@ -18,6 +18,20 @@ def untie(arrays, path, tied):
     return arrays
 
 
+def name_here(key, names):
+    """What a parameter of a checkpoint is called here; # stands for any number."""
+    if key in names:
+        return names[key]
+    parts = key.split(".")
+    form = ["#" if part.isdecimal() else part for part in parts]
+    numbers = [part for part in parts if part.isdecimal()]
+    ends = [end for end in range(len(form) + 1) if ".".join(form[:end]) in names]
+    if ends:
+        start, rest = form[: ends[-1]], form[ends[-1] :]
+        form = names[".".join(start)].split(".") + rest
+    return ".".join(numbers.pop(0) if part == "#" else part for part in form if part)
+
+
 def check_literals(arrays, path, literals):
     """Refuse a file whose buffers differ from what forward has as numbers."""
     for key in literals.keys() & arrays.keys():
