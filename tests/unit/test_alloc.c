@@ -36,12 +36,49 @@ enum { EVERY = 50 };
 enum { EVERY = 1 };
 #endif
 
+typedef struct Paths {
+    Map counts; /* path -> how often so far */
+    Arena arena;
+} Paths;
+
 /* Counts allocations, and fails the one with the number `fail_at` and all after it; 0:
  * none.  With `branches` the process is one that branches off, see fail_each. */
 typedef struct Failing {
     size_t calls, fail_at, live;
     bool branches;
+    Paths *paths; /* that allocations have come by */
 } Failing;
+
+/* AddressSanitizer makes branches slow: there, the first, the second, the fourth, ... of
+ * those allocations fail that come by the same path of calls. */
+#ifdef OX_SANITIZED
+#include <execinfo.h>
+
+static bool is_chosen(const Failing *f) {
+    void *frames[10]; /* the innermost */
+    int n = backtrace(frames, OX_COUNT(frames));
+    uint64_t h = 0;
+    for (int i = 0; i < n; i++)
+        h = hash_mix(h, (uint64_t)(uintptr_t)frames[i]);
+    Paths *p = f->paths;
+    Str key = {(const char *)&h, sizeof h};
+    size_t *count = map_get(&p->counts, key);
+    if (!count) {
+        count = ARENA_NEW(&p->arena, size_t);
+        uint64_t *kept = ARENA_NEW(&p->arena, uint64_t);
+        assert_true(count && kept);
+        *kept = h;
+        key.p = (const char *)kept;
+        assert_true(map_set(&p->counts, key, count));
+    }
+    ++*count;
+    return (*count & (*count - 1)) == 0;
+}
+#else
+static bool is_chosen(const Failing *f) {
+    return f->calls % EVERY == 0;
+}
+#endif
 
 #ifdef _WIN32
 static void branch_off(Failing *f) {
@@ -84,7 +121,7 @@ static void *failing_resize(void *user, void *block, size_t old_size, size_t new
         return NULL;
     }
     f->calls++;
-    if (f->branches && !f->fail_at && f->calls % EVERY == 0)
+    if (f->branches && !f->fail_at && is_chosen(f))
         branch_off(f);
     if (f->fail_at && f->calls >= f->fail_at)
         return NULL;
@@ -276,13 +313,17 @@ static bool fails_well(Run *compile, Bytes b, Failing *f) {
 
 static void fail_each(Run *compile, const char *fixture) {
     Bytes b = read_fixture(fixture);
-    Failing all = {.branches = CAN_BRANCH};
+    Paths paths = {0};
+    arena_init(&paths.arena, NULL);
+    paths.counts.arena = &paths.arena;
+    Failing all = {.branches = CAN_BRANCH, .paths = &paths};
     bool well = fails_well(compile, b, &all);
     if (all.branches && all.fail_at)
         end_branch(well);
     assert_true(well && all.calls > 100);
     for (size_t call = 1; !CAN_BRANCH && call <= all.calls; call += EVERY)
         assert_true(fails_well(compile, b, &(Failing){.fail_at = call}));
+    arena_free(&paths.arena);
     free(b.p);
 }
 

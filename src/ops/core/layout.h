@@ -45,7 +45,7 @@ void rewrite_reshape(Model *m, Node *n);
  * them; false where it is none. */
 bool become_reduction(Model *m, Node *n);
 void rewrite_compare(Model *m, Node *n);
-/* n, a slice of what was cut along other axes, cuts all of them itself. */
+/* n, a slice of what its module has cut along other axes, cuts all of them itself. */
 void merge_slices(Model *m, Node *n);
 /* Two slices of one array that are joined the other way round are that array, rolled. */
 void rewrite_concat(Model *m, Node *n);

@@ -176,13 +176,15 @@ void rewrite_reshape(Model *m, Node *n) {
     Place places[OX_MAX_RANK];
     uint64_t mask;
     Value *x = n->in[0];
+    bool own = true; /* all in one module */
     if (may_spread(n) && x && become_reduction(m, n))
         return;
     while (may_spread(n) && x && x->def && x->def->op && x->def->in[0] &&
            (x->def->op->facts & OP_RESHAPES ||
             (x->def->op->inserts && x->def->op->inserts(x->def, &mask)))) {
+        own &= x->def->origin == n->origin;
         x = x->def->in[0];
-        if (!x->is_assumed && type_same_shape(&x->type, &n->out[0]->type)) {
+        if (own && !x->is_assumed && type_same_shape(&x->type, &n->out[0]->type)) {
             x->uses++;
             n->in[0] = x; /* which it returns */
             return;

@@ -268,7 +268,7 @@ static void rewrite_where(Model *m, Node *n) {
     for (uint32_t i = 1; i <= 2; i++) {
         const Value *v = value_final(n->in[i]);
         const Node *inner = v->is_assumed ? NULL : v->def;
-        if (!inner || inner->op != n->op || !inner->in[0])
+        if (!inner || inner->op != n->op || inner->origin != n->origin || !inner->in[0])
             continue;
         const Value *d = value_final(inner->in[0]);
         uint32_t side = d == c ? i : is_not_of(c, d) || is_not_of(d, c) ? 3 - i : 0;

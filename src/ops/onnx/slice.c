@@ -273,8 +273,8 @@ void merge_slices(Model *m, Node *n) {
     int count = 0;
     const Value *v = n->op && n->op->emit == emit_slice ? value_final(n->in[0]) : NULL;
     const Node *before = v && v->def && v->def->op ? v->def : NULL;
-    if (!before || before->op->emit != emit_slice || v->is_assumed ||
-        !get_bounds(m, before, in_rank(before, 0), &first) ||
+    if (!before || before->op->emit != emit_slice || before->origin != n->origin ||
+        v->is_assumed || !get_bounds(m, before, in_rank(before, 0), &first) ||
         !get_bounds(m, n, in_rank(n, 0), &own) || !add_bounds(&first, lists, &count) ||
         !add_bounds(&own, lists, &count))
         return;
@@ -322,9 +322,9 @@ static void become_roll(Model *m, Node *n, Value *x, int64_t axis, int64_t shift
     int64_t axes[OX_MAX_RANK], shifts[OX_MAX_RANK];
     size_t count = 0;
     Ints more_axes, more;
-    if (x->def && x->def->op == roll && x->uses == 2 && !x->is_assumed &&
-        attr_ints(x->def, "axes", &more_axes) && attr_ints(x->def, "shifts", &more) &&
-        more_axes.n < OX_MAX_RANK) {
+    if (x->def && x->def->op == roll && x->def->origin == n->origin && x->uses == 2 &&
+        !x->is_assumed && attr_ints(x->def, "axes", &more_axes) &&
+        attr_ints(x->def, "shifts", &more) && more_axes.n < OX_MAX_RANK) {
         for (; count < more_axes.n; count++) {
             axes[count] = more_axes.v[count];
             shifts[count] = more.v[count];
