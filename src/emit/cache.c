@@ -5,8 +5,8 @@
  * A list in forward has the arrays, key_cache[i], and what layers give takes the place of
  * what they took.  Where one scan goes over all layers the arrays are stacked instead.
  * Source: the metadata "oxide_xla.cache", which bridge/fx_cache.py writes: lines of words
- * with tabs between them, `length N`, `optional INPUT`, and `FIELD PAST NEXT`; `kept FIELD INPUT` of
- * what is only read, and `made FIELD OUTPUT` of what is only made. */
+ * with tabs between them, `length N`, `optional INPUT`, and `FIELD PAST NEXT`;
+ * `kept FIELD INPUT` of what is only read, `made FIELD OUTPUT` of what is only made. */
 #include "emit/cache.h"
 
 enum { WORDS = 3 };
