@@ -1,7 +1,8 @@
 """docs/guides/*.md: the blocks of each guide run, one after the other.
 
 Python blocks share their names, as in one session; sh blocks run in bash, in the same
-folder, which is empty at first. Blocks of other languages are shown and not run.
+folder, which has the bridge and nothing else at first. Blocks of other languages are
+shown and not run.
 """
 
 import os
@@ -28,9 +29,10 @@ def install(folder: Path) -> str:
         code = f"from oxide_xla._{name}_command import main; raise SystemExit(main())"
         program.write_text(f"#!{sys.executable}\n{code}\n")
         program.chmod(0o755)
-    (folder / "oxide_xla").write_text(f'#!/bin/sh\nexec {PROGRAM} "$@"\n')
-    (folder / "oxide_xla").chmod(0o755)
-    (folder / "python").symlink_to(sys.executable)
+    # python, too: a link would leave the virtual environment
+    for name, program in (("oxide_xla", PROGRAM), ("python", sys.executable)):
+        (folder / name).write_text(f'#!/bin/sh\nexec {program} "$@"\n')
+        (folder / name).chmod(0o755)
     return f"{folder}:{os.environ['PATH']}"
 
 
@@ -62,6 +64,7 @@ def test_every_block_runs(guide, tmp_path, monkeypatch):
         torchvision_cpu.repair()  # a torchvision that does not fit is no guide's fault
     folder = tmp_path / "work"
     folder.mkdir()
+    (folder / "bridge").symlink_to(ROOT / "bridge")  # as in a clone
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv("PATH", install(tmp_path / "bin"))
