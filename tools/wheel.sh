@@ -16,13 +16,15 @@ machine=$(uname -m)
 raw=$(mktemp -d)
 trap 'rm -rf "$raw"' EXIT
 
-# From a copy of what git knows: beside that a checkout has a hundred thousand files of
-# environments and builds, among which the build backend would look for its own.
+# From a copy of what git knows, and the viewer, which `make viewer` builds: beside that a
+# checkout has a hundred thousand files of environments and builds, among which the build
+# backend would look for its own.
 source=$root
 if git -C "$root" rev-parse --git-dir >/dev/null 2>&1; then
     source=$raw/source
     mkdir "$source"
-    (cd "$root" && git ls-files -co --exclude-standard -z |
+    (cd "$root" && { git ls-files -co --exclude-standard -z &&
+        printf '%s\0' web/viewer/page.*; } |
         tar --null --files-from - --create --file -) | tar -xf - -C "$source"
 fi
 
