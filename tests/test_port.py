@@ -21,7 +21,7 @@ import fx_fake
 import torchvision_cpu
 from models.zoo_text import DECODER, SMALL, VOCABULARY
 from oxide_xla import OxideError, checkpoint, compile
-from oxide_xla.port import Options, cli, names, port, trial, unfit
+from oxide_xla.port import Options, cli, converting, names, port, trial, unfit
 from oxide_xla.port.inputs import parse
 
 torchvision_cpu.repair()
@@ -348,6 +348,23 @@ def test_loading_into_shards_needs_no_memory_for_a_second_copy():
     assert len(rows) == 4
     split = [float(row.split("|")[4]) for row in rows if "split" in row]
     assert len(split) == 2 and max(split) < 1.5, rows
+
+
+def test_a_merged_file_has_what_its_header_says(tmp_path):
+    """A tensor that comes out otherwise, or twice, leaves no file."""
+    path = tmp_path / "merged.safetensors"
+    a, b = torch.arange(6.0).reshape(2, 3), torch.tensor([True, False])
+    kinds = {"a": a.to("meta"), "b": b.to("meta")}
+    converting.write(path, kinds, iter([{"a": a}, {"b": b}]))
+    read = load_file(path)
+    assert read.keys() == kinds.keys()
+    assert torch.equal(read["a"], a) and torch.equal(read["b"], b)
+    path.unlink()
+    for other in (a.T, a.half(), {"a": a}):
+        made = [other if isinstance(other, dict) else {"a": other}, {"a": a}, {"b": b}]
+        with pytest.raises(ValueError, match="a is made twice, or not as was said"):
+            converting.write(path, kinds, iter(made))
+        assert not [*tmp_path.iterdir()]
 
 
 # ---- steps with a cache --------------------------------------------------------------

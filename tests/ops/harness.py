@@ -14,7 +14,6 @@ import importlib.util
 import inspect
 import itertools
 import math
-import os
 import re
 import subprocess
 import sys
@@ -30,24 +29,12 @@ import onnx
 import onnx.reference
 import spliced
 from onnx import helper, numpy_helper
+from program import PROGRAM
 
 import generated
 import oxide_xla
 import oxide_xla.compiler
 import row_coverage
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def newest_program():
-    """What `make debug` or `make` has built last: a debug build also looks for slips in
-    the rows and callbacks of operators."""
-    built = [ROOT / "build" / "debug" / "oxide_xla", ROOT / "build" / "oxide_xla"]
-    found = [path for path in built if path.exists()]
-    return str(max(found, key=lambda path: path.stat().st_mtime, default=built[-1]))
-
-
-PROGRAM = os.environ.get("OXIDE_XLA") or newest_program()
 
 _serial = itertools.count()
 

@@ -50,7 +50,7 @@ typedef struct Failing {
 } Failing;
 
 /* AddressSanitizer makes branches slow: there, the first, the second, the fourth, ... of
- * those allocations fail that come by the same path of calls. */
+ * those allocations fail that come by the same innermost calls. */
 #ifdef OX_SANITIZED
 #include <execinfo.h>
 
@@ -115,8 +115,7 @@ static void *failing_resize(void *user, void *block, size_t old_size, size_t new
     (void)old_size;
     if (new_size == 0) {
         f->live -= block != NULL;
-        if (!f->branches ||
-            !f->fail_at) /* else its pages would be copied for nothing */
+        if (!f->branches || !f->fail_at) /* else pages would be copied for nothing */
             free(block);
         return NULL;
     }
@@ -300,7 +299,7 @@ static OxStatus run_reader(const OxAllocator *hook, const char *bytes, size_t n)
 typedef OxStatus Run(const OxAllocator *hook, const char *bytes, size_t n);
 
 /* Allocations of a run fail.  Where processes can branch off, there is one run, from
- * which one branches off at every allocation; else, a run for every allocation. */
+ * which one branches off at each of them; else, a run for each. */
 static bool fails_well(Run *compile, Bytes b, Failing *f) {
     OxAllocator hook = {failing_resize, f};
     OxStatus status = compile(&hook, b.p, b.n);

@@ -116,7 +116,10 @@ class Shards(contextlib.ExitStack):
 def write(
     target: Path, kinds: dict[str, Tensor], tensors: Iterator[dict[str, Tensor]]
 ) -> None:
-    """A safetensors file of these types and shapes; tensors are made one by one."""
+    """A safetensors file of these types and shapes; tensors are made one by one.
+
+    Raises ValueError where they are others than was said, or one is made twice.
+    """
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     end = 0
     for name, x in kinds.items():
@@ -129,10 +132,13 @@ def write(
     try:
         with draft.open("wb") as file:
             file.write(len(text).to_bytes(8, "little") + text)
-            for made in tensors:
-                for x in made.values():
-                    raw = x.contiguous().reshape(-1).view(torch.uint8)
-                    file.write(raw.numpy().data)
+            left = dict(kinds)
+            for name, x in (item for made in tensors for item in made.items()):
+                kind = left.pop(name, None)
+                if kind is None or (kind.dtype, kind.shape) != (x.dtype, x.shape):
+                    raise ValueError(f"{name} is made twice, or not as was said")
+                raw = x.contiguous().reshape(-1).view(torch.uint8)
+                file.write(raw.numpy().data)
         draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)

@@ -262,7 +262,7 @@ static bool is_not_of(const Value *x, const Value *y) {
 static void rewrite_where(Model *m, Node *n) {
     (void)m;
     if (n->n_in != 3 || !n->in[0] || !n->in[1] || !n->in[2] || !node_out(n, 0) ||
-        !type_same_shape(&n->in[0]->type, &n->out[0]->type))
+        n->in[0]->is_assumed || !type_same_shape(&n->in[0]->type, &n->out[0]->type))
         return;
     const Value *c = value_final(n->in[0]);
     for (uint32_t i = 1; i <= 2; i++) {
