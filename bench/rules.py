@@ -27,6 +27,7 @@ sys.path.append(str(ROOT / "src" / "python" / "lib"))
 import activation  # noqa: E402 - the paths come first
 import conv  # noqa: E402
 import oxide_xla  # noqa: E402
+import pool  # noqa: E402
 import rnn  # noqa: E402
 from models import zoo  # noqa: E402
 
@@ -92,7 +93,8 @@ def recurrent() -> Iterator[Pair]:
 
 
 def pointwise() -> Iterator[Pair]:
-    """The convolution has its kernel as prepare would give it."""
+    """Between ReLUs, whose arrays XLA lays out as the convolutions want them; the
+    convolution has its kernels as prepare would give them."""
     sizes = (
         (256, 64, 56, 1),
         (128, 256, 28, 2),
@@ -100,25 +102,69 @@ def pointwise() -> Iterator[Pair]:
         (2048, 512, 7, 1),
     )
     for inward, outward, size, stride in sizes:
-        w = array(outward, inward, 1, 1)
-        kernel = jnp.asarray(np.asarray(conv.as_kernel(w)))
+        first, second = array(inward, inward, 1, 1), array(outward, inward, 1, 1)
+        kernels = [jnp.asarray(np.asarray(conv.as_kernel(w))) for w in (first, second)]
+
+        def by_conv(x, w, kernels, stride=stride):
+            y = jax.nn.relu(conv.conv(x, kernels[0]))
+            return jax.nn.relu(conv.conv(y, kernels[1], None, stride))
+
+        def by_product(x, w, kernels, stride=stride):
+            y = jax.nn.relu(conv.pointwise_conv(x, w[0]))
+            return jax.nn.relu(conv.pointwise_conv(y, w[1], None, stride))
+
         yield Pair(
-            f"1 x 1 / {stride}, {inward} x {size} x {size} to {outward}: a product",
-            lambda x, w, kernel, stride=stride: conv.conv(x, kernel, None, stride),
-            lambda x, w, kernel, stride=stride: conv.pointwise_conv(x, w, None, stride),
-            (array(1, inward, size, size), w, kernel),
+            f"two 1 x 1 / {stride}, {inward} x {size} x {size} to {outward}: products",
+            by_conv,
+            by_product,
+            (array(1, inward, size, size), (first, second), kernels),
         )
 
 
 def depthwise() -> Iterator[Pair]:
+    """Between two of 1 x 1, as in MobileNets."""
     for channels, size, kernel in ((144, 56, 3), (96, 56, 7), (384, 14, 7)):
-        around = kernel // 2
+
+        def block(x, wide, w, narrow, one_each):
+            y = jax.nn.relu(conv.pointwise_conv(x, wide))
+            return conv.pointwise_conv(jax.nn.relu(one_each(y, w)), narrow)
+
+        def by_conv(*args, p=kernel // 2, groups=channels):
+            def one_each(y, w):
+                return conv.conv(y, w, None, 1, p, 1, groups)
+
+            return block(*args, one_each)
+
+        def by_slices(*args, p=kernel // 2):
+            return block(*args, lambda y, w: conv.depthwise_conv(y, w, None, 1, p))
+
+        weights = array(channels, 24, 1, 1), array(kernel, kernel, 1, channels)
         yield Pair(
             f"depthwise, {kernel} x {kernel}, {channels} x {size} x {size}: slices",
-            lambda x, w, p=around: conv.conv(x, w, None, 1, p, 1, x.shape[1]),
-            lambda x, w, p=around: conv.depthwise_conv(x, w, None, 1, p),
-            (array(1, channels, size, size), array(kernel, kernel, 1, channels)),
+            by_conv,
+            by_slices,
+            (array(1, 24, size, size), *weights, array(24, channels, 1, 1)),
         )
+
+
+def pools() -> Iterator[Pair]:
+    """As in ResNets: after the first convolution, before the second."""
+
+    def max_pool(y):
+        around = ((0, 0), (0, 0), (1, 1), (1, 1))
+        sizes = (1, 1, 3, 3), (1, 1, 2, 2)
+        return jax.lax.reduce_window(y, -jnp.inf, jax.lax.max, *sizes, around)
+
+    def first(pool, x, w, v):
+        y = pool(jax.nn.relu(conv.conv(x, w, None, 2, 3)))
+        return conv.conv(y, v, None, 1, 1)
+
+    yield Pair(
+        "conv, max_pool 3 x 3 / 2 of 64 x 112 x 112, conv: channels last",
+        lambda *args: first(max_pool, *args),
+        lambda *args: first(lambda y: pool.max_pool(y, 3, 2, 1), *args),
+        (array(1, 3, 224, 224), array(7, 7, 3, 64), array(3, 3, 64, 64)),
+    )
 
 
 def networks() -> Iterator[Pair]:
@@ -161,6 +207,7 @@ def main() -> None:
         recurrent,
         pointwise,
         depthwise,
+        pools,
         networks,
     )
     for group in groups:

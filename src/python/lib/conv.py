@@ -1,7 +1,5 @@
 """Convolutions of generated modules; arrays are (N, C, ...) as in ONNX and PyTorch."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -49,12 +47,11 @@ def pointwise_conv(x, w, b=None, stride=1):
     n = x.ndim - 2
 
     def product(x, w):
-        z = jax.lax.slice(x, (0,) * x.ndim, x.shape, (1, 1, *per_axis(stride, n)))
-        pixels = z.reshape(*z.shape[:2], math.prod(z.shape[2:]))
-        y = jnp.einsum("mc,ncp->nmp", w.reshape(w.shape[:2]), pixels)
-        return y.reshape(*y.shape[:2], *z.shape[2:])
+        z = jnp.moveaxis(x, 1, -1)
+        z = jax.lax.slice(z, (0,) * z.ndim, z.shape, (1, *per_axis(stride, n), 1))
+        return jnp.moveaxis(jnp.inner(z, w.reshape(w.shape[:2])), -1, 1)
 
-    # 1.2 to 1.6 times as fast as XLA's convolution on a CPU
+    # XLA has channels last around convolutions on a CPU, and cancels the transposes.
     y = jax.lax.platform_dependent(
         x, w, cpu=product, default=lambda x, w: conv(x, as_kernel(w), None, stride)
     )
@@ -62,27 +59,24 @@ def pointwise_conv(x, w, b=None, stride=1):
 
 
 def sum_of_slices(x, w, stride, padding, dilation):
-    """depthwise_conv without bias: the sum of slices of x times elements of kernels."""
+    """depthwise_conv without bias: the sum of slices of x times elements of kernels,
+    with channels last, as XLA has them around convolutions on a CPU."""
     n = x.ndim - 2
     pads = [(padding, padding)] * n if isinstance(padding, int) else padding
-    strides, dilation = (1, 1, *per_axis(stride, n)), per_axis(dilation, n)
-    z = x.astype(np.promote_types(x.dtype, np.float32))
-    z = jax.lax.pad(z, z.dtype.type(0), [(0, 0, 0)] * 2 + [(*p, 0) for p in pads])
+    strides, dilation = (1, *per_axis(stride, n), 1), per_axis(dilation, n)
+    z = jnp.moveaxis(x.astype(np.promote_types(x.dtype, np.float32)), 1, -1)
+    z = jax.lax.pad(z, z.dtype.type(0), [(0,) * 3, *((*p, 0) for p in pads), (0,) * 3])
     reach = [(k - 1) * d for k, d in zip(w.shape, dilation)]
 
     def term(place):
         low = [i * d for i, d in zip(place, dilation)]
-        high = [s - r + i for s, r, i in zip(z.shape[2:], reach, low)]
-        window = jax.lax.slice(z, (0, 0, *low), (*z.shape[:2], *high), strides)
-        return window * w[place].reshape(1, -1, *[1] * n).astype(z.dtype)
+        high = [s - r + i for s, r, i in zip(z.shape[1:], reach, low)]
+        ends = z.shape[0], *high, z.shape[-1]
+        window = jax.lax.slice(z, (0, *low, 0), ends, strides)
+        return window * w[place].reshape(*[1] * (n + 1), -1).astype(z.dtype)
 
-    places, row = list(np.ndindex(w.shape[:n])), w.shape[n - 1]
-    if len(places) <= 25:
-        return sum(map(term, places)).astype(x.dtype)
-    y = z.dtype.type(0)
-    for i in range(0, len(places), row):  # else each reader computes all of it anew
-        y = jax.lax.optimization_barrier(y + sum(map(term, places[i : i + row])))
-    return y.astype(x.dtype)
+    y = sum(map(term, np.ndindex(w.shape[:n])))
+    return jnp.moveaxis(y.astype(x.dtype), -1, 1)
 
 
 def depthwise_conv(x, w, b=None, stride=1, padding=0, dilation=1):

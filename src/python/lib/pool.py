@@ -17,14 +17,15 @@ def reduce_windows(x, start, reduce, window, stride, padding):
     """Reduces windows of the spatial axes of x (N, C, ...), beginning with start."""
     n = x.ndim - 2
     pads = [(padding, padding)] * n if isinstance(padding, int) else padding
-    return jax.lax.reduce_window(
-        x,
+    y = jax.lax.reduce_window(
+        jnp.moveaxis(x, 1, -1),  # cancels those of convolutions beside it on a CPU
         start,
         reduce,
-        (1, 1, *per_axis(window, n)),
-        (1, 1, *per_axis(stride, n)),
-        ((0, 0), (0, 0), *pads),
+        (1, *per_axis(window, n), 1),
+        (1, *per_axis(stride, n), 1),
+        ((0, 0), *pads, (0, 0)),
     )
+    return jnp.moveaxis(y, -1, 1)
 
 
 def max_pool(x, window, stride=1, padding=0):
