@@ -2,8 +2,8 @@
 # what they need: Debian packages when run as root (else they say which are missing),
 # Python packages in .venv.
 .NOTPARALLEL:
-.PHONY: all build setup demo test test-unit test-asan test-fuzz test-python test-wasm \
-        test-web test-models test-stablehlo test-cross wasm viewer web asan bench \
+.PHONY: all build setup demo test test-builds test-unit test-asan test-fuzz test-python \
+        test-wasm test-web test-models test-stablehlo test-cross wasm viewer web asan bench \
         bench-depth bench-run bench-others verify conformance docs docs-site models-doc \
         gallery wheel test-wheel pictures format lint clean help
 
@@ -27,7 +27,13 @@ setup: $(STAMPS)/test-tools $(VENV)/test.stamp ## install what the tests need
 demo: build $(VENV)/demo.stamp ## compile a small model and run it in JAX
 	@$(RUN) examples/demo.py
 
-test: test-unit test-asan test-fuzz test-python test-wasm test-web ## run every test
+test: test-builds test-unit test-asan test-fuzz test-python test-wasm test-web ## run every test
+
+# Compilers and npm work while pip waits for the network.
+test-builds: $(STAMPS)/test-tools $(STAMPS)/web-tools
+	@$(MAKE) --no-print-directory $(VENV)/test.stamp & \
+	$(MAKE) --no-print-directory build debug asan clang web/node_modules/.stamp wasm; \
+	built=$$?; wait $$! && exit $$built
 
 test-unit: debug ## C unit tests
 	@ctest --preset debug --parallel 2

@@ -1,6 +1,9 @@
 """What all Python tests share: where the helpers of the generated code lie, how XLA
 compiles, and that every generated file is walked."""
 
+import functools
+import gc
+import itertools
 import os
 import sys
 import tempfile
@@ -32,6 +35,7 @@ def pytest_addoption(parser):
 
 
 # XLA's older emitters and LLVM without optimization: slower code of the same values.
+PROGRAMS_A_CONTEXT = 200
 QUICK_XLA = "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0"
 
 
@@ -54,6 +58,23 @@ def pytest_configure(config):
         assert "jax" not in sys.modules, "JAX has read its settings"
         flags = f"{os.environ.get('XLA_FLAGS', '')} {QUICK_XLA}"
         os.environ["XLA_FLAGS"] = flags.strip()
+
+
+def share_mlir_contexts():
+    """A context of MLIR for each lowering is a sixth of what a check of an operator
+    takes.  One serves many programs; a new one now and then, since it keeps their
+    constants."""
+    mlir = sys.modules.get("jax._src.interpreters.mlir")
+    make = getattr(mlir, "make_ir_context", None)
+    if make is None:  # another JAX
+        return
+    kept = functools.lru_cache(maxsize=1)(lambda group: make())
+    served = itertools.count()
+
+    def shared():
+        return kept(next(served) // PROGRAMS_A_CONTEXT)
+
+    mlir.make_ir_context = shared
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -96,8 +117,14 @@ def forget_compiled_code():
 
 
 def pytest_collection_finish(session):
-    """Whether this process, or this worker, was given all tests of operators."""
+    """Whether this process, or this worker, was given all tests of operators; what was
+    made up to here, the objects of imports above all, is no garbage to look for."""
     session.config.stash[WHOLE] = row_coverage.is_whole(session.config, session.items)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+    if session.config.getoption("--quick-xla"):
+        share_mlir_contexts()
 
 
 @pytest.hookimpl(optionalhook=True)
