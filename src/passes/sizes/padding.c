@@ -7,11 +7,15 @@
  * operator says what must stand in the padding so that the first entries of its outputs
  * come out the same (OpDef.past), and a node is put in front that writes that.  A number
  * of entries that is computed with, as in a mean, is the count of the moment.  Whatever
- * is left is refused. */
+ * is left is refused.
+ *
+ * The cache of a decoder's step (step.c) is padded in the same way: its length is that of
+ * the array, and what is behind the last token must not be seen. */
 #include "passes/sizes/padding.h"
 
 #include "ops/core/apart.h"
 #include "ops/core/padded.h"
+#include "passes/sizes/behind.h"
 
 /* One size that data decide. */
 typedef struct Extent {
@@ -23,6 +27,8 @@ typedef struct Extent {
 
 typedef struct Padding {
     Model *m, *open;
+    const PaddedStep *step; /* NULL: --bound */
+    Behind behind;          /* of a step */
     struct {
         Extent *items;
         size_t count, cap;
@@ -31,10 +37,18 @@ typedef struct Padding {
         Node **items; /* of the graph that is walked, with what is put in */
         size_t count, cap;
     } nodes;
+    const Graph *graph; /* of the model itself, whose nodes these are */
     bool refused;
 } Padding;
 
 static void refuse(Padding *p, const Node *n, const Extent *e, const char *why) {
+    if (p->step) {
+        p->refused = true;
+        diag_add(p->m->diags, OX0416, node_where(p->open, n), STEP_HINT,
+                 "what the cache holds behind the last token would be seen here: %s",
+                 why);
+        return;
+    }
     const Value *v = node_out(e->origin, (int)e->symbol->value->out_index);
     p->refused = true;
     diag_add(p->m->diags, OX0415, node_where(p->open, n),
@@ -68,9 +82,7 @@ static bool elements_mention(const Known *k, const Symbol *s) {
     return false;
 }
 
-/* The axes of the value whose sizes mention the symbol, as bits.  What is known has none:
- * its elements are those of the model. */
-static uint64_t axes_of(const Value *v, const Symbol *s) {
+uint64_t padding_axes(const Value *v, const Symbol *s) {
     uint64_t axes = 0;
     for (int axis = 0; v && !v->known && axis < v->type.rank; axis++)
         axes |= (uint64_t)mentions(v->type.dims[axis], s) << axis;
@@ -119,8 +131,12 @@ static bool reader_of(Padding *p, const Node *n, const Symbol *s, Reader *r) {
     if (!r->axes || !r->left || !r->is_size || !r->at)
         return false;
     for (uint32_t k = 0; k < n->n_in; k++) {
-        r->axes[k] = axes_of(n->in[k], s);
-        r->is_size[k] = is_size(n->in[k], s);
+        const Value *v = n->in[k];
+        r->axes[k] = padding_axes(v, s);
+        /* In a step, what makes a large array of a size has been given the number. */
+        r->is_size[k] = p->step ? v && (elements_mention(v->known, s) ||
+                                        elements_mention(v->partly, s))
+                                : is_size(v, s);
     }
     return true;
 }
@@ -131,7 +147,7 @@ static bool is_involved(const Reader *r) {
         if (r->axes[k] || r->is_size[k])
             return true;
     for (uint32_t k = 0; k < n->n_out; k++)
-        if (axes_of(n->out[k], r->s))
+        if (padding_axes(n->out[k], r->s))
             return true;
     return false;
 }
@@ -148,7 +164,7 @@ static Dim product(Padding *p, const Dim *dims, int n) {
 /* As in rows.c: the entries are the outer part of both axes, and as much lies before. */
 static bool reshape_keeps(Padding *p, const Type *in, int from, const Type *out, int to,
                           const Symbol *s) {
-    Dim inner, outer, size = s->value->type.dims[s->axis];
+    Dim inner, outer, size = p->step ? p->step->size : s->value->type.dims[s->axis];
     return dim_divide(&p->open->dims, in->dims[from], size, &inner) &&
            dim_divide(&p->open->dims, out->dims[to], size, &outer) &&
            !mentions(inner, s) && !mentions(outer, s) &&
@@ -222,7 +238,7 @@ static bool is_held(Padding *p, Reader *r, int k, int to) {
  * sizes among the inputs decide something else about it. */
 static bool output_keeps(Padding *p, Reader *r, int k, bool sized) {
     const Value *v = r->n->out[k];
-    uint64_t axes = axes_of(v, r->s);
+    uint64_t axes = padding_axes(v, r->s);
     bool ok = axes || !sized;
     for (int to = 0; to < v->type.rank; to++)
         if (axes >> to & 1 && !is_held(p, r, k, to))
@@ -261,10 +277,29 @@ static void put(Padding *p, Node *n) {
         (void)ARENA_PUSH(p->m->arena, &p->nodes, n);
 }
 
+/* Puts n right behind `at`, which is in the list. */
+static void put_behind(Padding *p, const Node *at, Node *n) {
+    put(p, n);
+    if (p->m->arena->failed)
+        return;
+    size_t i = p->nodes.count - 1;
+    for (; i > 0 && p->nodes.items[i - 1] != at; i--)
+        p->nodes.items[i] = p->nodes.items[i - 1];
+    p->nodes.items[i] = n;
+}
+
 /* What stands before the node that reads it. */
 static Value *before(Padding *p, Node *n) {
     put(p, n);
     return n ? n->out[0] : NULL;
+}
+
+/* The known integers `sizes` of the open model, `own` in the model itself, with the count
+ * of the moment; NULL when they are no such numbers. */
+static Node *number_of_moment(Padding *p, const Node *at, const Extent *e,
+                              const Value *sizes, Value *own) {
+    return p->step ? stepped_number(p->m, at, &p->step->place, own)
+                   : padded_number(p->m, at, e->count, sizes, e->symbol, is_linear);
 }
 
 /* Replaces numbers of entries that the node computes with by those of the moment; false
@@ -273,8 +308,7 @@ static bool count_inputs(Padding *p, Reader *r, Node *real, const Extent *e) {
     for (uint32_t k = 0; k < r->n->n_in; k++) {
         if (!r->is_size[k] || node_is_fixed(r->n, k))
             continue;
-        real->in[k] = before(
-            p, padded_number(p->m, real, e->count, r->n->in[k], r->s, is_linear));
+        real->in[k] = before(p, number_of_moment(p, real, e, r->n->in[k], real->in[k]));
         if (!real->in[k])
             return false;
         r->is_size[k] = false;
@@ -297,6 +331,60 @@ static bool next_left(Reader *r) {
     return found;
 }
 
+/* The mask with minus infinity past the end, beside what makes it. */
+static Value *masked(Padding *p, Value *mask, const Extent *e, int axis) {
+    Node *at = mask->def;
+    Node *n =
+        padded_fill(p->m, at, mask, e->count, axis, (PaddedLength){1, 0}, PAST_LOWEST);
+    if (!n || at->graph != p->graph)
+        return NULL;
+    put_behind(p, at, n);
+    return n->out[0];
+}
+
+/* Its outputs are zero where it has seen minus infinity. */
+static void note_shares(Padding *p, const Node *n) {
+    if (p->step && dtype_is_float(n->out[0]->type.dtype))
+        behind_is_share(&p->behind, n->out[0]);
+}
+
+/* Of a product where one factor is zero behind the end, the other need only be finite. */
+static bool is_hidden_by_zero(Padding *p, const Reader *r, int k) {
+    const Node *n = r->n;
+    if (!p->step || !(n->op->facts & OP_CONTRACTS) || r->at[0] < 0 || r->at[1] < 0)
+        return false;
+    bool finite[2], zero[2];
+    for (int i = 0; i < 2; i++) {
+        zero[i] = behind_zero(&p->behind, n->in[i]);
+        finite[i] = zero[i] || behind_finite(&p->behind, n->in[i]);
+    }
+    return zero[k] || (finite[k] && (zero[!k] || k == 1 || !finite[1]));
+}
+
+/* Input k, which is x + mask, would be minus infinity past the end: the mask may be, where
+ * x is finite and nobody else reads the sum.  Layers share a mask. */
+static bool hide_in_mask(Padding *p, const Reader *r, Node *real, const Extent *e,
+                         int k) {
+    const Value *sum = r->n->in[k];
+    const Node *n = sum->def;
+    bool is_sum = p->step && dim_as_symbol(in_dim(r->n, k, r->at[k])) == r->s && n &&
+                  n->op && n->op->facts & OP_UNIT0 && n->op->facts & OP_COMMUTATIVE &&
+                  n->n_in == 2 && sum->uses == 1 && real->in[k]->def &&
+                  real->in[k]->def->op == n->op;
+    for (uint32_t i = 0; is_sum && i < 2; i++) {
+        int rank = in_rank(n, (int)i), axis = r->at[k] - sum->type.rank + rank;
+        Value *mask = real->in[k]->def->in[i];
+        if (axis < 0 || !mask->def || !(padding_axes(n->in[i], r->s) >> axis & 1) ||
+            !behind_finite(&p->behind, n->in[!i]))
+            continue;
+        Value *hidden = masked(p, mask, e, axis);
+        if (hidden)
+            real->in[k]->def->in[i] = hidden;
+        return hidden != NULL;
+    }
+    return false;
+}
+
 /* Hides the padding along at[k] of every input; false when the node would see it. */
 static bool hide(Padding *p, Reader *r, Node *real, const Extent *e, Node **mean) {
     const Node *n = r->n;
@@ -305,12 +393,18 @@ static bool hide(Padding *p, Reader *r, Node *real, const Extent *e, Node **mean
             continue;
         PaddedLength length;
         OpPast past = n->op->past ? n->op->past(p->open, n, r->at, k) : PAST_SEEN;
-        if (past == PAST_SEEN)
+        if (past == PAST_SEEN || (past == PAST_MEAN && p->step))
             return false;
         if (past == PAST_ANY || r->at[k] < 0)
             continue;
+        if (past == PAST_ZERO && is_hidden_by_zero(p, r, k))
+            continue;
         if (!is_linear(in_dim(n, k, r->at[k]), r->s, &length))
             return false;
+        if (past == PAST_LOWEST && n->op->facts & OP_PROBABILITIES)
+            note_shares(p, n);
+        if (past == PAST_LOWEST && hide_in_mask(p, r, real, e, k))
+            continue;
         real->in[k] = before(
             p, padded_fill(p->m, real, real->in[k], e->count, r->at[k], length, past));
         if (past == PAST_MEAN)
@@ -328,11 +422,66 @@ static bool has_subgraphs(const Node *n) {
     return false;
 }
 
+/* New tokens are put behind what is in the cache. */
+static bool is_write(const Padding *p, const Node *n) {
+    for (size_t i = 0; p->step && i < p->step->count; i++)
+        if (n->n_in && n->in[0] == p->step->pasts[i])
+            return true;
+    return false;
+}
+
+/* No list of sizes is known in part only, and no output has a size that comes from
+ * anything but a known one. */
+static bool sizes_are_known(const Reader *r) {
+    const Node *n = r->n;
+    bool known = !r->grows;
+    for (uint32_t k = 0; k < n->n_in; k++) {
+        if (n->in[k] && elements_mention(n->in[k]->partly, r->s))
+            return false;
+        known = known || r->is_size[k] || r->left[k];
+    }
+    return known;
+}
+
+/* A range of integers from a place that follows from the past, of a size that does not. */
+static bool starts_in_past(const Padding *p, const Reader *r) {
+    const Node *n = r->n;
+    return p->step && n->op->count && n->n_in == 3 && r->is_size[0] && r->is_size[1] &&
+           !r->is_size[2] && in_known(n, 2) && node_is_fixed(n, 0) &&
+           node_is_fixed(n, 1) && n->out[0]->type.rank == 1 &&
+           !mentions(n->out[0]->type.dims[0], r->s);
+}
+
+/* From zero, and the place is added: real becomes start + range(0, limit - start). */
+static Node *move_range(Padding *p, Node *real) {
+    Value *start = real->in[0], *result = real->out[0], *whole[2];
+    Value *length[] = {real->in[1], start}, *itself[] = {start, start};
+    Node *number = stepped_number(p->m, real, &p->step->place, start);
+    real->in[1] =
+        before(p, stepped_node(p->m, real, "", "Sub", length, 2, STR("tokens")));
+    real->in[0] =
+        before(p, stepped_node(p->m, real, "", "Sub", itself, 2, STR("zero")));
+    whole[0] = before(p, number);
+    if (!real->in[0] || !real->in[1] || !whole[0])
+        return NULL;
+    whole[1] = value_new(
+        p->m, real->graph, VALUE_NODE,
+        arena_printf(p->m->arena, "%.*s/steps", (int)result->name.n, result->name.p));
+    Node *sum =
+        whole[1] ? stepped_node(p->m, real, "", "Add", whole, 2, STR("places")) : NULL;
+    if (!sum)
+        return NULL;
+    node_make(real, 0, whole[1]);
+    node_make(sum, 0, result);
+    return sum;
+}
+
 /* Takes care of the padding of one size.  `mean`: what is to follow the node. */
 static void visit_extent(Padding *p, const Node *n, Node *real, const Extent *e,
                          Node **mean) {
     Reader r;
-    if (e->origin == n || !reader_of(p, n, e->symbol, &r) || !is_involved(&r))
+    if (e->origin == n || is_write(p, n) || !reader_of(p, n, e->symbol, &r) ||
+        !is_involved(&r))
         return;
     if (has_subgraphs(n)) {
         refuse(p, n, e, "its subgraphs are not known to ignore it");
@@ -340,7 +489,12 @@ static void visit_extent(Padding *p, const Node *n, Node *real, const Extent *e,
     }
     if (all_keep(p, &r))
         return;
-    bool ok = count_inputs(p, &r, real, e);
+    bool ok = !p->step || sizes_are_known(&r);
+    if (ok && starts_in_past(p, &r)) {
+        *mean = move_range(p, real);
+        return;
+    }
+    ok = ok && count_inputs(p, &r, real, e);
     if (ok && all_keep(p, &r))
         return;
     bool hidden = r.grows; /* by an input that has nothing left, but a size */
@@ -373,8 +527,27 @@ static void add_extents(Padding *p, const Node *n, Node *real) {
 
 static void visit_graph(Padding *p, Graph *open, Graph *g);
 
+/* Of a step: nobody reads what it makes. */
+static bool is_unread(const Padding *p, const Node *n) {
+    bool read = !p->step || has_subgraphs(n);
+    for (uint32_t k = 0; k < n->n_out; k++)
+        read = read || (n->out[k] && n->out[k]->uses);
+    return !read;
+}
+
+/* The two models are one, but for sizes. */
+static bool is_same_op(const Padding *p, const Node *n, const Node *real) {
+    return n->op == real->op || is_write(p, n);
+}
+
 static void visit_node(Padding *p, const Node *n, Node *real) {
     Node *mean = NULL;
+    if (is_unread(p, n)) {
+        put(p, real);
+        return;
+    }
+    if (p->step && !is_same_op(p, n, real))
+        refuse(p, n, &p->extents.items[0], "it is another node there");
     for (uint32_t a = 0; a < n->n_attrs && !p->refused; a++)
         for (size_t k = 0; k < n->attrs[a].graph_count; k++)
             visit_graph(p, n->attrs[a].graphs[k], real->attrs[a].graphs[k]);
@@ -402,13 +575,16 @@ static void visit_outputs(Padding *p, const Graph *open, Graph *g) {
         for (size_t i = 0; i < p->extents.count && !p->refused; i++) {
             const Extent *e = &p->extents.items[i];
             const Value *v = open->outputs[k];
-            if (g->owner && axes_of(v, e->symbol))
+            if (g->owner && padding_axes(v, e->symbol))
                 refuse(p, open->owner, e, "it leaves a subgraph");
+            if (p->step && !g->owner && padding_axes(v, e->symbol) &&
+                !(v->def && is_write(p, v->def)))
+                refuse(p, v->def, e, "the model returns it, and not as its cache");
             if (!elements_mention(v->known, e->symbol))
                 continue;
-            Value *number = v->def ? before(p, padded_number(p->m, v->def, e->count, v,
-                                                             e->symbol, is_linear))
-                                   : NULL;
+            Value *number =
+                v->def ? before(p, number_of_moment(p, v->def, e, v, g->outputs[k]))
+                       : NULL;
             if (number)
                 g->outputs[k] = number_of(g, number);
             else
@@ -419,13 +595,18 @@ static void visit_outputs(Padding *p, const Graph *open, Graph *g) {
 static void visit_graph(Padding *p, Graph *open, Graph *g) {
     Padding outer = *p;
     memset(&p->nodes, 0, sizeof p->nodes);
-    for (size_t i = 0; i < open->n_nodes && i < g->n_nodes && !p->refused; i++)
+    p->graph = g;
+    for (size_t i = 0; i < open->n_nodes && i < g->n_nodes && !p->refused; i++) {
         visit_node(p, open->nodes[i], g->nodes[i]);
+        if (p->step && !g->owner && i + 1 == p->step->first)
+            put(p, p->step->counts);
+    }
     visit_outputs(p, open, g);
     if (!p->refused) {
         g->nodes = p->nodes.items;
         g->n_nodes = p->nodes.count;
     }
+    p->graph = outer.graph;
     p->nodes.items = outer.nodes.items;
     p->nodes.count = outer.nodes.count;
     p->nodes.cap = outer.nodes.cap;
@@ -433,5 +614,16 @@ static void visit_graph(Padding *p, Graph *open, Graph *g) {
 
 void padding_hide(Model *m, Model *open) {
     Padding p = {.m = m, .open = open};
+    visit_graph(&p, open->graph, m->graph);
+}
+
+void padding_hide_step(Model *m, Model *open, const PaddedStep *step) {
+    Padding p = {.m = m, .open = open, .step = step};
+    Extent e = {.symbol = step->symbol, .count = step->end};
+    if (!behind_init(&p.behind, open, step->symbol) ||
+        !ARENA_PUSH(m->arena, &p.extents, e))
+        return;
+    for (size_t i = 0; i < step->count; i++)
+        behind_is_cache(&p.behind, step->pasts[i]);
     visit_graph(&p, open->graph, m->graph);
 }
