@@ -77,7 +77,7 @@ def export(
     file = io.BytesIO()
     if dynamo:
         shapes = tuple(
-            {k: torch.export.Dim.DYNAMIC for k in axes[name]} for name in args
+            dict.fromkeys(axes[name], torch.export.Dim.DYNAMIC) for name in args
         )
         program = torch.onnx.export(
             wrapped,

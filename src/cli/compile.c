@@ -242,11 +242,12 @@ static void say_done(const Compile *job) {
         print_name(stderr, job->weights);
     }
     fprintf(stderr, ": %s\n", ox_summary(job->compiler).data);
-    bool piped = is_stdio(model);
-    fputs(piped ? "next: python -i " : "next: oxide_xla verify ", stderr);
-    print_name(stderr, piped ? job->output : model);
-    fputs(piped ? " shows how to call it: help(forward)\n"
-                : " compares it with onnxruntime\n",
+    /* verify would compile the model as it is. */
+    bool as_is = !is_stdio(model) && !job->options.cache;
+    fputs(as_is ? "next: oxide_xla verify " : "next: python -i ", stderr);
+    print_name(stderr, as_is ? model : job->output);
+    fputs(as_is ? " compares it with onnxruntime\n"
+                : " shows how to call it: help(forward)\n",
           stderr);
 }
 

@@ -4,6 +4,7 @@
  * Source: ONNX operators Gather, GatherElements, GatherND. */
 #include "ops/core/apart.h"
 #include "ops/core/layout.h"
+#include "ops/onnx/affine.h"
 
 /* ---- Gather ---------------------------------------------------------------------- */
 

@@ -13,33 +13,7 @@
  * the array, and what is behind the last token must not be seen. */
 #include "passes/sizes/padding.h"
 
-#include "ops/core/apart.h"
-#include "ops/core/padded.h"
-#include "passes/sizes/behind.h"
-
-/* One size that data decide. */
-typedef struct Extent {
-    const Symbol *symbol; /* in the open model */
-    const Node *origin;   /* there */
-    Value *count;         /* in the model itself: how many entries there are */
-    int64_t bound;
-} Extent;
-
-typedef struct Padding {
-    Model *m, *open;
-    const PaddedStep *step; /* NULL: --bound */
-    Behind behind;          /* of a step */
-    struct {
-        Extent *items;
-        size_t count, cap;
-    } extents;
-    struct {
-        Node **items; /* of the graph that is walked, with what is put in */
-        size_t count, cap;
-    } nodes;
-    const Graph *graph; /* of the model itself, whose nodes these are */
-    bool refused;
-} Padding;
+#include "passes/sizes/padder.h"
 
 static void refuse(Padding *p, const Node *n, const Extent *e, const char *why) {
     if (p->step) {
@@ -69,15 +43,15 @@ static void find_symbol(void *user, const Symbol *s) {
     f->found |= f->symbol == s;
 }
 
-static bool mentions(Dim d, const Symbol *s) {
+bool pad_mentions(Dim d, const Symbol *s) {
     Finder f = {s, false};
     dim_each_symbol(d, find_symbol, &f);
     return f.found;
 }
 
-static bool elements_mention(const Known *k, const Symbol *s) {
+bool pad_elements_mention(const Known *k, const Symbol *s) {
     for (size_t i = 0; k && k->ints && i < k->n; i++)
-        if (mentions(k->ints[i], s))
+        if (pad_mentions(k->ints[i], s))
             return true;
     return false;
 }
@@ -85,12 +59,13 @@ static bool elements_mention(const Known *k, const Symbol *s) {
 uint64_t padding_axes(const Value *v, const Symbol *s) {
     uint64_t axes = 0;
     for (int axis = 0; v && !v->known && axis < v->type.rank; axis++)
-        axes |= (uint64_t)mentions(v->type.dims[axis], s) << axis;
+        axes |= (uint64_t)pad_mentions(v->type.dims[axis], s) << axis;
     return axes;
 }
 
 static bool is_size(const Value *v, const Symbol *s) {
-    return v && (elements_mention(v->known, s) || elements_mention(v->splat, s));
+    return v &&
+           (pad_elements_mention(v->known, s) || pad_elements_mention(v->splat, s));
 }
 
 /* d as times * s + plus with numbers; false when it is none. */
@@ -109,18 +84,6 @@ static bool is_linear(Dim d, const Symbol *s, PaddedLength *length) {
     return true;
 }
 
-/* A node and the padding of one size in what it reads.  Of an input with padding along
- * several axes the rules of ops/core/apart.h are told one at a time. */
-typedef struct Reader {
-    const Node *n; /* of the open model */
-    const Symbol *s;
-    uint64_t *axes; /* of each input: those that have padding */
-    uint64_t *left; /* those that no axis of an output holds */
-    bool *is_size;  /* of each input: it has numbers of entries among its elements */
-    int *at;        /* for the rules */
-    bool grows;     /* an axis of an output has padding that no input accounts for */
-} Reader;
-
 static bool reader_of(Padding *p, const Node *n, const Symbol *s, Reader *r) {
     Arena *a = p->m->arena;
     *r = (Reader){.n = n, .s = s};
@@ -134,8 +97,8 @@ static bool reader_of(Padding *p, const Node *n, const Symbol *s, Reader *r) {
         const Value *v = n->in[k];
         r->axes[k] = padding_axes(v, s);
         /* In a step, what makes a large array of a size has been given the number. */
-        r->is_size[k] = p->step ? v && (elements_mention(v->known, s) ||
-                                        elements_mention(v->partly, s))
+        r->is_size[k] = p->step ? v && (pad_elements_mention(v->known, s) ||
+                                        pad_elements_mention(v->partly, s))
                                 : is_size(v, s);
     }
     return true;
@@ -167,7 +130,7 @@ static bool reshape_keeps(Padding *p, const Type *in, int from, const Type *out,
     Dim inner, outer, size = p->step ? p->step->size : s->value->type.dims[s->axis];
     return dim_divide(&p->open->dims, in->dims[from], size, &inner) &&
            dim_divide(&p->open->dims, out->dims[to], size, &outer) &&
-           !mentions(inner, s) && !mentions(outer, s) &&
+           !pad_mentions(inner, s) && !pad_mentions(outer, s) &&
            dim_eq(product(p, in->dims, from), product(p, out->dims, to));
 }
 
@@ -259,7 +222,7 @@ static bool all_keep(Padding *p, Reader *r) {
     r->grows = false;
     for (uint32_t k = 0; k < n->n_out; k++) {
         const Value *v = n->out[k];
-        bool equal = v && v->splat && !padded && !elements_mention(v->splat, r->s);
+        bool equal = v && v->splat && !padded && !pad_elements_mention(v->splat, r->s);
         if (!v || v->known || equal)
             continue;
         any = true;
@@ -272,25 +235,14 @@ static bool all_keep(Padding *p, Reader *r) {
 
 /* ---- nodes that are put in --------------------------------------------------------- */
 
-static void put(Padding *p, Node *n) {
+void pad_put(Padding *p, Node *n) {
     if (n)
         (void)ARENA_PUSH(p->m->arena, &p->nodes, n);
 }
 
-/* Puts n right behind `at`, which is in the list. */
-static void put_behind(Padding *p, const Node *at, Node *n) {
-    put(p, n);
-    if (p->m->arena->failed)
-        return;
-    size_t i = p->nodes.count - 1;
-    for (; i > 0 && p->nodes.items[i - 1] != at; i--)
-        p->nodes.items[i] = p->nodes.items[i - 1];
-    p->nodes.items[i] = n;
-}
-
 /* What stands before the node that reads it. */
-static Value *before(Padding *p, Node *n) {
-    put(p, n);
+Value *pad_before(Padding *p, Node *n) {
+    pad_put(p, n);
     return n ? n->out[0] : NULL;
 }
 
@@ -308,7 +260,8 @@ static bool count_inputs(Padding *p, Reader *r, Node *real, const Extent *e) {
     for (uint32_t k = 0; k < r->n->n_in; k++) {
         if (!r->is_size[k] || node_is_fixed(r->n, k))
             continue;
-        real->in[k] = before(p, number_of_moment(p, real, e, r->n->in[k], real->in[k]));
+        real->in[k] =
+            pad_before(p, number_of_moment(p, real, e, r->n->in[k], real->in[k]));
         if (!real->in[k])
             return false;
         r->is_size[k] = false;
@@ -331,60 +284,6 @@ static bool next_left(Reader *r) {
     return found;
 }
 
-/* The mask with minus infinity past the end, beside what makes it. */
-static Value *masked(Padding *p, Value *mask, const Extent *e, int axis) {
-    Node *at = mask->def;
-    Node *n =
-        padded_fill(p->m, at, mask, e->count, axis, (PaddedLength){1, 0}, PAST_LOWEST);
-    if (!n || at->graph != p->graph)
-        return NULL;
-    put_behind(p, at, n);
-    return n->out[0];
-}
-
-/* Its outputs are zero where it has seen minus infinity. */
-static void note_shares(Padding *p, const Node *n) {
-    if (p->step && dtype_is_float(n->out[0]->type.dtype))
-        behind_is_share(&p->behind, n->out[0]);
-}
-
-/* Of a product where one factor is zero behind the end, the other need only be finite. */
-static bool is_hidden_by_zero(Padding *p, const Reader *r, int k) {
-    const Node *n = r->n;
-    if (!p->step || !(n->op->facts & OP_CONTRACTS) || r->at[0] < 0 || r->at[1] < 0)
-        return false;
-    bool finite[2], zero[2];
-    for (int i = 0; i < 2; i++) {
-        zero[i] = behind_zero(&p->behind, n->in[i]);
-        finite[i] = zero[i] || behind_finite(&p->behind, n->in[i]);
-    }
-    return zero[k] || (finite[k] && (zero[!k] || k == 1 || !finite[1]));
-}
-
-/* Input k, which is x + mask, would be minus infinity past the end: the mask may be, where
- * x is finite and nobody else reads the sum.  Layers share a mask. */
-static bool hide_in_mask(Padding *p, const Reader *r, Node *real, const Extent *e,
-                         int k) {
-    const Value *sum = r->n->in[k];
-    const Node *n = sum->def;
-    bool is_sum = p->step && dim_as_symbol(in_dim(r->n, k, r->at[k])) == r->s && n &&
-                  n->op && n->op->facts & OP_UNIT0 && n->op->facts & OP_COMMUTATIVE &&
-                  n->n_in == 2 && sum->uses == 1 && real->in[k]->def &&
-                  real->in[k]->def->op == n->op;
-    for (uint32_t i = 0; is_sum && i < 2; i++) {
-        int rank = in_rank(n, (int)i), axis = r->at[k] - sum->type.rank + rank;
-        Value *mask = real->in[k]->def->in[i];
-        if (axis < 0 || !mask->def || !(padding_axes(n->in[i], r->s) >> axis & 1) ||
-            !behind_finite(&p->behind, n->in[!i]))
-            continue;
-        Value *hidden = masked(p, mask, e, axis);
-        if (hidden)
-            real->in[k]->def->in[i] = hidden;
-        return hidden != NULL;
-    }
-    return false;
-}
-
 /* Hides the padding along at[k] of every input; false when the node would see it. */
 static bool hide(Padding *p, Reader *r, Node *real, const Extent *e, Node **mean) {
     const Node *n = r->n;
@@ -397,15 +296,15 @@ static bool hide(Padding *p, Reader *r, Node *real, const Extent *e, Node **mean
             return false;
         if (past == PAST_ANY || r->at[k] < 0)
             continue;
-        if (past == PAST_ZERO && is_hidden_by_zero(p, r, k))
+        if (past == PAST_ZERO && step_is_zero(p, r, k))
             continue;
         if (!is_linear(in_dim(n, k, r->at[k]), r->s, &length))
             return false;
         if (past == PAST_LOWEST && n->op->facts & OP_PROBABILITIES)
-            note_shares(p, n);
-        if (past == PAST_LOWEST && hide_in_mask(p, r, real, e, k))
+            step_note_shares(p, n);
+        if (past == PAST_LOWEST && step_hide_in_mask(p, r, real, e, k))
             continue;
-        real->in[k] = before(
+        real->in[k] = pad_before(
             p, padded_fill(p->m, real, real->in[k], e->count, r->at[k], length, past));
         if (past == PAST_MEAN)
             *mean = padded_rescale(p->m, real, e->count, length, e->bound);
@@ -415,83 +314,35 @@ static bool hide(Padding *p, Reader *r, Node *real, const Extent *e, Node **mean
 
 /* ---- the walk ---------------------------------------------------------------------- */
 
-static bool has_subgraphs(const Node *n) {
+bool pad_has_subgraphs(const Node *n) {
     for (uint32_t a = 0; a < n->n_attrs; a++)
         if (n->attrs[a].graph_count)
             return true;
     return false;
 }
 
-/* New tokens are put behind what is in the cache. */
-static bool is_write(const Padding *p, const Node *n) {
-    for (size_t i = 0; p->step && i < p->step->count; i++)
-        if (n->n_in && n->in[0] == p->step->pasts[i])
-            return true;
-    return false;
-}
-
-/* No list of sizes is known in part only, and no output has a size that comes from
- * anything but a known one. */
-static bool sizes_are_known(const Reader *r) {
-    const Node *n = r->n;
-    bool known = !r->grows;
-    for (uint32_t k = 0; k < n->n_in; k++) {
-        if (n->in[k] && elements_mention(n->in[k]->partly, r->s))
-            return false;
-        known = known || r->is_size[k] || r->left[k];
-    }
-    return known;
-}
-
-/* A range of integers from a place that follows from the past, of a size that does not. */
-static bool starts_in_past(const Padding *p, const Reader *r) {
-    const Node *n = r->n;
-    return p->step && n->op->count && n->n_in == 3 && r->is_size[0] && r->is_size[1] &&
-           !r->is_size[2] && in_known(n, 2) && node_is_fixed(n, 0) &&
-           node_is_fixed(n, 1) && n->out[0]->type.rank == 1 &&
-           !mentions(n->out[0]->type.dims[0], r->s);
-}
-
-/* From zero, and the place is added: real becomes start + range(0, limit - start). */
-static Node *move_range(Padding *p, Node *real) {
-    Value *start = real->in[0], *result = real->out[0], *whole[2];
-    Value *length[] = {real->in[1], start}, *itself[] = {start, start};
-    Node *number = stepped_number(p->m, real, &p->step->place, start);
-    real->in[1] =
-        before(p, stepped_node(p->m, real, "", "Sub", length, 2, STR("tokens")));
-    real->in[0] =
-        before(p, stepped_node(p->m, real, "", "Sub", itself, 2, STR("zero")));
-    whole[0] = before(p, number);
-    if (!real->in[0] || !real->in[1] || !whole[0])
-        return NULL;
-    whole[1] = value_new(
-        p->m, real->graph, VALUE_NODE,
-        arena_printf(p->m->arena, "%.*s/steps", (int)result->name.n, result->name.p));
-    Node *sum =
-        whole[1] ? stepped_node(p->m, real, "", "Add", whole, 2, STR("places")) : NULL;
-    if (!sum)
-        return NULL;
-    node_make(real, 0, whole[1]);
-    node_make(sum, 0, result);
-    return sum;
-}
-
 /* Takes care of the padding of one size.  `mean`: what is to follow the node. */
 static void visit_extent(Padding *p, const Node *n, Node *real, const Extent *e,
                          Node **mean) {
     Reader r;
-    if (e->origin == n || is_write(p, n) || !reader_of(p, n, e->symbol, &r) ||
-        !is_involved(&r))
+    bool writes = step_writes(p, n);
+    if (e->origin == n || (writes && !n->op->appends) ||
+        !reader_of(p, n, e->symbol, &r) || !is_involved(&r))
         return;
-    if (has_subgraphs(n)) {
+    if (writes) {
+        if (!count_inputs(p, &r, real, e) || step_reads_more(p, &r))
+            refuse(p, n, e, "another input has its length");
+        return;
+    }
+    if (pad_has_subgraphs(n)) {
         refuse(p, n, e, "its subgraphs are not known to ignore it");
         return;
     }
     if (all_keep(p, &r))
         return;
-    bool ok = !p->step || sizes_are_known(&r);
-    if (ok && starts_in_past(p, &r)) {
-        *mean = move_range(p, real);
+    bool ok = !p->step || step_knows_sizes(&r);
+    if (ok && step_is_range(p, &r)) {
+        *mean = step_move_range(p, real);
         return;
     }
     ok = ok && count_inputs(p, &r, real, e);
@@ -520,33 +371,20 @@ static void add_extents(Padding *p, const Node *n, Node *real) {
             seen = s;
             Node *count = padded_count(p->m, real, bound);
             Extent e = {s, n, count ? count->out[0] : NULL, bound};
-            put(p, count);
+            pad_put(p, count);
             (void)ARENA_PUSH(p->m->arena, &p->extents, e);
         }
 }
 
 static void visit_graph(Padding *p, Graph *open, Graph *g);
 
-/* Of a step: nobody reads what it makes. */
-static bool is_unread(const Padding *p, const Node *n) {
-    bool read = !p->step || has_subgraphs(n);
-    for (uint32_t k = 0; k < n->n_out; k++)
-        read = read || (n->out[k] && n->out[k]->uses);
-    return !read;
-}
-
-/* The two models are one, but for sizes. */
-static bool is_same_op(const Padding *p, const Node *n, const Node *real) {
-    return n->op == real->op || is_write(p, n);
-}
-
 static void visit_node(Padding *p, const Node *n, Node *real) {
     Node *mean = NULL;
-    if (is_unread(p, n)) {
-        put(p, real);
+    if (step_is_unread(p, n)) {
+        pad_put(p, real);
         return;
     }
-    if (p->step && !is_same_op(p, n, real))
+    if (p->step && !step_is_same(p, n, real))
         refuse(p, n, &p->extents.items[0], "it is another node there");
     for (uint32_t a = 0; a < n->n_attrs && !p->refused; a++)
         for (size_t k = 0; k < n->attrs[a].graph_count; k++)
@@ -557,8 +395,8 @@ static void visit_node(Padding *p, const Node *n, Node *real) {
         if (before_this && mean != before_this)
             refuse(p, n, &p->extents.items[i], "it is the mean over two such axes");
     }
-    put(p, real);
-    put(p, mean);
+    pad_put(p, real);
+    pad_put(p, mean);
     if (n->op && !p->refused)
         add_extents(p, n, real);
 }
@@ -578,12 +416,12 @@ static void visit_outputs(Padding *p, const Graph *open, Graph *g) {
             if (g->owner && padding_axes(v, e->symbol))
                 refuse(p, open->owner, e, "it leaves a subgraph");
             if (p->step && !g->owner && padding_axes(v, e->symbol) &&
-                !(v->def && is_write(p, v->def)))
+                !p->step->cached[k])
                 refuse(p, v->def, e, "the model returns it, and not as its cache");
-            if (!elements_mention(v->known, e->symbol))
+            if (!pad_elements_mention(v->known, e->symbol))
                 continue;
             Value *number =
-                v->def ? before(p, number_of_moment(p, v->def, e, v, g->outputs[k]))
+                v->def ? pad_before(p, number_of_moment(p, v->def, e, v, g->outputs[k]))
                        : NULL;
             if (number)
                 g->outputs[k] = number_of(g, number);
@@ -599,7 +437,7 @@ static void visit_graph(Padding *p, Graph *open, Graph *g) {
     for (size_t i = 0; i < open->n_nodes && i < g->n_nodes && !p->refused; i++) {
         visit_node(p, open->nodes[i], g->nodes[i]);
         if (p->step && !g->owner && i + 1 == p->step->first)
-            put(p, p->step->counts);
+            pad_put(p, p->step->counts);
     }
     visit_outputs(p, open, g);
     if (!p->refused) {

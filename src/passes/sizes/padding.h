@@ -18,7 +18,7 @@ void padding_hide(Model *m, Model *open);
 
 /* A step of a decoder whose cache has a fixed length: step.c. */
 typedef struct PaddedStep {
-    Dim size; /* in the open model: how many tokens there are after it */
+    Dim size;             /* in the open model: how many tokens there are after it */
     const Symbol *symbol; /* the same */
     StepPlace place;      /* in the model itself */
     Value *end;           /* their number, there */
@@ -26,6 +26,7 @@ typedef struct PaddedStep {
     size_t first;         /* so many of them */
     Value **pasts; /* of the open model; read for their shapes, and to be written */
     size_t count;
+    const bool *cached; /* by output: it goes to the cache */
 } PaddedStep;
 
 /* The same for a cache, which has the length of the array in the model, and that of the

@@ -56,10 +56,25 @@ static uint32_t reads(const Node *n, const Value *v) {
     return count;
 }
 
+/* n puts new positions behind those of t's past by itself. */
+static bool appends_to(const Node *n, CacheTensor *t) {
+    const char *spec = n->op && n->op->appends ? n->op->appends : "";
+    for (OpSlot in, out, slot; op_spec_next(&spec, &in) && op_spec_next(&spec, &out);) {
+        int k = op_spec_find(n->op->out, out.name, &slot);
+        if (node_in(n, op_input_index(n->op, in.name)) != t->past || !node_out(n, k))
+            continue;
+        t->write = (Node *)n;
+        t->out = (uint32_t)k;
+        t->axis = 2;
+        return true;
+    }
+    return false;
+}
+
 /* Takes n, which reads t's past; false when that is no place for it. */
 static bool take_reader(Step *s, CacheTensor *t, Node *n) {
     int64_t axis = is_op(n, "Concat") ? attr_int(n, "axis") : 0;
-    if (is_op(n, "Shape"))
+    if (is_op(n, "Shape") || (!t->write && reads(n, t->past) == 1 && appends_to(n, t)))
         return true;
     if (!is_op(n, "Concat") || t->write || n->n_in != 2 || n->in[0] != t->past ||
         n->in[1] == t->past) {
@@ -76,17 +91,18 @@ static bool check_tensor(Step *s, CacheTensor *t) {
     const Type *type = &t->past->type;
     const Value *present = s->m->graph->outputs[t->present];
     if (!t->write) {
-        refuse(s, NULL, "no Concat appends to it", t->past->name);
+        refuse(s, NULL, "nothing appends to it", t->past->name);
         return false;
     }
-    if (!is_value(present, t->write->out[0])) {
+    if (!is_value(present, t->write->out[t->out])) {
         refuse(s, t->write, "the output is not what this node appends to",
                t->past->name);
         return false;
     }
     if (type->kind != TYPE_TENSOR || !dtype_is_float(type->dtype) || t->axis < 1 ||
-        t->axis >= type->rank || dim_is_int(type->dims[t->axis])) {
-        refuse(s, t->write, "it must be floats of an open length behind the batch",
+        t->axis >= type->rank || dim_is_int(type->dims[t->axis]) ||
+        dim_is_int(type->dims[0])) {
+        refuse(s, t->write, "it must be floats of an open batch and length",
                t->past->name);
         return false;
     }
@@ -131,8 +147,11 @@ static bool is_past(const Step *s, const Value *v) {
     return false;
 }
 
+/* A table of integers or truth values, (batch, positions). */
 static bool is_table(const Value *v, const char *name) {
-    return str_is(v->name, name) && v->type.kind == TYPE_TENSOR && v->type.rank == 2;
+    const Type *t = &v->type;
+    return str_is(v->name, name) && t->kind == TYPE_TENSOR && t->rank == 2 &&
+           (dtype_is_int(t->dtype) || t->dtype == DT_BOOL);
 }
 
 static Value *input_of(const Step *s, const char *name) {
@@ -201,6 +220,18 @@ static bool check_sizes(Step *s) {
     return true;
 }
 
+/* No value that a node makes has the name. */
+static void make_room(Step *s, Str name) {
+    Graph *g = s->m->graph;
+    for (size_t i = 0; i < g->n_nodes; i++)
+        for (uint32_t k = 0; k < g->nodes[i]->n_out; k++) {
+            Value *v = g->nodes[i]->out[k];
+            if (v && str_eq(v->name, name))
+                v->name =
+                    arena_printf(s->m->arena, "%.*s/%u", (int)name.n, name.p, v->id);
+        }
+}
+
 static Value *add_input(Step *s, const char *name, const Dim *dims, int rank) {
     Graph *g = s->m->graph;
     Value **inputs = ARENA_ARRAY(s->m->arena, g->n_inputs + 1, Value *);
@@ -212,6 +243,7 @@ static Value *add_input(Step *s, const char *name, const Dim *dims, int rank) {
         }
     if (!inputs || !v)
         return NULL;
+    make_room(s, v->name);
     v->type = (Type){.dtype = DT_INT64, .rank = rank, .dims = dims};
     memcpy(inputs, g->inputs, g->n_inputs * sizeof *inputs);
     inputs[g->n_inputs++] = v;
@@ -404,6 +436,10 @@ static void open_past(Step *s, Model *open, PaddedStep *step) {
         step->pasts[i++] = v;
     }
     step->count = s->cache.count;
+    bool *cached = ARENA_ARRAY(s->m->arena, open->graph->n_outputs, bool);
+    for (size_t i = 0; cached && i < s->cache.count; i++)
+        cached[s->cache.items[i].present] = true;
+    step->cached = cached;
     for (size_t i = 0; i < open->graph->n_nodes; i++)
         if (str_is(open->graph->nodes[i]->op_type, "BeforeStep"))
             make_identity(open->graph->nodes[i]);
@@ -415,10 +451,9 @@ static bool check_writes(Step *s, const Model *open, const PaddedStep *step) {
         const CacheTensor *t = &s->cache.items[i];
         const Node *n = t->write;
         for (size_t k = 0; k < open->graph->n_nodes; k++) {
-            const Node *found = open->graph->nodes[k];
-            const Type *type = &found->out[0]->type;
-            if (found->n_in != 2 || s->m->graph->nodes[k] != n)
+            if (s->m->graph->nodes[k] != n)
                 continue;
+            const Type *type = &open->graph->nodes[k]->out[t->out]->type;
             if (type->rank > t->axis &&
                 dim_as_symbol(type->dims[t->axis]) == step->symbol)
                 break;
@@ -435,7 +470,7 @@ static void write_in_place(Step *s, CacheTensor *t) {
     Value **in = ARENA_ARRAY(s->m->arena, 3, Value *);
     Attr *attrs = ARENA_ARRAY(s->m->arena, 1, Attr);
     const OpDef *write = op_find(STR(OP_BRIDGE), STR("WriteCache"), OP_NEWEST_OPSET);
-    if (!in || !attrs || !write)
+    if (n->op->appends || !in || !attrs || !write)
         return;
     in[0] = n->in[0], in[1] = n->in[1], in[2] = s->position;
     attrs[0] = attr_of_int(STR("axis"), t->axis);
@@ -446,66 +481,24 @@ static void write_in_place(Step *s, CacheTensor *t) {
     node_set_op(n, write);
 }
 
-/* n becomes Unsqueeze where axes of size 1 are all that is new; else it stays. */
-static void find_view(Model *m, Node *n) {
-    Node before = *n;
-    Value *first = n->n_in ? n->in[0] : NULL;
-    int64_t axes[OX_MAX_RANK];
-    size_t count = 0;
-    uint64_t mask = 0;
-    n->op->rewrite(m, n);
-    if (!n->op->inserts || !str_is(n->domain, OP_INTERNAL))
-        return;
-    bool inserts = n->op->inserts(n, &mask);
-    for (int i = 0; i < OX_MAX_RANK; i++)
-        if (mask >> i & 1)
-            axes[count++] = i;
-    Value *list = ints_literal(m, m->graph, axes, count);
-    Value **in = ARENA_ARRAY(m->arena, 2, Value *);
-    if (inserts && list && in) {
-        in[0] = n->in[0], in[1] = list;
-        n->in = in;
-        n->n_in = 2;
-        n->n_attrs = 0;
-        node_set_op(n, op_find((Str){0}, STR("Unsqueeze"), OP_NEWEST_OPSET));
-        return;
-    }
-    *n = before;
-    n->in[0] = first;
-}
-
-/* Index grids become views before anything is padded: exporters write them over all of the
- * elements of a mask, whose places depend on its length. */
-static void find_views(Model *m) {
-    Diags *diags = m->diags, silent = {.arena = m->arena, .file = diags->file};
-    m->diags = &silent;
-    graph_count_uses(m);
-    infer_model(m);
-    for (size_t i = 0; i < m->graph->n_nodes; i++) {
-        Node *n = m->graph->nodes[i];
-        if (n->op && n->op->facts & (OP_TABLE | OP_RESHAPES) && n->op->rewrite)
-            find_view(m, n);
-    }
-    graph_count_uses(m);
-    m->diags = diags;
-}
-
-/* What is read for nothing any more is not looked at. */
-static void forget_unread(Model *m) {
-    for (size_t i = m->graph->n_nodes; i-- > 0;) {
-        const Node *n = m->graph->nodes[i];
-        bool read = node_graph_attrs(n) > 0;
-        for (uint32_t k = 0; k < n->n_out; k++)
-            read = read || (n->out[k] && n->out[k]->uses);
-        for (uint32_t k = 0; !read && k < n->n_in; k++)
-            if (n->in[k])
-                n->in[k]->uses--;
+/* The arrays are called as those of the bridge: key_cache_0. */
+static void name_pasts(Step *s) {
+    for (size_t i = 0; i < s->cache.count; i++) {
+        CacheTensor *t = &s->cache.items[i];
+        size_t layer = 0;
+        for (size_t k = 0; k < i; k++)
+            layer += str_eq(s->cache.items[k].field, t->field);
+        Str name = arena_printf(s->m->arena, "%.*s_cache_%zu", (int)t->field.n,
+                                t->field.p, layer);
+        make_room(s, name);
+        t->past->name = name;
     }
 }
 
 /* What gen_read_cache reads, as bridge/fx_cache.py writes it. */
 static void describe(Step *s) {
     Text t = {.arena = s->m->arena};
+    name_pasts(s);
     text_printf(&t, "length\t%lld\n", (long long)s->cache.length);
     if (s->start)
         text_printf(&t, "optional\tstart\n");
@@ -547,15 +540,16 @@ static void compare(Step *s, Value *length) {
         diag_take(m->diags, &silent);
         return; /* operators that are not supported are reported later */
     }
-    if (m->arena->failed || !check_writes(s, open, &step))
+    if (m->arena->failed || !step.pasts || !step.cached ||
+        !check_writes(s, open, &step))
         return;
     step.counts = stepped_number(m, s->length->def, &step.place, length);
     step.end = step.counts ? step.counts->out[0] : NULL;
     for (size_t i = 0; i < s->cache.count; i++)
         write_in_place(s, &s->cache.items[i]);
-    find_views(m);
-    find_views(open);
-    forget_unread(open);
+    step_find_views(m);
+    step_find_views(open);
+    step_forget_unread(open);
     if (step.end)
         padding_hide_step(m, open, &step);
     describe(s);

@@ -11,6 +11,7 @@ typedef struct CacheTensor {
     size_t present; /* the output of the graph that takes its place */
     Str field;      /* "key" */
     Node *write;    /* what appends to it; found by step.c */
+    uint32_t out;   /* the output of it that is the present */
     int axis;       /* along which it does */
 } CacheTensor;
 
@@ -22,5 +23,10 @@ typedef struct CacheTensors {
 
 /* Reads "past.*=present.*:512".  false after a message (OX0003). */
 bool cache_tensors(Model *m, Str spec, CacheTensors *cache);
+
+/* Infers m, and makes views of what reads a mask through index grids. */
+void step_find_views(Model *m);
+/* What only unread nodes read counts as unread, too. */
+void step_forget_unread(Model *m);
 
 #endif
