@@ -555,8 +555,21 @@ static void compare(Step *s, Value *length) {
     describe(s);
 }
 
+/* The bridge writes a step, and says so. */
+static bool is_step(const Model *m) {
+    for (size_t i = 0; i < m->facts.metadata.count; i++)
+        if (str_is(m->facts.metadata.items[i].key, "oxide_xla.cache"))
+            return true;
+    return false;
+}
+
 void infer_step(Model *m, Str spec) {
     Step s = {.m = m};
+    if (is_step(m)) {
+        diag_add(m->diags, OX0003, (Str){0}, STR("leave --cache away"),
+                 "the file is a step with a cache already");
+        return;
+    }
     ops_bind(m);
     if (!cache_tensors(m, spec, &s.cache) || !find_writes(&s) || !find_ids(&s) ||
         !check_sizes(&s))
