@@ -2,10 +2,13 @@
 behind its end is what onnxruntime computes from the past alone, or it is refused.
 """
 
+import subprocess
+
 import jax.numpy as jnp
 import numpy as np
 import onnxruntime
 import pytest
+from harness import PROGRAM
 from onnx import TensorProto, helper, numpy_helper
 
 import oxide_xla
@@ -476,3 +479,27 @@ def test_what_group_query_attention_reads_besides_is_refused():
     ]
     said = refused(make_grouped(bias, "bias"))
     assert "OX0416" in said and '"attention"' in said
+
+
+# ---- the command line ---------------------------------------------------------------
+
+
+def test_the_program_takes_the_option(tmp_path):
+    body = [("ReduceSum", ["present.key", "second"], "y", {})]
+    path = tmp_path / "step.onnx"
+    path.write_bytes(make([*NEW, *PRESENT, *body]).SerializeToString())
+    command = [PROGRAM, "compile", path, "--cache", CACHE, "-o", tmp_path / "step.py"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "def init_cache(batch, length=8, " in (tmp_path / "step.py").read_text()
+    assert "next: python -i" in done.stderr
+    done = subprocess.run(
+        [*command, "--target", "stablehlo"], capture_output=True, text=True
+    )
+    assert done.returncode == 2 and "--cache is not for" in done.stderr
+
+
+def test_a_step_is_one_already():
+    model = make([*NEW, *PRESENT, ("ReduceSum", ["present.key", "second"], "y", {})])
+    model.metadata_props.add(key="oxide_xla.cache", value="length\t8")
+    assert "a step with a cache already" in refused(model)
