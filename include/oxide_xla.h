@@ -190,6 +190,15 @@ typedef struct OxOptions {
     OxSharding sharding; /* what the module says about meshes */
     OxRankPromotion rank_promotion;
     OxLoader loader; /* OX_ERR_USAGE for OX_LOADER_MODULE with no_load_params */
+    /* "past_key_values.*=present.*:512", or NULL: the inputs that hold keys and values of
+     * the past, the outputs that give them with those of new tokens appended, and the
+     * length of an empty cache.  A * stands for the same text on both sides.  The module is
+     * then a step, forward(params, input_ids, cache, position) -> (logits, cache), that
+     * writes into arrays of a fixed length, which its init_cache makes.  An input
+     * attention_mask (batch, present) follows from an optional `start`, the number of
+     * padding tokens in front of each row, and position_ids (batch, tokens) from both.
+     * A node that would see what is behind the last token is an error, OX0416. */
+    const char *cache;
 } OxOptions;
 
 /* Compiles the loaded model to a Python module.  NULL options mean the defaults.

@@ -129,6 +129,25 @@ def test_every_mesh(name, kind, tmp_path):
     assert_equal(found)
 
 
+@pytest.mark.torch
+@pytest.mark.models
+def test_a_decode_loop_gives_the_tokens_of_one_device(tmp_path):
+    """Rows and their caches lie along data and fsdp; axes are Auto, and Explicit."""
+    import decoding
+
+    model = oxide_xla.from_torch(decoding.build("llama"), cache=80, sharding="on")
+    model.save(tmp_path / "step.py")
+    command = [sys.executable, ROOT / "tests" / "mesh_decode.py", tmp_path / "step.py"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    tokens = json.loads(done.stdout)
+    one = tokens.pop("one")
+    assert len({token for row in one for token in row}) > 8
+    assert len(tokens) == 10
+    for key, found in tokens.items():
+        assert found == one, key
+
+
 # ---- rules ---------------------------------------------------------------------------
 
 

@@ -283,7 +283,7 @@ def as_param(key, x, dtype=None, sharding=None):
     place = sharding(key, x.shape) if callable(sharding) else sharding
     place = place[key] if isinstance(place, dict) else place
     if place is None:
-        return jnp.asarray(x)
+        return jax.block_until_ready(jnp.asarray(x))  # one copy waits, not many
     return jax.make_array_from_callback(x.shape, place, x.__getitem__)
 
 

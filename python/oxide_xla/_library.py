@@ -66,6 +66,7 @@ class Options(ctypes.Structure):
         ("sharding", c_int),
         ("rank_promotion", c_int),
         ("loader", c_int),
+        ("cache", c_char_p),
     ]
 
     def __init__(self, **fields: Any):

@@ -325,6 +325,7 @@ def compile(
     sharding: str = "auto",
     rank_promotion: str = "allow",
     loader: str = "inline",
+    cache: str | None = None,
     name: str | None = None,
 ) -> CompiledModel:
     """Compile a model: a path, the bytes of a file, or an onnx.ModelProto.
@@ -346,6 +347,8 @@ def compile(
     `loader` says where the code is that reads, checks and writes weights: "inline", in
     the module, or "module", in safetensors_io.py, which `save` writes beside it, the
     same for every model.
+    `cache` makes a decoder with a past a step with a cache of a fixed length, as
+    "past_key_values.*=present.*:512": inputs, outputs, length.
     Raises OxideError with all messages where the model cannot be read or compiled,
     ValueError for a word that is not listed here, TypeError for what is no model.
     """
@@ -360,6 +363,7 @@ def compile(
         sharding,
         rank_promotion,
         loader,
+        cache,
     )
     handle = Handle(model, name)
     handle.check(handle.lib.ox_compile(handle.pointer, ctypes.byref(options)))
@@ -422,6 +426,7 @@ def make_options(
     sharding: str,
     rank_promotion: str,
     loader: str,
+    cache: str | None,
 ) -> c.Options:
     """The options as the library takes them; ValueError for words it does not know."""
     words = (
@@ -457,6 +462,7 @@ def make_options(
         rank_promotion=c.RANKS[rank_promotion],
         sharding=c.SHARDING[sharding],
         loader=c.LOADERS[loader],
+        cache=cache.encode() if cache is not None else None,
     )
 
 

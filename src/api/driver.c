@@ -143,6 +143,15 @@ static void run_import(Job *job) {
     job->model = graph_import(&c->arena, &c->diags, c->pb, c->file);
 }
 
+/* Both say what padding means, of one model. */
+static bool check_cache(OxCompiler *c, const OxOptions *o) {
+    if (!o->cache || !o->bound_count)
+        return true;
+    diag_add(&c->diags, OX0003, STR(""), STR("leave one of them out"),
+             "--cache does not go with --bound");
+    return false;
+}
+
 /* There would be nothing to put into the other file. */
 static bool check_loader(OxCompiler *c, const OxOptions *o) {
     if (o->loader != OX_LOADER_MODULE || !o->no_load_params)
@@ -154,7 +163,8 @@ static bool check_loader(OxCompiler *c, const OxOptions *o) {
 
 static void run_options(Job *job) {
     const OxOptions *o = &job->options;
-    if (!check_dump(job->c, o->dump) || !check_loader(job->c, o))
+    if (!check_dump(job->c, o->dump) || !check_loader(job->c, o) ||
+        !check_cache(job->c, o))
         return;
     if (o->weights == OX_REFERENCE && !o->no_load_params && !api_can_refer(job->c))
         return;
@@ -178,6 +188,8 @@ static void run_options(Job *job) {
         infer_bound_value(job->model, str_from(o->bounds[i]));
     if (o->bound_count && diag_status(&job->c->diags) == OX_OK)
         infer_hide_padding(job->model, &overrides);
+    if (o->cache && diag_status(&job->c->diags) == OX_OK)
+        infer_step(job->model, str_from(o->cache));
 }
 
 static void run_infer(Job *job) {

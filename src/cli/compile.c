@@ -189,6 +189,7 @@ static int set_options(Compile *job) {
     job->options.sharding = (OxSharding)args_choice(args, "sharding");
     job->options.loader = (OxLoader)args_choice(args, "loader");
     job->options.dump = args_value(args, "dump");
+    job->options.cache = args_value(args, "cache");
     int code = set_paths(job);
     if (code == EXIT_OK)
         code = set_shapes(job);
@@ -241,11 +242,12 @@ static void say_done(const Compile *job) {
         print_name(stderr, job->weights);
     }
     fprintf(stderr, ": %s\n", ox_summary(job->compiler).data);
-    bool piped = is_stdio(model);
-    fputs(piped ? "next: python -i " : "next: oxide_xla verify ", stderr);
-    print_name(stderr, piped ? job->output : model);
-    fputs(piped ? " shows how to call it: help(forward)\n"
-                : " compares it with onnxruntime\n",
+    /* verify would compile the model as it is. */
+    bool as_is = !is_stdio(model) && !job->options.cache;
+    fputs(as_is ? "next: oxide_xla verify " : "next: python -i ", stderr);
+    print_name(stderr, as_is ? model : job->output);
+    fputs(as_is ? " compares it with onnxruntime\n"
+                : " shows how to call it: help(forward)\n",
           stderr);
 }
 
@@ -351,6 +353,8 @@ static const Option options[] = {
      "fix an input: 3, true, 0.5, [1,2]; forward then does not take it", true},
     {"bound", 'b', "NAME=N", "pad a value whose size depends on data to N, for jax.jit",
      true},
+    {"cache", 'c', "PAST=PRESENT:N",
+     "make a decoder with past and present a step with a cache of length N", false},
     {"rank-promotion", 0, "allow|raise",
      "the jax_numpy_rank_promotion that the module runs under: x + b, or x + b[None]",
      false},
@@ -403,6 +407,13 @@ const Command compile_command = {
         "the\n"
         "rest, and results past the bound are left out.  What follows ignores the\n"
         "padding; where it cannot, that is an error.\n"
+        "\n"
+        "--cache \"past_key_values.*=present.*:512\" is for decoders that take keys "
+        "and\n"
+        "values of the past and give them with new ones appended: forward then writes\n"
+        "into arrays of a fixed length, which init_cache makes.  attention_mask and\n"
+        "position_ids follow from position and start.  docs/guides/decoding.md has "
+        "more.\n"
         "\n"
         "With --target stablehlo, m.mlir is beside m.json, which names arguments and\n"
         "results, and m.safetensors.  docs/stablehlo.md says how to run it.\n",

@@ -6,8 +6,8 @@
 
 /* Options that say something about the Python module alone. */
 static int check_options(const Args *args) {
-    static const char *const python_only[] = {"params",         "sharding", "loader",
-                                              "rank-promotion", "dump",     "timings"};
+    static const char *const python_only[] = {
+        "params", "sharding", "loader", "rank-promotion", "dump", "timings", "cache"};
     for (size_t i = 0; i < OX_COUNT(python_only); i++)
         if (args_flag(args, python_only[i]))
             return usage_error("", "--%s is not for --target stablehlo",

@@ -33,17 +33,20 @@ static void infer_grouped(Model *m, Node *n) {
     set_type(m, n, 0, in_dtype(n, 0), &x);
 }
 
-/* A cache (batch, heads, length, width) by what goes in it, (batch, heads, new, width). */
+/* A cache (batch, heads, length, width) by what goes in it, (batch, heads, new, width);
+ * or with another axis of the length, where --cache has made the node. */
 static void infer_write(Model *m, Node *n) {
     Shape cache, update;
+    int axis = (int)attr_int(n, "axis");
     bool known = in_shape(n, 0, &cache) && in_shape(n, 1, &update);
-    bool wrong = known && (cache.rank != 4 || update.rank != 4);
-    for (int i = 0; known && !wrong && i < 4; i++)
-        wrong = i != 2 && dim_known_eq(&m->dims, cache.d[i], update.d[i]) == 0;
+    bool wrong = known && (cache.rank <= axis || update.rank != cache.rank);
+    for (int i = 0; known && !wrong && i < cache.rank; i++)
+        wrong = i != axis && dim_known_eq(&m->dims, cache.d[i], update.d[i]) == 0;
     if (wrong || in_rank(n, 2) > 0)
         node_error(m, n, OX0401, "",
-                   "cache and update must differ in axis 2 alone, and position be a "
-                   "scalar");
+                   "cache and update must differ in axis %d alone, and position be a "
+                   "scalar",
+                   axis);
     infer_same(m, n);
 }
 
@@ -52,8 +55,9 @@ static const OpDef ops[] = {
     {.name = "GroupedMatMul", BRIDGE, .in = "input weight offsets", .out = "output",
      .infer = infer_grouped, .jax = "grouped_matmul($input, $weight, $offsets)"},
     {.name = "WriteCache", BRIDGE, .in = "cache update position", .out = "output",
-     .infer = infer_write,
-     .jax = "jax.lax.dynamic_update_slice_in_dim($cache, $update, $position, axis=2)"},
+     .attrs = {INT("axis", 2)}, .infer = infer_write,
+     .jax =
+         "jax.lax.dynamic_update_slice_in_dim($cache, $update, $position, axis=$axis)"},
 };
 /* clang-format on */
 

@@ -245,6 +245,10 @@ typedef struct OpDef {
     /* The form in which the operator's helper takes input i, a kind of emit/prepare.c, which
      * prepare makes of parameters: "kernel".  NULL: it takes arrays as they are. */
     const char *(*form)(const Node *n, int i);
+    /* Pairs of an input and the output that is it with new positions put behind those in
+     * use, along axis 2; where the array has room for them, in place.  What is behind is not
+     * seen: "past_key present_key".  NULL: there are none. */
+    const char *appends;
     /* With `padding`: the operator of OP_INTERNAL that counts what there is, from inputs
      * and outputs of the node by their names. */
     const char *count;

@@ -463,6 +463,7 @@ static const OpDef ops[] = {
                INT_OPT("rotary_interleaved"), FLOAT_OPT("scale"),
                INT("sliding_window_cache", 0), INT("smooth_softmax", -1),
                FLOAT_OPT("softcap"), STRING("v_quant_type", "NONE")},
+     .appends = "past_key present_key past_value present_value",
      .batch = "query key value past_key past_value seqlens_k position_ids attention_bias?",
      .infer = infer_group, .macs = macs_multi_head, .emit = emit_group},
     {.name = "SparseAttention", MICROSOFT,

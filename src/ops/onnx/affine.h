@@ -16,6 +16,9 @@ typedef struct Affine {
 bool affine_of(Model *m, const Value *v, Affine *a);
 /* How much input 0 of n is more than input 1, over the axes of output 0. */
 bool affine_difference(Model *m, const Node *n, Affine *difference);
+/* n, a Gather or GatherND, reads for entry i along `axis` of its output entry i along axis
+ * `from` of its data, and of the other axes what it reads for any i. */
+bool gather_follows(Model *m, const Node *n, int from, int axis);
 /* Whether a comparison whose inputs differ by d, over the axes of t, is true for all
  * elements (1), for none (0), or that depends (-1). */
 int affine_decides(Model *m, const Affine *d, const Type *t, unsigned order);

@@ -56,6 +56,28 @@ static const Node *tuples_of(const Node *n, int rank) {
     return concat;
 }
 
+bool gather_follows(Model *m, const Node *n, int from, int axis) {
+    Place p;
+    int gathered = from, ahead = 0;
+    bool nd = is_onnx(n, "GatherND"), found = false;
+    const Node *tuples = nd ? tuples_of(n, in_rank(n, 0)) : NULL;
+    if (nd && (!tuples || attr_int_or(n, "batch_dims", 0)))
+        return false;
+    if (!nd && !fix_axis(m, n, attr_int(n, "axis"), in_rank(n, 0), &gathered))
+        return false;
+    ahead = nd ? 0 : gathered;
+    for (uint32_t i = 0; i < (nd ? tuples->n_in : 1); i++) {
+        int at = nd ? (int)i : gathered;
+        if (!place_of(m, n, nd ? tuples->in[i] : n->in[1], at, &p))
+            return false;
+        bool here = p.axis >= 0 && p.axis + ahead == axis;
+        if (here != (at == from) || (here && p.start != 0))
+            return false;
+        found = found || here;
+    }
+    return found;
+}
+
 /* The node becomes a view of its input 0, whose first axes have these places. */
 static void become_spread(Model *m, Node *n, const Place *places, int count) {
     int64_t axes[OX_MAX_RANK], starts[OX_MAX_RANK];

@@ -4,6 +4,7 @@
  * Source: ONNX operators Gather, GatherElements, GatherND. */
 #include "ops/core/apart.h"
 #include "ops/core/layout.h"
+#include "ops/onnx/affine.h"
 
 /* ---- Gather ---------------------------------------------------------------------- */
 
@@ -350,6 +351,9 @@ static bool apart_gather(Model *m, const Node *n, const int *at, int out, int ax
         return false;
     if (data == APART_SHARED)
         return index >= 0 && axis == gathered + index;
+    if (data == gathered)
+        return index >= 0 && axis == gathered + index &&
+               gather_follows(m, n, data, axis);
     return data >= 0 && index == APART_SHARED && data != gathered &&
            axis == data + (data > gathered ? in_rank(n, 1) - 1 : 0);
 }
@@ -373,6 +377,8 @@ static bool apart_gather_nd(Model *m, const Node *n, const int *at, int out, int
         return index == axis && axis >= batch && axis < last;
     if (data >= 0 && data < batch)
         return data == axis && index == axis;
+    if (data >= 0 && index == axis && axis < last && gather_follows(m, n, data, axis))
+        return true;
     Dim depth = last >= 0 ? in_dim(n, 1, last) : dim_int(0);
     return data >= 0 && index == APART_SHARED && dim_is_int(depth) &&
            data >= batch + depth.c && axis == last + data - batch - depth.c;

@@ -99,6 +99,10 @@ static void forget_declared_shapes(void *user, Graph *g) {
         }
 }
 
+void infer_forget_shapes(Model *m) {
+    graph_each(m->graph, forget_declared_shapes, m);
+}
+
 static bool changes_fixed_size(const Type *t, const Shape *s) {
     for (int i = 0; i < t->rank; i++)
         if (dim_is_int(t->dims[i]) && !dim_eq(t->dims[i], s->d[i]))
@@ -108,7 +112,7 @@ static bool changes_fixed_size(const Type *t, const Shape *s) {
 
 static void replace_shape(Model *m, Value *v, const Shape *s) {
     if (changes_fixed_size(&v->type, s))
-        graph_each(m->graph, forget_declared_shapes, m);
+        infer_forget_shapes(m);
     Dim *dims = ARENA_ARRAY(m->arena, (size_t)s->rank, Dim);
     if (s->rank && !dims)
         return;
@@ -208,7 +212,7 @@ void infer_hide_padding(Model *m, const Overrides *o) {
     Model *open = copy_of(o, &silent, ROWS_GIVEN);
     if (!open)
         return;
-    graph_each(open->graph, forget_declared_shapes, open);
+    infer_forget_shapes(open);
     infer_model(open);
     ops_bind(m);
     if (!open->unsupported.count && !take_errors(m, &silent))

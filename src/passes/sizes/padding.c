@@ -7,34 +7,22 @@
  * operator says what must stand in the padding so that the first entries of its outputs
  * come out the same (OpDef.past), and a node is put in front that writes that.  A number
  * of entries that is computed with, as in a mean, is the count of the moment.  Whatever
- * is left is refused. */
+ * is left is refused.
+ *
+ * The cache of a decoder's step (step.c) is padded in the same way: its length is that of
+ * the array, and what is behind the last token must not be seen. */
 #include "passes/sizes/padding.h"
 
-#include "ops/core/apart.h"
-#include "ops/core/padded.h"
-
-/* One size that data decide. */
-typedef struct Extent {
-    const Symbol *symbol; /* in the open model */
-    const Node *origin;   /* there */
-    Value *count;         /* in the model itself: how many entries there are */
-    int64_t bound;
-} Extent;
-
-typedef struct Padding {
-    Model *m, *open;
-    struct {
-        Extent *items;
-        size_t count, cap;
-    } extents;
-    struct {
-        Node **items; /* of the graph that is walked, with what is put in */
-        size_t count, cap;
-    } nodes;
-    bool refused;
-} Padding;
+#include "passes/sizes/padder.h"
 
 static void refuse(Padding *p, const Node *n, const Extent *e, const char *why) {
+    if (p->step) {
+        p->refused = true;
+        diag_add(p->m->diags, OX0416, node_where(p->open, n), STEP_HINT,
+                 "what the cache holds behind the last token would be seen here: %s",
+                 why);
+        return;
+    }
     const Value *v = node_out(e->origin, (int)e->symbol->value->out_index);
     p->refused = true;
     diag_add(p->m->diags, OX0415, node_where(p->open, n),
@@ -55,30 +43,29 @@ static void find_symbol(void *user, const Symbol *s) {
     f->found |= f->symbol == s;
 }
 
-static bool mentions(Dim d, const Symbol *s) {
+bool pad_mentions(Dim d, const Symbol *s) {
     Finder f = {s, false};
     dim_each_symbol(d, find_symbol, &f);
     return f.found;
 }
 
-static bool elements_mention(const Known *k, const Symbol *s) {
+bool pad_elements_mention(const Known *k, const Symbol *s) {
     for (size_t i = 0; k && k->ints && i < k->n; i++)
-        if (mentions(k->ints[i], s))
+        if (pad_mentions(k->ints[i], s))
             return true;
     return false;
 }
 
-/* The axes of the value whose sizes mention the symbol, as bits.  What is known has none:
- * its elements are those of the model. */
-static uint64_t axes_of(const Value *v, const Symbol *s) {
+uint64_t padding_axes(const Value *v, const Symbol *s) {
     uint64_t axes = 0;
     for (int axis = 0; v && !v->known && axis < v->type.rank; axis++)
-        axes |= (uint64_t)mentions(v->type.dims[axis], s) << axis;
+        axes |= (uint64_t)pad_mentions(v->type.dims[axis], s) << axis;
     return axes;
 }
 
 static bool is_size(const Value *v, const Symbol *s) {
-    return v && (elements_mention(v->known, s) || elements_mention(v->splat, s));
+    return v &&
+           (pad_elements_mention(v->known, s) || pad_elements_mention(v->splat, s));
 }
 
 /* d as times * s + plus with numbers; false when it is none. */
@@ -97,18 +84,6 @@ static bool is_linear(Dim d, const Symbol *s, PaddedLength *length) {
     return true;
 }
 
-/* A node and the padding of one size in what it reads.  Of an input with padding along
- * several axes the rules of ops/core/apart.h are told one at a time. */
-typedef struct Reader {
-    const Node *n; /* of the open model */
-    const Symbol *s;
-    uint64_t *axes; /* of each input: those that have padding */
-    uint64_t *left; /* those that no axis of an output holds */
-    bool *is_size;  /* of each input: it has numbers of entries among its elements */
-    int *at;        /* for the rules */
-    bool grows;     /* an axis of an output has padding that no input accounts for */
-} Reader;
-
 static bool reader_of(Padding *p, const Node *n, const Symbol *s, Reader *r) {
     Arena *a = p->m->arena;
     *r = (Reader){.n = n, .s = s};
@@ -119,8 +94,12 @@ static bool reader_of(Padding *p, const Node *n, const Symbol *s, Reader *r) {
     if (!r->axes || !r->left || !r->is_size || !r->at)
         return false;
     for (uint32_t k = 0; k < n->n_in; k++) {
-        r->axes[k] = axes_of(n->in[k], s);
-        r->is_size[k] = is_size(n->in[k], s);
+        const Value *v = n->in[k];
+        r->axes[k] = padding_axes(v, s);
+        /* In a step, what makes a large array of a size has been given the number. */
+        r->is_size[k] = p->step ? v && (pad_elements_mention(v->known, s) ||
+                                        pad_elements_mention(v->partly, s))
+                                : is_size(v, s);
     }
     return true;
 }
@@ -131,7 +110,7 @@ static bool is_involved(const Reader *r) {
         if (r->axes[k] || r->is_size[k])
             return true;
     for (uint32_t k = 0; k < n->n_out; k++)
-        if (axes_of(n->out[k], r->s))
+        if (padding_axes(n->out[k], r->s))
             return true;
     return false;
 }
@@ -148,10 +127,10 @@ static Dim product(Padding *p, const Dim *dims, int n) {
 /* As in rows.c: the entries are the outer part of both axes, and as much lies before. */
 static bool reshape_keeps(Padding *p, const Type *in, int from, const Type *out, int to,
                           const Symbol *s) {
-    Dim inner, outer, size = s->value->type.dims[s->axis];
+    Dim inner, outer, size = p->step ? p->step->size : s->value->type.dims[s->axis];
     return dim_divide(&p->open->dims, in->dims[from], size, &inner) &&
            dim_divide(&p->open->dims, out->dims[to], size, &outer) &&
-           !mentions(inner, s) && !mentions(outer, s) &&
+           !pad_mentions(inner, s) && !pad_mentions(outer, s) &&
            dim_eq(product(p, in->dims, from), product(p, out->dims, to));
 }
 
@@ -222,7 +201,7 @@ static bool is_held(Padding *p, Reader *r, int k, int to) {
  * sizes among the inputs decide something else about it. */
 static bool output_keeps(Padding *p, Reader *r, int k, bool sized) {
     const Value *v = r->n->out[k];
-    uint64_t axes = axes_of(v, r->s);
+    uint64_t axes = padding_axes(v, r->s);
     bool ok = axes || !sized;
     for (int to = 0; to < v->type.rank; to++)
         if (axes >> to & 1 && !is_held(p, r, k, to))
@@ -243,7 +222,7 @@ static bool all_keep(Padding *p, Reader *r) {
     r->grows = false;
     for (uint32_t k = 0; k < n->n_out; k++) {
         const Value *v = n->out[k];
-        bool equal = v && v->splat && !padded && !elements_mention(v->splat, r->s);
+        bool equal = v && v->splat && !padded && !pad_elements_mention(v->splat, r->s);
         if (!v || v->known || equal)
             continue;
         any = true;
@@ -256,15 +235,23 @@ static bool all_keep(Padding *p, Reader *r) {
 
 /* ---- nodes that are put in --------------------------------------------------------- */
 
-static void put(Padding *p, Node *n) {
+void pad_put(Padding *p, Node *n) {
     if (n)
         (void)ARENA_PUSH(p->m->arena, &p->nodes, n);
 }
 
 /* What stands before the node that reads it. */
-static Value *before(Padding *p, Node *n) {
-    put(p, n);
+Value *pad_before(Padding *p, Node *n) {
+    pad_put(p, n);
     return n ? n->out[0] : NULL;
+}
+
+/* The known integers `sizes` of the open model, `own` in the model itself, with the count
+ * of the moment; NULL when they are no such numbers. */
+static Node *number_of_moment(Padding *p, const Node *at, const Extent *e,
+                              const Value *sizes, Value *own) {
+    return p->step ? stepped_number(p->m, at, &p->step->place, own)
+                   : padded_number(p->m, at, e->count, sizes, e->symbol, is_linear);
 }
 
 /* Replaces numbers of entries that the node computes with by those of the moment; false
@@ -273,8 +260,8 @@ static bool count_inputs(Padding *p, Reader *r, Node *real, const Extent *e) {
     for (uint32_t k = 0; k < r->n->n_in; k++) {
         if (!r->is_size[k] || node_is_fixed(r->n, k))
             continue;
-        real->in[k] = before(
-            p, padded_number(p->m, real, e->count, r->n->in[k], r->s, is_linear));
+        real->in[k] =
+            pad_before(p, number_of_moment(p, real, e, r->n->in[k], real->in[k]));
         if (!real->in[k])
             return false;
         r->is_size[k] = false;
@@ -305,13 +292,19 @@ static bool hide(Padding *p, Reader *r, Node *real, const Extent *e, Node **mean
             continue;
         PaddedLength length;
         OpPast past = n->op->past ? n->op->past(p->open, n, r->at, k) : PAST_SEEN;
-        if (past == PAST_SEEN)
+        if (past == PAST_SEEN || (past == PAST_MEAN && p->step))
             return false;
         if (past == PAST_ANY || r->at[k] < 0)
             continue;
+        if (past == PAST_ZERO && step_is_zero(p, r, k))
+            continue;
         if (!is_linear(in_dim(n, k, r->at[k]), r->s, &length))
             return false;
-        real->in[k] = before(
+        if (past == PAST_LOWEST && n->op->facts & OP_PROBABILITIES)
+            step_note_shares(p, n);
+        if (past == PAST_LOWEST && step_hide_in_mask(p, r, real, e, k))
+            continue;
+        real->in[k] = pad_before(
             p, padded_fill(p->m, real, real->in[k], e->count, r->at[k], length, past));
         if (past == PAST_MEAN)
             *mean = padded_rescale(p->m, real, e->count, length, e->bound);
@@ -321,7 +314,7 @@ static bool hide(Padding *p, Reader *r, Node *real, const Extent *e, Node **mean
 
 /* ---- the walk ---------------------------------------------------------------------- */
 
-static bool has_subgraphs(const Node *n) {
+bool pad_has_subgraphs(const Node *n) {
     for (uint32_t a = 0; a < n->n_attrs; a++)
         if (n->attrs[a].graph_count)
             return true;
@@ -332,15 +325,27 @@ static bool has_subgraphs(const Node *n) {
 static void visit_extent(Padding *p, const Node *n, Node *real, const Extent *e,
                          Node **mean) {
     Reader r;
-    if (e->origin == n || !reader_of(p, n, e->symbol, &r) || !is_involved(&r))
+    bool writes = step_writes(p, n);
+    if (e->origin == n || (writes && !n->op->appends) ||
+        !reader_of(p, n, e->symbol, &r) || !is_involved(&r))
         return;
-    if (has_subgraphs(n)) {
+    if (writes) {
+        if (!count_inputs(p, &r, real, e) || step_reads_more(p, &r))
+            refuse(p, n, e, "another input has its length");
+        return;
+    }
+    if (pad_has_subgraphs(n)) {
         refuse(p, n, e, "its subgraphs are not known to ignore it");
         return;
     }
     if (all_keep(p, &r))
         return;
-    bool ok = count_inputs(p, &r, real, e);
+    bool ok = !p->step || step_knows_sizes(&r);
+    if (ok && step_is_range(p, &r)) {
+        *mean = step_move_range(p, real);
+        return;
+    }
+    ok = ok && count_inputs(p, &r, real, e);
     if (ok && all_keep(p, &r))
         return;
     bool hidden = r.grows; /* by an input that has nothing left, but a size */
@@ -366,7 +371,7 @@ static void add_extents(Padding *p, const Node *n, Node *real) {
             seen = s;
             Node *count = padded_count(p->m, real, bound);
             Extent e = {s, n, count ? count->out[0] : NULL, bound};
-            put(p, count);
+            pad_put(p, count);
             (void)ARENA_PUSH(p->m->arena, &p->extents, e);
         }
 }
@@ -375,6 +380,12 @@ static void visit_graph(Padding *p, Graph *open, Graph *g);
 
 static void visit_node(Padding *p, const Node *n, Node *real) {
     Node *mean = NULL;
+    if (step_is_unread(p, n)) {
+        pad_put(p, real);
+        return;
+    }
+    if (p->step && !step_is_same(p, n, real))
+        refuse(p, n, &p->extents.items[0], "it is another node there");
     for (uint32_t a = 0; a < n->n_attrs && !p->refused; a++)
         for (size_t k = 0; k < n->attrs[a].graph_count; k++)
             visit_graph(p, n->attrs[a].graphs[k], real->attrs[a].graphs[k]);
@@ -384,8 +395,8 @@ static void visit_node(Padding *p, const Node *n, Node *real) {
         if (before_this && mean != before_this)
             refuse(p, n, &p->extents.items[i], "it is the mean over two such axes");
     }
-    put(p, real);
-    put(p, mean);
+    pad_put(p, real);
+    pad_put(p, mean);
     if (n->op && !p->refused)
         add_extents(p, n, real);
 }
@@ -402,13 +413,16 @@ static void visit_outputs(Padding *p, const Graph *open, Graph *g) {
         for (size_t i = 0; i < p->extents.count && !p->refused; i++) {
             const Extent *e = &p->extents.items[i];
             const Value *v = open->outputs[k];
-            if (g->owner && axes_of(v, e->symbol))
+            if (g->owner && padding_axes(v, e->symbol))
                 refuse(p, open->owner, e, "it leaves a subgraph");
-            if (!elements_mention(v->known, e->symbol))
+            if (p->step && !g->owner && padding_axes(v, e->symbol) &&
+                !p->step->cached[k])
+                refuse(p, v->def, e, "the model returns it, and not as its cache");
+            if (!pad_elements_mention(v->known, e->symbol))
                 continue;
-            Value *number = v->def ? before(p, padded_number(p->m, v->def, e->count, v,
-                                                             e->symbol, is_linear))
-                                   : NULL;
+            Value *number =
+                v->def ? pad_before(p, number_of_moment(p, v->def, e, v, g->outputs[k]))
+                       : NULL;
             if (number)
                 g->outputs[k] = number_of(g, number);
             else
@@ -419,13 +433,18 @@ static void visit_outputs(Padding *p, const Graph *open, Graph *g) {
 static void visit_graph(Padding *p, Graph *open, Graph *g) {
     Padding outer = *p;
     memset(&p->nodes, 0, sizeof p->nodes);
-    for (size_t i = 0; i < open->n_nodes && i < g->n_nodes && !p->refused; i++)
+    p->graph = g;
+    for (size_t i = 0; i < open->n_nodes && i < g->n_nodes && !p->refused; i++) {
         visit_node(p, open->nodes[i], g->nodes[i]);
+        if (p->step && !g->owner && i + 1 == p->step->first)
+            pad_put(p, p->step->counts);
+    }
     visit_outputs(p, open, g);
     if (!p->refused) {
         g->nodes = p->nodes.items;
         g->n_nodes = p->nodes.count;
     }
+    p->graph = outer.graph;
     p->nodes.items = outer.nodes.items;
     p->nodes.count = outer.nodes.count;
     p->nodes.cap = outer.nodes.cap;
@@ -433,5 +452,16 @@ static void visit_graph(Padding *p, Graph *open, Graph *g) {
 
 void padding_hide(Model *m, Model *open) {
     Padding p = {.m = m, .open = open};
+    visit_graph(&p, open->graph, m->graph);
+}
+
+void padding_hide_step(Model *m, Model *open, const PaddedStep *step) {
+    Padding p = {.m = m, .open = open, .step = step};
+    Extent e = {.symbol = step->symbol, .count = step->end};
+    if (!behind_init(&p.behind, open, step->symbol) ||
+        !ARENA_PUSH(m->arena, &p.extents, e))
+        return;
+    for (size_t i = 0; i < step->count; i++)
+        behind_is_cache(&p.behind, step->pasts[i]);
     visit_graph(&p, open->graph, m->graph);
 }

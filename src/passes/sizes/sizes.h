@@ -34,4 +34,13 @@ void infer_check_overrides(Model *m, const Overrides *o);
  * overrides, with the latter. */
 void infer_hide_padding(Model *m, const Overrides *o);
 
+/* Makes a decoder whose past and present spec names ("past.*=present.*:512") a step that
+ * writes into a cache of a fixed length, or reports (OX0416) the node that sees more than
+ * what is there.  Call it before inference, after the overrides. */
+void infer_step(Model *m, Str spec);
+
+/* What the file declares of values that nodes make is not looked at: it follows from
+ * other sizes of inputs. */
+void infer_forget_shapes(Model *m);
+
 #endif

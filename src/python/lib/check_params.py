@@ -81,7 +81,7 @@ def as_param(key, x, dtype=None, sharding=None):
     place = sharding(key, x.shape) if callable(sharding) else sharding
     place = place[key] if isinstance(place, dict) else place
     if place is None:
-        y = jnp.asarray(x)
+        y = jax.block_until_ready(jnp.asarray(x))  # one copy waits, not many
     else:
         y = jax.make_array_from_callback(x.shape, place, x.__getitem__)
     if x.dtype.name in ("int64", "uint64") and not np.array_equal(x, y):
@@ -103,5 +103,5 @@ def as_float_param(key, x, dtype=None, sharding=None):
     place = sharding(key, x.shape) if callable(sharding) else sharding
     place = place[key] if isinstance(place, dict) else place
     if place is None:
-        return jnp.asarray(x)
+        return jax.block_until_ready(jnp.asarray(x))  # one copy waits, not many
     return jax.make_array_from_callback(x.shape, place, x.__getitem__)
