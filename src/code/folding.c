@@ -238,7 +238,8 @@ static bool fold_assignment(Fold *f, Stmt *s) {
         return false;
     }
     const Expr *t = s->target;
-    f->failed |= t->kind == EX_TUPLE && s->edited && ex_is_literal(s->expr);
+    bool none = s->expr->kind == EX_NAME && str_is(s->expr->text, "None");
+    f->failed |= s->edited && (none || (t->kind == EX_TUPLE && ex_is_literal(s->expr)));
     if (t->kind == EX_INDEX || t->kind == EX_ATTRIBUTE)
         fold_field(f, s, &s->target);
     each_bound(t, bind, f);
@@ -249,6 +250,13 @@ static bool fold_assignment(Fold *f, Stmt *s) {
         fold_is_int_list(f, s->expr))
         (void)map_set(&f->ints, fold_list_key(f, t->text), f);
     return true;
+}
+
+/* range(0) */
+static bool is_empty_range(const Expr *x) {
+    return x->kind == EX_CALL && x->n == 2 && x->kids[0]->kind == EX_NAME &&
+           str_is(x->kids[0]->text, "range") && x->kids[1]->kind == EX_INT &&
+           x->kids[1]->i == 0;
 }
 
 static bool fold_statement(Fold *f, Stmt *s) {
@@ -264,6 +272,8 @@ static bool fold_statement(Fold *f, Stmt *s) {
         fold_test_of(f, s);
     else
         fold_field(f, s, &s->expr);
+    if (s->kind == ST_FOR && is_empty_range(s->expr))
+        return false;
     f->nested += s->body != NULL;
     if (s->kind == ST_RAISE)
         fold_field(f, s, &s->target);
@@ -392,37 +402,54 @@ static void count_reads(void *user, const Expr *x) {
     ex_each_name(x, count_read, user);
 }
 
-/* Those of inner functions that have such a name themselves are of another. */
-static void count_outer_reads(Count *c, const Stmts *list) {
-    for (size_t i = 0; i < list->count; i++) {
+static void find_lambda(void *user, const Expr *x) {
+    *(bool *)user |= x->kind == EX_LAMBDA;
+}
+
+static void look_for_lambdas(void *user, const Expr *x) {
+    ex_each(x, find_lambda, user);
+}
+
+/* An inner function may read the name later. */
+static bool is_read_later(const Stmts *list, Str name) {
+    bool any = false;
+    for (size_t i = 0; i < list->count && !any; i++) {
         Stmts one = {&list->items[i], 1, 1};
-        Def *inner = list->items[i].def;
-        if (!inner || !code_binds(&one, c->name))
-            code_each_expr(&one, count_reads, c);
+        Count c = {name, 0};
+        bool lambda = false;
+        if (!list->items[i].def)
+            code_each_expr(&one, look_for_lambdas, &lambda);
+        else if (code_binds(&one, name))
+            continue;
+        if (lambda || list->items[i].def)
+            code_each_expr(&one, count_reads, &c);
+        any = c.n > 0;
     }
+    return any;
 }
 
 /* y = ...; return y */
 static void join_return(Def *def) {
     size_t n = def->body.count;
     Stmt *last = n > 1 ? &def->body.items[n - 1] : NULL, *made = last ? last - 1 : NULL;
-    if (!last || last->kind != ST_RETURN || !last->edited || !last->expr ||
+    if (!last || last->kind != ST_RETURN || !last->expr ||
         last->expr->kind != EX_NAME || made->kind != ST_ASSIGN ||
         !str_is(made->text, "=") || made->target->kind != EX_NAME ||
         !str_eq(made->target->text, last->expr->text) ||
         (last->source && last->source->before.n))
         return;
-    Count c = {last->expr->text, 0};
-    count_outer_reads(&c, &def->body);
-    Stmt joined = *made;
-    size_t bound_and_read = 2;
-    if (c.n != bound_and_read)
+    Stmts before = {def->body.items, n - 2, n - 2};
+    bool lambda = false;
+    ex_each(made->expr, find_lambda, &lambda);
+    Count own = {last->expr->text, 0};
+    if (lambda)
+        ex_each_name(made->expr, count_read, &own);
+    if (own.n || is_read_later(&before, last->expr->text))
         return;
-    joined.kind = ST_RETURN;
-    joined.target = NULL;
-    joined.text = (Str){0};
-    joined.edited = true;
-    *made = joined;
+    made->kind = ST_RETURN;
+    made->target = NULL;
+    made->text = (Str){0};
+    made->edited = true;
     def->body.count--;
 }
 

@@ -242,8 +242,10 @@ static const Expr *fold_arithmetic(Fold *f, const Expr *old, const Expr *x) {
     if (kept && fold_is_int(f, kept))
         return alone(f, kept);
     bool new_left = l != old->kids[0], new_right = r != old->kids[1];
-    if (is_display(l) || is_display(r))
+    if (is_display(l) || is_display(r)) {
+        f->failed |= l->n == 1 && is_none(l->kids[0]);
         return x;
+    }
     f->failed |= (new_left && is_odd_operand(x->text, l, true)) ||
                  (new_right && is_odd_operand(x->text, r, false)) ||
                  (is_number(l) && is_number(r) && (new_left || new_right));
@@ -312,6 +314,7 @@ static void note_asked(Fold *f, const Expr *x) {
 static const Expr *fold_isinstance(Fold *f, const Expr *old, const Expr *x) {
     Fact known = x->n == 3 ? fact_of(f, old->kids[1], x->kids[1]) : FACT_NONE;
     bool ints = x->n == 3 && is_word(x->kids[2], "int");
+    f->failed |= x->n == 3 && !ints && ex_is_literal(x->kids[1]);
     if (!ints || (known != FACT_INT && known != FACT_OTHER))
         return x;
     note_asked(f, old->kids[1]);
@@ -327,6 +330,32 @@ static const Expr *fold_cast(Fold *f, const Expr *x) {
                 str_eq(x->kids[1]->text,
                        arena_printf(f->arena, "%.*s.dtype", (int)name.n, name.p));
     return cast ? ex_name(f->arena, name) : x;
+}
+
+/* jnp.clip(x, None, None) is x, jnp.arange(a, b, 1) jnp.arange(a, b), and
+ * getattr(x, "name") x.name; NULL where x is none of them. */
+static const Expr *fold_known_call(Fold *f, const Expr *x) {
+    const Expr *callee = x->kids[0];
+    if (is_word(callee, "jnp.clip") && x->n == 4 && is_none(x->kids[2]) &&
+        is_none(x->kids[3]))
+        return alone(f, x->kids[1]);
+    bool steps = is_word(callee, "jnp.arange") || is_word(callee, "slice");
+    if (steps && x->n == 4 && is_int(x->kids[3], 1))
+        return ex_call(f->arena, callee, x->kids + 1, 2);
+    if (is_word(callee, "getattr") && x->n == 3 && x->kids[2]->kind == EX_STR)
+        return ex_attribute(f->arena, x->kids[1], x->kids[2]->text);
+    return NULL;
+}
+
+/* What nobody writes: jnp.asarray(0), f(x, None) of JAX, zip(x, (1,) * n). */
+static bool is_odd_argument(const Expr *callee, const Expr *old, const Expr *x) {
+    bool dotted = memchr(callee->text.p, '.', callee->text.n) != NULL;
+    bool repeated = x->kind == EX_BINARY && x->kids[0]->kind == EX_TUPLE &&
+                    x->kids[0]->n == 1 && ex_is_literal(x->kids[0]->kids[0]);
+    if (x == old)
+        return false;
+    return (is_word(callee, "jnp.asarray") && is_int(x, 0)) ||
+           (is_word(callee, "zip") && repeated) || (dotted && is_none(x));
 }
 
 /* tuple(range(-2, 0)) is (-2, -1) */
@@ -379,9 +408,12 @@ static const Expr *fold_call(Fold *f, const Expr *old, const Expr *x) {
         return fold_range(f, x);
     if (str_ends(callee->text, STR(".astype")))
         return fold_cast(f, x);
-    const Expr *made = edit_call(f, old, x);
+    const Expr *made = fold_known_call(f, x);
+    made = made ? made : edit_call(f, old, x);
     if (made != x)
         return made;
+    for (uint32_t i = 1; i < x->n; i++)
+        f->failed |= is_odd_argument(callee, old->kids[i], x->kids[i]);
     x = without_usual(f, old, x);
     return is_word(callee, "jnp.mean") ? fold_axes(f, x) : x;
 }
@@ -399,6 +431,28 @@ static const Expr *fold_binary(Fold *f, const Expr *old, const Expr *x) {
     return made;
 }
 
+/* ((x,) * n)[i] is x. */
+static const Expr *pick(const Expr *x) {
+    const Expr *l = x->kids[0];
+    bool repeated = l->kind == EX_BINARY && str_is(l->text, "*") &&
+                    l->kids[0]->kind == EX_TUPLE && l->kids[0]->n == 1;
+    bool one = x->kids[1]->kind == EX_NAME || x->kids[1]->kind == EX_INT;
+    return repeated && one ? l->kids[0]->kids[0] : x;
+}
+
+/* {"a": x, "b": y}["b"] is y. */
+static const Expr *look_up(const Expr *x) {
+    const Expr *dict = x->kids[0];
+    for (uint32_t i = 0; x->n == 2 && i + 1 < dict->n; i += 2) {
+        int same = same_literals(dict->kids[i], x->kids[1]);
+        if (same < 0)
+            return x;
+        if (same)
+            return dict->kids[i + 1];
+    }
+    return x;
+}
+
 /* Of which the parts have been folded: from `old` they were.  Code that nobody writes, such
  * as an attribute of a literal, is refused. */
 static const Expr *simplify(Fold *f, const Expr *old, const Expr *x) {
@@ -414,8 +468,14 @@ static const Expr *simplify(Fold *f, const Expr *old, const Expr *x) {
         return literal ? ex_unary(f->arena, "-", x->kids[0]) : x;
     case EX_BINARY:
         return fold_binary(f, old, x);
-    case EX_ATTRIBUTE:
+    case EX_LIST:
+        for (uint32_t i = 0; i < x->n; i++)
+            f->failed |= x->kids[i] != old->kids[i] && is_none(x->kids[i]);
+        return x;
     case EX_INDEX:
+        f->failed |= literal;
+        return x->kids[0]->kind == EX_DICT ? look_up(x) : x->n == 2 ? pick(x) : x;
+    case EX_ATTRIBUTE:
     case EX_FIELD:
         f->failed |= literal;
         return x;

@@ -325,13 +325,9 @@ static void find_calls(Uses *u, Use *use) {
         (void)ARENA_PUSH(u->g->arena, &use->sites, use->model.items[i]);
 }
 
-static void specialize(Uses *u, Use *use) {
-    find_calls(u, use);
-    use->called = use->passed || use->sites.count;
-    if (use->fixed || !use->called)
-        return;
-    for (size_t k = 0; k < use->def->n_params; k++)
-        use->facts[k] = fact_of_all(u->g, use, k);
+/* Whether one of its parameters is gone. */
+static bool drop_params(Uses *u, Use *use) {
+    bool any = false;
     for (size_t k = use->def->n_params; k-- > 0;) {
         const Expr *value = only_value(use, k);
         if (!value || !fold_helper(u, use, k, value))
@@ -339,7 +335,20 @@ static void specialize(Uses *u, Use *use) {
         drop_arguments(u, use, k);
         drop_param(use, k);
         find_calls(u, use);
+        any = true;
     }
+    return any;
+}
+
+static void specialize(Uses *u, Use *use) {
+    find_calls(u, use);
+    use->called = use->passed || use->sites.count;
+    if (use->fixed || !use->called)
+        return;
+    for (size_t k = 0; k < use->def->n_params; k++)
+        use->facts[k] = fact_of_all(u->g, use, k);
+    while (drop_params(u, use)) /* without one another may go */
+        ;
     drop_defaults(use);
     (void)fold_helper(u, use, SIZE_MAX, NULL);
 }

@@ -244,7 +244,7 @@ bool gen_cut_from_doc(Arena *a, Stmt *doc, Str name, bool details_only) {
         else
             text_str(&t, made);
     }
-    if (n > 1)
+    if (n > 1 || memchr(t.p, '\n', t.n))
         text_char(&t, '\n');
     doc->text = text_view(&t);
     doc->edited = true;

@@ -152,6 +152,16 @@ static void test_known(void **state) {
 
 static void test_arguments_that_jax_has_anyway(void **state) {
     (void)state;
+    check("    return g(jnp.clip(x + 1, p, p))\n", "p", "None",
+          "    return g(x + 1)\n");
+    check("    return getattr(x.at[0], p)(x)\n", "p", "'add'",
+          "    return x.at[0].add(x)\n");
+    check("    return x[slice(0, 4, p)]\n", "p", "1", "    return x[slice(0, 4)]\n");
+    check("    n = {\"a\": 2, \"b\": 3}[p]\n    return g(n, x)\n", "p", "'b'",
+          "    return g(3, x)\n");
+    check("    return ((p,) * x.ndim)[i]\n", "p", "1", "    return 1\n");
+    check("    for i in range(p):\n        x = g(x, i)\n    return h(x)\n", "p", "0",
+          "    return h(x)\n");
     check(
         "    n = x.ndim - 2\n"
         "    return jax.lax.conv_general_dilated(x, w, s, p, rhs_dilation=(d,) * n)\n",
@@ -196,6 +206,12 @@ static void test_refused(void **state) {
           "        return b if p is None else a + b\n\n    a = 3\n"
           "    return g(step, a)\n",
           "p", "None", "refused");
+    check("    y = p\n    if y is None:\n        y = g(x)\n    return h(y)\n", "p",
+          "None", "refused");
+    check("    return x + jnp.asarray(p)\n", "p", "0", "refused");
+    check("    return jnp.take(x, p)\n", "p", "None", "refused");
+    check("    return [i * j for i, j in zip(x, (p,) * 2)]\n", "p", "1", "refused");
+    check("    return [x, p]\n", "p", "None", "refused");
     check("    for i in p or ():\n        x = g(x, i)\n    return x\n", "p", "None",
           "refused");
     check("    a, b = p\n    return a + b\n", "p", "None", "refused");
