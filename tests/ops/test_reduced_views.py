@@ -50,22 +50,32 @@ def test_convolutions_have_space_last():
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "code"),
     [
         # what stays is not in the order of x
-        "g (float[2,3,4,5] x) => (float[5,3] y) { t = Transpose<perm = [3, 1, 0, 2]>(x)"
-        f"{LAST} y = ReduceMean<keepdims = 0>(t, a) }}",
+        (
+            "g (float[2,3,4,5] x) => (float[5,3] y)"
+            f"{{ t = Transpose<perm = [3, 1, 0, 2]>(x) {LAST}"
+            "y = ReduceMean<keepdims = 0>(t, a) }",
+            "global_mean(x.transpose(3, 1, 0, 2))",
+        ),
         # the axes that are kept are at other places
-        f"g (float[2,3,4,5] x) => (float[2,5,1,1] y) {TURNED} {LAST}"
-        "y = ReduceMean(t, a) }",
+        (
+            f"g (float[2,3,4,5] x) => (float[2,5,1,1] y) {TURNED} {LAST}"
+            "y = ReduceMean(t, a) }",
+            "global_mean(x.transpose(0, 3, 1, 2), keepdims=True)",
+        ),
         # somebody else needs the transpose
-        f"g (float[2,3,4,5] x) => (float[2,5] y, float[2,5,3,4] t) {TURNED} {LAST}"
-        "y = ReduceMean<keepdims = 0>(t, a) }",
+        (
+            f"g (float[2,3,4,5] x) => (float[2,5] y, float[2,5,3,4] t) {TURNED} {LAST}"
+            "y = ReduceMean<keepdims = 0>(t, a) }",
+            "global_mean(t)",
+        ),
     ],
     ids=["order", "kept", "read"],
 )
-def test_what_needs_the_transpose(text):
-    check_text(text, [X], contains=["x.transpose("])
+def test_what_needs_the_transpose(text, code):
+    check_text(text, [X], contains=["x.transpose(", code])
 
 
 def test_an_axis_that_stays_was_added():
