@@ -192,6 +192,16 @@ def test_steps_project_nothing_of_the_encoder(name, tmp_path):
         assert all(np.array_equal(x, part.params[key]) for key, x in read.items())
 
 
+def test_layers_of_a_step_are_one_function_that_is_called_in_a_loop():
+    """Also where the first makes a bias for all of them."""
+    source = pair("t5")[2].source
+    calls = (
+        "    for i in range(2):\n        x, key_cache[i], value_cache[i] = t5_block("
+    )
+    assert source.count("def t5_block(") == 1 and calls in source
+    assert "cross_key_cache[i]" in source and "cross_key_cache[0]" not in source
+
+
 def test_cross_attention_is_read_and_handed_on():
     source = pair("t5")[2].source
     assert 'cross_key_cache = cache["cross_key"]' in source

@@ -152,6 +152,41 @@ def test_a_residual_is_a_choice():
     assert "residual=" in source.split("def forward")[1]
 
 
+def renamed(model, names):
+    """The model whose layers call what they compute by these words in turn."""
+    new = {}
+    for node in model.graph.node:
+        count = int(re.match(r"/layers\.(\d+)/", node.name)[1])
+        for out in node.output:
+            new[out] = f"{names[count % len(names)]}_{node.op_type.lower()}"
+            new[out] += f"_{len(new)}"
+        for values in (node.input, node.output):
+            values[:] = [new.get(name, name) for name in values]
+    model.graph.output[0].name = new[model.graph.output[0].name]
+    onnx.checker.check_model(model)
+    return model
+
+
+@pytest.mark.parametrize("form", FORMS[:2], ids=str)
+def test_names_of_locals_make_no_other_function(form):
+    model = renamed(convolutions([2, 1, 2, 1]), ["up", "down"])
+    ((_, arguments),) = functions(check(model, form))
+    assert "stride=" in arguments
+
+
+def test_names_that_are_no_renaming_make_another():
+    """One block reads its input where the other reads what it made of it."""
+    g = Graph(["batch", 6])
+    for i in range(4):
+        y = g.add("Tanh", g.add("Elu", g.x, alpha=1.0 + i % 2))
+        z = g.add("Softplus", g.add("Mul", y, g.weight("scale", 6)))
+        z = g.add("Mul", z, g.x if i % 2 else y)
+        g.x = g.add("Sigmoid", g.add("Sin", g.add("Add", y, z)))
+        g.count += 1
+    names = functions(check(renamed(g.model(), ["up", "down"]), {}))
+    assert len(names) != 1
+
+
 def test_rows_are_loops_of_equal_calls():
     source = check(convolutions([2, 1, 1, 1, 2, 1, 1]), {})
     forward = source.split("def forward")[1].split("\n\n\n")[0]

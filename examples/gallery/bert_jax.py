@@ -18,14 +18,13 @@ def scope(params, prefix):
     return {k.removeprefix(start): v for k, v in params.items() if k.startswith(start)}
 
 
-def layer_norm(x, weight, bias=None, axis=-1, eps=1e-12):
-    """Normalizes x over its axes from axis to the last, then scales and shifts."""
-    axes = tuple(range(axis, 0))
+def layer_norm(x, weight, bias):
+    """Normalizes x over its last dimension, scales it, adds bias."""
     z = x.astype(np.promote_types(x.dtype, np.float32))
-    z = z - jnp.mean(z, axes, keepdims=True)
-    z = z * jax.lax.rsqrt(jnp.mean(z * z, axes, keepdims=True) + eps)
+    z = z - jnp.mean(z, -1, keepdims=True)
+    z = z * jax.lax.rsqrt(jnp.mean(z * z, -1, keepdims=True) + 1e-12)
     y = z * weight.astype(z.dtype)
-    y = y if bias is None else y + bias.astype(z.dtype)
+    y = y + bias.astype(z.dtype)
     return y.astype(x.dtype)
 
 
@@ -71,6 +70,12 @@ def linear(params, x):
     return jnp.inner(x, params["weight"]) + params["bias"]
 
 
+def bert_self_output(params, x, residual):
+    """BertSelfOutput, such as bert.encoder.layer.0.attention.output."""
+    hidden = linear(scope(params, "dense"), x) + residual
+    return layer_norm(hidden, params["LayerNorm.weight"], params["LayerNorm.bias"])
+
+
 def bert_attention(params, x, mask):
     """BertAttention, such as bert.encoder.layer.0.attention."""
     batch, seq = x.shape[:2]
@@ -81,20 +86,14 @@ def bert_attention(params, x, mask):
     value = value.reshape(batch, seq, NUM_HEADS, HEAD_DIM)
     attended = jax.nn.dot_product_attention(query, key, value, mask=mask)
     attended = attended.reshape(batch, seq, NUM_HEADS * HEAD_DIM)
-    x = linear(scope(params, "output.dense"), attended) + x
-    return layer_norm(
-        x, params["output.LayerNorm.weight"], params["output.LayerNorm.bias"]
-    )
+    return bert_self_output(scope(params, "output"), attended, x)
 
 
 def bert_layer(params, x, mask):
     """BertLayer, such as bert.encoder.layer.0."""
     x = bert_attention(scope(params, "attention"), x, mask)
     hidden = gelu(linear(scope(params, "intermediate.dense"), x))
-    x = linear(scope(params, "output.dense"), hidden) + x
-    return layer_norm(
-        x, params["output.LayerNorm.weight"], params["output.LayerNorm.bias"]
-    )
+    return bert_self_output(scope(params, "output"), hidden, x)
 
 
 @jax.jit

@@ -18,14 +18,13 @@ def scope(params, prefix):
     return {k.removeprefix(start): v for k, v in params.items() if k.startswith(start)}
 
 
-def layer_norm(x, weight, bias=None, axis=-1, eps=1e-05):
-    """Normalizes x over its axes from axis to the last, then scales and shifts."""
-    axes = tuple(range(axis, 0))
+def layer_norm(x, weight, bias):
+    """Normalizes x over its last dimension, scales it, adds bias."""
     z = x.astype(np.promote_types(x.dtype, np.float32))
-    z = z - jnp.mean(z, axes, keepdims=True)
-    z = z * jax.lax.rsqrt(jnp.mean(z * z, axes, keepdims=True) + eps)
+    z = z - jnp.mean(z, -1, keepdims=True)
+    z = z * jax.lax.rsqrt(jnp.mean(z * z, -1, keepdims=True) + 1e-05)
     y = z * weight.astype(z.dtype)
-    y = y if bias is None else y + bias.astype(z.dtype)
+    y = y + bias.astype(z.dtype)
     return y.astype(x.dtype)
 
 

@@ -19,18 +19,18 @@ def apply_rotary(x, cos, sin):
     return x * cos + jnp.concatenate([-high, low], axis=-1) * sin
 
 
-def inverse_rms(x, axis=-1, eps=1e-05):
-    """1 / root mean square of x over its axes from axis to the last."""
+def inverse_rms(x):
+    """1 / root mean square of x over its last dimension."""
     z = x.astype(np.promote_types(x.dtype, np.float32))
-    return jax.lax.rsqrt(jnp.mean(z * z, tuple(range(axis, 0)), keepdims=True) + eps)
+    return jax.lax.rsqrt(jnp.mean(z * z, -1, keepdims=True) + 1e-06)
 
 
-def rms_norm(x, weight, axis=-1, eps=1e-06):
-    """Divides x by its root mean square over the axes from axis to the last.
+def rms_norm(x, weight):
+    """Divides x by its root mean square over the last dimension.
 
     The result has the type of weight.
     """
-    scale = inverse_rms(x, axis, eps)
+    scale = inverse_rms(x)
     y = x.astype(scale.dtype) * scale * weight.astype(scale.dtype)
     return y.astype(weight.dtype)
 

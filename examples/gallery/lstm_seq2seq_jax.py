@@ -19,14 +19,15 @@ def first_state(state, x, w_hh):
     return jnp.zeros((x.shape[1], w_hh.shape[1]), x.dtype) if state is None else state
 
 
-def lstm_layer(x, w_ih, w_hh, b=None, h=None, c=None, reverse=False):
-    """LSTM over x (T, B, I): y (T, B, H) and the last h, c (B, H).
+def lstm_layer(x, w_ih, w_hh, b, h=None, c=None, reverse=False):
+    """LSTM over x (T, B, I): y (T, B, H) and the last states (B, H).
 
     Gates are input, forget, cell, output: w_ih (4H, I), w_hh (4H, H), b (4H,).
+    h and c may be the first states (B, H).
     """
     r = of_state(w_hh, x.shape[1])
     x = jnp.inner(x, w_ih)
-    x = x if b is None else x + b[None, None]
+    x = x + b[None, None]
 
     def step(state, x_t):
         h, c = state

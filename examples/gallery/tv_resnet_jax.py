@@ -9,39 +9,27 @@ import jax.numpy as jnp
 import numpy as np
 
 
-def batch_norm(x, scale, bias, mean, var, eps=1e-05):
+def batch_norm(x, scale, bias, mean, var):
     """Normalizes channels of x (N, C, ...) by their running mean and variance (C,)."""
     z = x.astype(np.promote_types(x.dtype, np.float32))
     shape = (1, -1, *[1] * (x.ndim - 2))
     stats = [s.astype(z.dtype).reshape(shape) for s in (scale, bias, mean, var)]
     scale, bias, mean, var = stats
-    y = (z - mean) * (scale * jax.lax.rsqrt(var + eps)) + bias
+    y = (z - mean) * (scale * jax.lax.rsqrt(var + 1e-05)) + bias
     return y.astype(x.dtype)
 
 
-def per_axis(value, n):
-    """One value for each of n axes; an int stands for n equal ones."""
-    return (value,) * n if isinstance(value, int) else value
-
-
-def conv(x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
-    """Convolution of x (N, C, ...) with kernel w (..., C / groups, M), plus b (M,).
-
-    Sizes are ints or one int for each axis; padding may also be "SAME" or a
-    (low, high) pair for each axis.
-    """
+def conv(x, w, stride=1, padding=0):
+    """Convolution of x (N, C, ...) with kernel w (..., C, M)."""
     n = x.ndim - 2
     axes = "XYZUVW"[:n]
-    y = jax.lax.conv_general_dilated(
+    return jax.lax.conv_general_dilated(
         x,
         w,
-        per_axis(stride, n),
-        [(padding, padding)] * n if isinstance(padding, int) else padding,
-        rhs_dilation=per_axis(dilation, n),
+        (stride,) * n,
+        [(padding, padding)] * n,
         dimension_numbers=(f"NC{axes}", f"{axes}IO", f"NC{axes}"),
-        feature_group_count=groups,
     )
-    return y if b is None else y + b.reshape(1, -1, *[1] * n)
 
 
 def prepared_key(key, form):
@@ -59,7 +47,7 @@ def in_form(params, key, form, convert):
 
 
 def as_kernel(w):
-    """Weights (M, C / groups, ...) of a convolution as kernel (..., C / groups, M)."""
+    """Weights (M, C, ...) of a convolution as kernel (..., C, M)."""
     return jnp.moveaxis(w, (1, 0), (-2, -1))
 
 
@@ -74,45 +62,46 @@ def scope(params, prefix):
     return {k.removeprefix(start): v for k, v in params.items() if k.startswith(start)}
 
 
-def pointwise_conv(x, w, b=None, stride=1):
-    """Convolution of x (N, C, ...) with weights w (M, C, 1, ...), plus bias b (M,)."""
+def pointwise_conv(x, w, stride):
+    """Convolution of x (N, C, ...) with weights w (M, C, 1, ...)."""
     n = x.ndim - 2
 
     def product(x, w):
-        z = jax.lax.slice(x, (0,) * x.ndim, x.shape, (1, 1, *per_axis(stride, n)))
-        pixels = z.reshape(*z.shape[:2], math.prod(z.shape[2:]))
+        if stride != 1:
+            steps = (1, 1, *(stride,) * n)
+            x = jax.lax.slice(x, (0,) * x.ndim, x.shape, steps)
+        pixels = x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
         y = jnp.einsum("mc,ncp->nmp", w.reshape(w.shape[:2]), pixels)
-        return y.reshape(*y.shape[:2], *z.shape[2:])
+        return y.reshape(*y.shape[:2], *x.shape[2:])
 
     # 1.2 to 1.6 times as fast as XLA's convolution on a CPU
-    y = jax.lax.platform_dependent(
-        x, w, cpu=product, default=lambda x, w: conv(x, as_kernel(w), None, stride)
+    return jax.lax.platform_dependent(
+        x, w, cpu=product, default=lambda x, w: conv(x, as_kernel(w), stride)
     )
-    return y if b is None else y + b.reshape(1, -1, *[1] * n)
 
 
 def reduce_windows(x, start, reduce, window, stride, padding):
     """Reduces windows of the spatial axes of x (N, C, ...), beginning with start."""
     n = x.ndim - 2
-    pads = [(padding, padding)] * n if isinstance(padding, int) else padding
+    pads = [(padding, padding)] * n
     return jax.lax.reduce_window(
         x,
         start,
         reduce,
-        (1, 1, *per_axis(window, n)),
-        (1, 1, *per_axis(stride, n)),
+        (1, 1, *(window,) * n),
+        (1, 1, *(stride,) * n),
         ((0, 0), (0, 0), *pads),
     )
 
 
-def max_pool(x, window, stride=1, padding=0):
+def max_pool(x, window, stride, padding):
     """Largest element of each window of x (N, C, ...)."""
     floating = jnp.issubdtype(x.dtype, jnp.floating)
     least = x.dtype.type(-jnp.inf if floating else jnp.iinfo(x.dtype).min)
     return reduce_windows(x, least, jax.lax.max, window, stride, padding)
 
 
-def global_mean(x, keepdims=False):
+def global_mean(x):
     """The mean of each channel of x (N, C, ...), at least in float32, rounded once.
 
     On a CPU it is a product with ones: XLA would fuse a sum with the layers before it,
@@ -124,10 +113,10 @@ def global_mean(x, keepdims=False):
         z = x.astype(np.promote_types(x.dtype, np.float32))
         ones = jnp.ones(x.shape[2:], z.dtype)
         mean = jnp.tensordot(z, ones, ones.ndim, precision="highest") / ones.size
-        return (jnp.expand_dims(mean, axes) if keepdims else mean).astype(x.dtype)
+        return mean.astype(x.dtype)
 
     def mean(x):
-        return jnp.mean(x, axes, keepdims=keepdims)
+        return jnp.mean(x, axes)
 
     return jax.lax.platform_dependent(x, cpu=product, default=mean)
 

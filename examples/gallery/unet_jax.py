@@ -9,29 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 
 
-def per_axis(value, n):
-    """One value for each of n axes; an int stands for n equal ones."""
-    return (value,) * n if isinstance(value, int) else value
-
-
-def conv(x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
-    """Convolution of x (N, C, ...) with kernel w (..., C / groups, M), plus b (M,).
-
-    Sizes are ints or one int for each axis; padding may also be "SAME" or a
-    (low, high) pair for each axis.
-    """
+def conv(x, w, padding=0):
+    """Convolution of x (N, C, ...) with kernel w (..., C, M)."""
     n = x.ndim - 2
     axes = "XYZUVW"[:n]
-    y = jax.lax.conv_general_dilated(
+    return jax.lax.conv_general_dilated(
         x,
         w,
-        per_axis(stride, n),
-        [(padding, padding)] * n if isinstance(padding, int) else padding,
-        rhs_dilation=per_axis(dilation, n),
+        (1,) * n,
+        [(padding, padding)] * n,
         dimension_numbers=(f"NC{axes}", f"{axes}IO", f"NC{axes}"),
-        feature_group_count=groups,
     )
-    return y if b is None else y + b.reshape(1, -1, *[1] * n)
 
 
 def prepared_key(key, form):
@@ -49,7 +37,7 @@ def in_form(params, key, form, convert):
 
 
 def as_kernel(w):
-    """Weights (M, C / groups, ...) of a convolution as kernel (..., C / groups, M)."""
+    """Weights (M, C, ...) of a convolution as kernel (..., C, M)."""
     return jnp.moveaxis(w, (1, 0), (-2, -1))
 
 
@@ -58,84 +46,76 @@ def kernel(params, key):
     return in_form(params, key, "kernel", as_kernel)
 
 
-def group_norm(x, groups, scale, bias, eps=1e-05):
+def group_norm(x, groups, scale, bias):
     """Normalizes groups of channels of x (N, C, ...), then scales channels."""
     z = x.astype(np.promote_types(x.dtype, np.float32))
     z = z.reshape(x.shape[0], groups, x.shape[1] // groups, *x.shape[2:])
     axes = tuple(range(2, z.ndim))
     z = z - jnp.mean(z, axes, keepdims=True)
-    z = z * jax.lax.rsqrt(jnp.mean(z * z, axes, keepdims=True) + eps)
+    z = z * jax.lax.rsqrt(jnp.mean(z * z, axes, keepdims=True) + 1e-05)
     shape = (1, -1, *[1] * (x.ndim - 2))
     scale, bias = (s.astype(z.dtype).reshape(shape) for s in (scale, bias))
     return (z.reshape(x.shape) * scale + bias).astype(x.dtype)
 
 
-def reduce_windows(x, start, reduce, window, stride, padding):
+def reduce_windows(x, start, reduce, window, stride):
     """Reduces windows of the spatial axes of x (N, C, ...), beginning with start."""
     n = x.ndim - 2
-    pads = [(padding, padding)] * n if isinstance(padding, int) else padding
+    pads = [(0, 0)] * n
     return jax.lax.reduce_window(
         x,
         start,
         reduce,
-        (1, 1, *per_axis(window, n)),
-        (1, 1, *per_axis(stride, n)),
+        (1, 1, *(window,) * n),
+        (1, 1, *(stride,) * n),
         ((0, 0), (0, 0), *pads),
     )
 
 
-def max_pool(x, window, stride=1, padding=0):
+def max_pool(x, window, stride):
     """Largest element of each window of x (N, C, ...)."""
     floating = jnp.issubdtype(x.dtype, jnp.floating)
     least = x.dtype.type(-jnp.inf if floating else jnp.iinfo(x.dtype).min)
-    return reduce_windows(x, least, jax.lax.max, window, stride, padding)
+    return reduce_windows(x, least, jax.lax.max, window, stride)
 
 
-def avg_pool(x, window, stride=1, padding=0):
-    """Mean of each window of x (N, C, ...); zeros of the padding count."""
+def avg_pool(x, window, stride):
+    """Mean of each window of x (N, C, ...)."""
     z = x.astype(np.promote_types(x.dtype, np.float32))
-    total = reduce_windows(z, 0.0, jax.lax.add, window, stride, padding)
-    return (total / math.prod(per_axis(window, x.ndim - 2))).astype(x.dtype)
+    total = reduce_windows(z, 0.0, jax.lax.add, window, stride)
+    return (total / math.prod((window,) * (x.ndim - 2))).astype(x.dtype)
 
 
-def conv_transpose(x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
-    """Transposed convolution of x (N, C, ...) with w (C, M / groups, ...).
-
-    padding is what the full result loses: an int, or (low, high) for each axis.
-    """
+def conv_transpose(x, w, b, stride):
+    """Transposed convolution of x (N, C, ...) with w (C, M, ...)."""
     n = x.ndim - 2
-    if isinstance(padding, int):
-        padding = [(padding, padding)] * n
-    dilation = per_axis(dilation, n)
-    reach = [(k - 1) * d for k, d in zip(w.shape[2:], dilation)]
-    w = w.reshape(groups, -1, *w.shape[1:]).swapaxes(1, 2)
+    reach = [k - 1 for k in w.shape[2:]]
+    pads = [(r, r) for r in reach]
+    w = w.swapaxes(0, 1)
     y = jax.lax.conv_general_dilated(
         x,
-        jnp.flip(w.reshape(-1, *w.shape[2:]), tuple(range(2, n + 2))),
+        jnp.flip(w, tuple(range(2, n + 2))),
         [1] * n,
-        [(r - low, r - high) for r, (low, high) in zip(reach, padding)],
-        lhs_dilation=per_axis(stride, n),
-        rhs_dilation=dilation,
-        feature_group_count=groups,
+        pads,
+        lhs_dilation=(stride,) * n,
     )
-    return y if b is None else y + b.reshape(1, -1, *[1] * n)
+    return y + b.reshape(1, -1, *[1] * n)
 
 
-def pointwise_conv(x, w, b=None, stride=1):
+def pointwise_conv(x, w, b):
     """Convolution of x (N, C, ...) with weights w (M, C, 1, ...), plus bias b (M,)."""
     n = x.ndim - 2
 
     def product(x, w):
-        z = jax.lax.slice(x, (0,) * x.ndim, x.shape, (1, 1, *per_axis(stride, n)))
-        pixels = z.reshape(*z.shape[:2], math.prod(z.shape[2:]))
+        pixels = x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
         y = jnp.einsum("mc,ncp->nmp", w.reshape(w.shape[:2]), pixels)
-        return y.reshape(*y.shape[:2], *z.shape[2:])
+        return y.reshape(*y.shape[:2], *x.shape[2:])
 
     # 1.2 to 1.6 times as fast as XLA's convolution on a CPU
     y = jax.lax.platform_dependent(
-        x, w, cpu=product, default=lambda x, w: conv(x, as_kernel(w), None, stride)
+        x, w, cpu=product, default=lambda x, w: conv(x, as_kernel(w))
     )
-    return y if b is None else y + b.reshape(1, -1, *[1] * n)
+    return y + b.reshape(1, -1, *[1] * n)
 
 
 @jax.jit

@@ -18,14 +18,13 @@ def scope(params, prefix):
     return {k.removeprefix(start): v for k, v in params.items() if k.startswith(start)}
 
 
-def layer_norm(x, weight, bias=None, axis=-1, eps=1e-12):
-    """Normalizes x over its axes from axis to the last, then scales and shifts."""
-    axes = tuple(range(axis, 0))
+def layer_norm(x, weight, bias):
+    """Normalizes x over its last dimension, scales it, adds bias."""
     z = x.astype(np.promote_types(x.dtype, np.float32))
-    z = z - jnp.mean(z, axes, keepdims=True)
-    z = z * jax.lax.rsqrt(jnp.mean(z * z, axes, keepdims=True) + eps)
+    z = z - jnp.mean(z, -1, keepdims=True)
+    z = z * jax.lax.rsqrt(jnp.mean(z * z, -1, keepdims=True) + 1e-12)
     y = z * weight.astype(z.dtype)
-    y = y if bias is None else y + bias.astype(z.dtype)
+    y = y + bias.astype(z.dtype)
     return y.astype(x.dtype)
 
 
@@ -66,29 +65,18 @@ def on_mesh(function):
     return functools.wraps(function)(call)
 
 
-def per_axis(value, n):
-    """One value for each of n axes; an int stands for n equal ones."""
-    return (value,) * n if isinstance(value, int) else value
-
-
-def conv(x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
-    """Convolution of x (N, C, ...) with kernel w (..., C / groups, M), plus b (M,).
-
-    Sizes are ints or one int for each axis; padding may also be "SAME" or a
-    (low, high) pair for each axis.
-    """
+def conv(x, w, b, stride):
+    """Convolution of x (N, C, ...) with kernel w (..., C, M), plus b (M,)."""
     n = x.ndim - 2
     axes = "XYZUVW"[:n]
     y = jax.lax.conv_general_dilated(
         x,
         w,
-        per_axis(stride, n),
-        [(padding, padding)] * n if isinstance(padding, int) else padding,
-        rhs_dilation=per_axis(dilation, n),
+        (stride,) * n,
+        [(0, 0)] * n,
         dimension_numbers=(f"NC{axes}", f"{axes}IO", f"NC{axes}"),
-        feature_group_count=groups,
     )
-    return y if b is None else y + b.reshape(1, -1, *[1] * n)
+    return y + b.reshape(1, -1, *[1] * n)
 
 
 def prepared_key(key, form):
@@ -106,7 +94,7 @@ def in_form(params, key, form, convert):
 
 
 def as_kernel(w):
-    """Weights (M, C / groups, ...) of a convolution as kernel (..., C / groups, M)."""
+    """Weights (M, C, ...) of a convolution as kernel (..., C, M)."""
     return jnp.moveaxis(w, (1, 0), (-2, -1))
 
 

@@ -30,21 +30,15 @@ typedef struct Defaults {
     Map called;
 } Defaults;
 
-/* The function, which is parsed when the first asks for it. */
-static Stmt *definition(Gen *g, const Called *c) {
-    Stmts *code = &c->helper->code;
-    if (code->count && code->items[0].kind == ST_UNREAD) {
-        *code = gen_parse_helper(g, str_from(c->helper->helper->name), 0);
-        if (code->count)
-            code->items[0].apart = true;
-    }
+static Stmt *definition(const Called *c) {
+    const Stmts *code = &c->helper->code;
     Stmt *last = code->count ? &code->items[code->count - 1] : NULL;
     return last && last->def ? last : NULL;
 }
 
 /* The parameter of that name, if its default is a single word or literal. */
-static Param *param_of(Gen *g, const Called *c, Str name) {
-    Stmt *s = definition(g, c);
+static Param *param_of(const Called *c, Str name) {
+    Stmt *s = definition(c);
     for (size_t i = 0; s && i < s->def->n_params; i++)
         if (str_eq(s->def->params[i].name, name) && s->def->params[i].value &&
             ex_is_atom(s->def->params[i].value))
@@ -111,10 +105,10 @@ static void change_helper(Gen *g, Called *c) {
         const Expr *k = call->kids[i];
         bool all = k->kind == EX_KEYWORD && k->kids[0]->kind == EX_NUMBER &&
                    count_given(c, k->text, NULL, k->kids[0]) == c->calls.count;
-        Param *p = all ? param_of(g, c, k->text) : NULL;
+        Param *p = all ? param_of(c, k->text) : NULL;
         if (!p)
             continue;
-        definition(g, c)->edited = true;
+        definition(c)->edited = true;
         change(g, c, p, NULL, k->kids[0]);
     }
 }

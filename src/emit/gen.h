@@ -510,6 +510,12 @@ bool gen_chooses_alike(const Block *a, const Block *b);
 /* A number or truth value, or several as a tuple or list. */
 bool gen_is_literal(const Expr *x);
 
+/* ---- renamed_twins.c ----------------------------------------------------------------- */
+
+/* The body of the twin with the names that the host has for its locals and parameters;
+ * false where they are no renaming of each other. */
+bool gen_rename_twin(Gen *g, const Function *host, const Function *twin, Stmts *body);
+
 /* ---- optional_parts.c ---------------------------------------------------------------- */
 
 /* Looks for a function that is the kind's but for a module that one of them lacks. */
@@ -601,6 +607,8 @@ Stmts gen_parse_helper(Gen *g, Str name, size_t n);
 /* Adds the helpers that the code calls to the program, with those that these call, and
  * notes what has to be imported. */
 void gen_find_helpers(Gen *g);
+/* Notes what the helpers that are left import. */
+void gen_note_imports(Gen *g);
 /* Adds the imports of all that is in the program: Python's own modules, and others. */
 void gen_add_imports(Gen *g, Stmts *standard, Stmts *others);
 
@@ -680,6 +688,18 @@ const Expr *gen_range(Gen *g, int64_t first, int64_t end);
 void gen_list_params(Gen *g, const Block *b);
 /* The path of b's part, relative to the function around, without the mark of a call. */
 Str gen_relative_path(const Gen *g, const Block *b);
+
+/* ---- as_used.c ----------------------------------------------------------------------- */
+
+/* Makes helpers as general as the module uses them, and drops those that nobody calls then.
+ * For a program that is complete. */
+void gen_use_helpers(Gen *g);
+
+/* ---- helper_docs.c ------------------------------------------------------------------- */
+
+/* Cuts what a docstring says of a parameter; false where it cannot be cut, and the text is
+ * as it was.  details_only: the first paragraph stays. */
+bool gen_cut_from_doc(Arena *a, Stmt *doc, Str name, bool details_only);
 
 /* ---- defaults.c ---------------------------------------------------------------------- */
 

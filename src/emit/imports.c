@@ -69,8 +69,7 @@ void gen_add_helper(Gen *g, const char *name) {
     code_append(g->arena, &g->program.params, &code);
 }
 
-Stmts gen_parse_helper(Gen *g, Str name, size_t n) {
-    const Helper *helper = helper_named(name);
+static Stmts parse(Gen *g, const Helper *helper, size_t n) {
     Stmts code = {0};
     const char *error = NULL;
     Str text = helper ? helper_text(helper) : STR("");
@@ -78,7 +77,13 @@ Stmts gen_parse_helper(Gen *g, Str name, size_t n) {
         code_parse_begin(g->arena, text.p, text.p + text.n, n, &code, &error);
     if (!helper || error)
         g->arena->failed = true; /* a defect of ours, which the build finds */
-    else
+    return code;
+}
+
+Stmts gen_parse_helper(Gen *g, Str name, size_t n) {
+    const Helper *helper = helper_named(name);
+    Stmts code = parse(g, helper, n);
+    if (!g->arena->failed)
         note_imports(g, helper);
     return code;
 }
@@ -91,7 +96,7 @@ static void use_helper(Gen *g, Str name) {
     const char *needed = helper_names(helper);
     for (; *needed; needed = helper_next(needed))
         use_helper(g, str_from(needed));
-    UsedHelper used = {.helper = helper, .code = gen_helper(g, name)};
+    UsedHelper used = {.helper = helper, .code = parse(g, helper, SIZE_MAX)};
     if (used.code.count)
         used.code.items[0].apart = true;
     (void)ARENA_PUSH(g->arena, &g->program.helpers, used);
@@ -119,4 +124,9 @@ static void read_in_params(void *user, Str name) {
 void gen_find_helpers(Gen *g) {
     code_each_expr(&g->program.code, read_all, g);
     code_free_names(g->arena, &g->program.params, read_in_params, g);
+}
+
+void gen_note_imports(Gen *g) {
+    for (size_t i = 0; i < g->program.helpers.count; i++)
+        code_free_names(g->arena, &g->program.helpers.items[i].code, read_in_params, g);
 }

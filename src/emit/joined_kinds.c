@@ -522,7 +522,7 @@ static bool join_bodies(Join j, bool residual) {
     return true;
 }
 
-bool gen_join_with(Gen *g, Function *host, Function *twin) {
+static bool join_with(Gen *g, Function *host, Function *twin) {
     Join j = {.g = g,
               .host = host,
               .twin = twin,
@@ -530,6 +530,21 @@ bool gen_join_with(Gen *g, Function *host, Function *twin) {
               .n_before = host->differs.n_choices};
     return join_params(&j) &&
            ((!host->differs.addend.n && join_bodies(j, false)) || join_bodies(j, true));
+}
+
+bool gen_join_with(Gen *g, Function *host, Function *twin) {
+    if (join_with(g, host, twin))
+        return true;
+    Stmts renamed, own = twin->def->body;
+    Str *params = twin->scope.params;
+    if (!gen_rename_twin(g, host, twin, &renamed))
+        return false;
+    twin->def->body = renamed;
+    twin->scope.params = host->scope.params;
+    bool joined = join_with(g, host, twin);
+    twin->scope.params = params;
+    twin->def->body = own;
+    return joined;
 }
 
 void gen_join_kinds(Gen *g, Function *f) {

@@ -423,6 +423,8 @@ static void make_program(Gen *g, const Interface *inputs, const Interface *outpu
         return;
     gen_find_helpers(g);
     gen_move_defaults(g);
+    gen_use_helpers(g);
+    gen_note_imports(g);
 }
 
 /* Helpers stand in front of what calls them. */

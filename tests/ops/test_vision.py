@@ -147,7 +147,7 @@ def test_non_max_suppression(opset, centered, count):
     attrs = {"center_point_box": centered}
     ort.check("NonMaxSuppression", inputs, attrs, **options)
     fixed = ["max_output_boxes_per_class", "iou_threshold", "score_threshold"]
-    text = "iou_threshold=0.3,\n    score_threshold=0.4,\n"
+    text = "jnp.asarray(0.4, scores.dtype)"
     options |= {"constant": fixed, "contains": text}
     ort.check("NonMaxSuppression", inputs, attrs, **options)
 

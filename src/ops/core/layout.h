@@ -41,9 +41,13 @@ bool shape_is_given(const Node *n, int out);
 void rewrite_gather_nd(Model *m, Node *n);
 void rewrite_gather(Model *m, Node *n);
 void rewrite_reshape(Model *m, Node *n);
+/* n has the elements of its input in their order, in another shape. */
+bool is_view(const Node *n);
 /* n, which drops the axes that a reduction has kept for it, becomes the reduction without
  * them; false where it is none. */
 bool become_reduction(Model *m, Node *n);
+/* The mean over space of what was transposed is a reduction like others. */
+void rewrite_global_average(Model *m, Node *n);
 void rewrite_compare(Model *m, Node *n);
 /* n, a slice of what its module has cut along other axes, cuts all of them itself. */
 void merge_slices(Model *m, Node *n);

@@ -5,6 +5,7 @@
  * Source: the ONNX operators; PyTorch and onnxruntime for ceil_mode. */
 #include "ops/onnx/pool.h"
 #include "ops/core/apart.h"
+#include "ops/core/layout.h"
 
 #include <math.h>
 
@@ -301,7 +302,8 @@ static const OpDef ops[] = {
      .batch = "X", .infer = infer_pool, .emit = emit_lp_pool},
 
     {.name = "GlobalAveragePool", .since = 1, .in = "X", .out = "Y",
-     .batch = "X", .infer = infer_global, .emit = emit_global_average},
+     .batch = "X", .rewrite = rewrite_global_average, .infer = infer_global,
+     .emit = emit_global_average},
     {.name = "GlobalMaxPool", .since = 1, .in = "X", .out = "Y",
      .batch = "X", .infer = infer_global, .emit = emit_global_max},
     {.name = "GlobalLpPool", .since = 1, .until = 1, .in = "X", .out = "Y",

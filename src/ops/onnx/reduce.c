@@ -91,10 +91,89 @@ static bool is_kept_in_vain(Model *m, const Node *r, const Type *y) {
     return same;
 }
 
+/* ---- reductions of views ------------------------------------------------------------- */
+
+/* The axes of x that the reduction goes over, where v is x with its axes in another order,
+ * or with axes of size 1 besides: so that what is reduced is the same, and what stays is in
+ * the order of x.  0: there are none. */
+static uint64_t axes_before(const Node *view, uint64_t mask, int *rank) {
+    int perm[OX_MAX_RANK], last = -1, from = 0;
+    uint64_t inserted = 0, axes = 0;
+    bool turned = view->op->permutes && view->op->permutes(view, perm);
+    if (!turned && !(view->op->inserts && view->op->inserts(view, &inserted)))
+        return 0;
+    *rank = in_rank(view, 0);
+    for (int i = 0; i < view->out[0]->type.rank; i++) {
+        bool reduced = mask >> i & 1, is_new = inserted >> i & 1;
+        if (is_new && !reduced)
+            return 0;
+        int axis = turned ? perm[i] : from;
+        from += !is_new;
+        if (reduced && !is_new)
+            axes |= (uint64_t)1 << axis;
+        if (reduced)
+            continue;
+        if (axis < last)
+            return 0;
+        last = axis;
+    }
+    return axes;
+}
+
+/* n becomes that reduction of its first input, over the axes of the mask; false when memory
+ * is refused. */
+static bool reduce_over(Model *m, Node *n, Str op, uint64_t mask, bool keepdims) {
+    Attr *attrs = ARENA_ARRAY(m->arena, 2, Attr);
+    int64_t axes[OX_MAX_RANK];
+    size_t count = 0;
+    for (int i = 0; i < OX_MAX_RANK; i++)
+        if (mask >> i & 1)
+            axes[count++] = i;
+    if (!attrs)
+        return false;
+    attrs[0] = attr_of_ints(m->arena, STR("axes"), axes, count);
+    attrs[1] = attr_of_int(STR("keepdims"), keepdims);
+    node_set_op(n, op_find(STR(""), op, 1)); /* which has both so */
+    n->attrs = attrs;
+    n->n_attrs = 2;
+    n->n_in = 1;
+    return true;
+}
+
+void rewrite_global_average(Model *m, Node *n) {
+    const Value *v = node_in(n, 0);
+    int rank = in_rank(n, 0), perm[OX_MAX_RANK];
+    if (v && v->def && v->def->op && v->def->op->permutes && v->uses == 1 && rank > 2 &&
+        rank <= OX_MAX_RANK && v->def->op->permutes(v->def, perm))
+        (void)reduce_over(m, n, STR("ReduceMean"),
+                          UINT64_MAX >> (64 - rank) & ~UINT64_C(3), true);
+}
+
+/* The mean over the last axes of a transpose is one over other axes of what it reads. */
+static void rewrite_reduction(Model *m, Node *n) {
+    uint64_t mask;
+    int rank;
+    Value *v = node_in(n, 0);
+    while (v && v->def && v->def->op && v->def->graph == n->graph && v->uses == 1 &&
+           !v->is_assumed && v->type.rank > 0 && !attr_int(n, "keepdims") &&
+           reduced_axes(m, n, &mask) &&
+           (mask = axes_before(v->def, mask, &rank)) != 0) {
+        Value *x = value_final(v->def->in[0]);
+        if (!reduce_over(m, n, str_from(n->op->name), mask, false))
+            return;
+        n->in[0] = x; /* which the view does not need any more */
+        v->uses--;
+        v = x;
+    }
+}
+
 bool become_reduction(Model *m, Node *n) {
-    Value *x = value_final(n->in[0]);
-    const Node *r = x->def;
+    Value *read = n->in[0], *x = value_final(read);
     Arena *a = m->arena;
+    while (x->def && x->def->op && is_view(x->def) && x->uses == 1 && !x->is_assumed &&
+           x->def->graph == n->graph)
+        x = value_final(x->def->in[0]);
+    const Node *r = x->def;
     if (n->out[0]->is_assumed || x->is_assumed || (r && r->graph != n->graph) ||
         !is_kept_in_vain(m, r, &n->out[0]->type))
         return false;
@@ -107,19 +186,17 @@ bool become_reduction(Model *m, Node *n) {
         if (!str_is(r->attrs[i].name, "keepdims"))
             attrs[count++] = r->attrs[i];
     attrs[count++] = attr_of_int(STR("keepdims"), 0);
-    for (uint32_t i = 0; i < r->n_in; i++) {
-        in[i] = r->in[i];
-        if (in[i])
-            value_final(in[i])->uses++;
-    }
+    for (uint32_t i = 0; i < r->n_in; i++)
+        in[i] = r->in[i]; /* which r does not need any more */
     node_set_op(n, r->op);
     n->opset = r->opset;
     n->in = in;
     n->n_in = r->n_in;
     n->attrs = attrs;
     n->n_attrs = count;
-    x->uses--;
+    value_final(read)->uses--;
     node_absorb(m, r, n);
+    rewrite_reduction(m, n);
     return true;
 }
 
@@ -554,11 +631,11 @@ static OpPast past_topk(Model *m, const Node *n, const int *at, int input) {
 #define REDUCE(op, v, hides, evaluator, callback)                                           \
     {.name = (op), .since = 1, .until = (v) - 1, .in = "data", .out = "reduced",       \
      .attrs = {INTS_OPT("axes"), INT("keepdims", 1)}, .apart = apart_reduce, .past = (hides),           \
-     .infer = infer_reduce, .eval = (evaluator), .emit = (callback)},                                         \
+     .rewrite = rewrite_reduction, .infer = infer_reduce, .eval = (evaluator), .emit = (callback)},                                         \
     {.name = (op), .since = (v), .in = "data axes?", .out = "reduced",                 \
      .fixed = "axes", .attrs = {INT("keepdims", 1), INT("noop_with_empty_axes", 0)},   \
-     .apart = apart_reduce, .past = (hides), .infer = infer_reduce, .eval = (evaluator),                \
-     .emit = (callback)}
+     .apart = apart_reduce, .past = (hides), .rewrite = rewrite_reduction,             \
+     .infer = infer_reduce, .eval = (evaluator), .emit = (callback)}
 #define ARG(op, hides, callback)                                                            \
     {.name = (op), .since = 1, .until = 11, .in = "data", .out = "reduced",            \
      .attrs = {INT("axis", 0), INT("keepdims", 1)}, .apart = apart_arg, .past = (hides),                \

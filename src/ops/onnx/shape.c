@@ -597,6 +597,17 @@ static bool apart_squeeze(Model *m, const Node *n, const int *at, int out, int a
     return known && !(mask >> from & 1) && axis == from - below;
 }
 
+static void rewrite_flatten(Model *m, Node *n) {
+    if (n->in[0] && n->out[0] && n->out[0]->type.rank >= 0)
+        (void)become_reduction(m, n);
+}
+
+bool is_view(const Node *n) {
+    uint64_t mask;
+    return n->op->facts & OP_RESHAPES || n->op->infer == infer_squeeze ||
+           (n->op->inserts && n->op->inserts(n, &mask));
+}
+
 static bool apart_unsqueeze(Model *m, const Node *n, const int *at, int out, int axis) {
     uint64_t mask;
     int from = 0;
@@ -649,7 +660,7 @@ static const OpDef ops[] = {
      .fixed = "shape", .attrs = {INT("allowzero", 0)}, .rewrite = rewrite_reshape,
      RESHAPES(reshape)},
     {.name = "Flatten", .since = 1, .in = "input", .out = "output",
-     .attrs = {INT("axis", 1)}, RESHAPES(flatten)},
+     .attrs = {INT("axis", 1)}, .rewrite = rewrite_flatten, RESHAPES(flatten)},
     {.name = "Squeeze", .since = 1, .until = 12, .in = "data", .out = "squeezed",
      .attrs = {INTS_OPT("axes")}, .apart = apart_squeeze, MOVES(squeeze, eval_copy)},
     {.name = "Squeeze", .since = 13, .in = "data axes?", .out = "squeezed",

@@ -68,6 +68,14 @@ static void add_home(Hoist *h, Part *part) {
         *home = *home ? part_common(*home, part) : part;
 }
 
+/* The node reads elements of v, and not only its sizes, as of an array of the cache. */
+static bool reads(const Node *n, const Value *v) {
+    for (uint32_t i = 0; i < n->n_in; i++)
+        if (n->in[i] && value_final(n->in[i]) == v)
+            return true;
+    return node_graph_attrs(n) > 0;
+}
+
 static void add_limit(void *user, Value *v) {
     Hoist *h = user;
     uint32_t *limit = &h->limit[h->node->order], need = 0;
@@ -82,7 +90,7 @@ static void add_limit(void *user, Value *v) {
         add_home(h, h->home[v->def->order]);
         h->fed[h->node->order] |= h->fed[v->def->order];
     } else if (v->kind == VALUE_INPUT) {
-        h->fed[h->node->order] |= dtype_is_float(v->type.dtype);
+        h->fed[h->node->order] |= dtype_is_float(v->type.dtype) && reads(h->node, v);
     }
     *limit = *limit > need ? *limit : need;
 }

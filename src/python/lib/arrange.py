@@ -142,7 +142,7 @@ def round_small_float(x, mantissa, exponent, most):
 
 
 def unfold(x, size, step=1, axis=-1):
-    """All slices of that size along an axis, one every `step`: they are a last axis."""
+    """All slices of that size along an axis, as a last axis, one every `step`."""
     axis %= x.ndim
     starts = jnp.arange(0, x.shape[axis] - size + 1, step)
     at = starts[:, None] + jnp.arange(size)[None]

@@ -17,8 +17,8 @@ def merge_heads(x):
 def attention_window(queries, keys, offset=0, left=None, right=0):
     """Bias (1, 1, queries, keys): 0 where i - left <= j <= i + right, -inf elsewhere.
 
-    i is the position of a query plus offset, which may be (B, 1, 1, 1), and the bias
-    (B, 1, queries, keys); j is that of a key; None sets no bound.
+    i is the position of a query, j that of a key; None sets no bound.  offset is added
+    to i; it may be (B, 1, 1, 1), and the bias (B, 1, queries, keys).
     """
     gap = jnp.arange(keys)[None] - jnp.arange(queries)[:, None]
     gap = gap[None, None] - offset
@@ -36,7 +36,7 @@ def attention_scores(q, k, scale=None, softcap=None):
 
 
 def attention_weights(scores, bias=None, precision=None):
-    """Softmax of scores + bias; zeros for a query whose bias is -inf everywhere."""
+    """Softmax of scores, plus bias; zeros for a query whose bias is -inf everywhere."""
     scores = scores if bias is None else scores + bias.astype(scores.dtype)
     scores = scores.astype(precision or scores.dtype)
     if bias is None:
@@ -98,7 +98,7 @@ def linear_attention(
     """Attention through a state (B, G, D, E) that each position reads and rewrites.
 
     query is (B, T, H * D), key (B, T, G * D), value (B, T, G * E).  decay is the log of
-    what remains of the state; beta weighs what value adds to what the state says about
+    what remains of the state.  beta weighs what value adds to what the state says about
     key.  Returns (B, T, H * E) and the last state; computes in float32.
     """
     q, k = split_heads(query, heads), split_heads(key, kv_heads)

@@ -13,8 +13,10 @@ def while_loop(body, keep, state, limit=None):
     """Repeats keep, *state = body(i, keep, *state) while keep, up to limit times."""
 
     def proceeds(carry):
+        if limit is None:
+            return carry[1]
         i, keep, _ = carry
-        return keep if limit is None else keep & (i < limit)
+        return keep & (i < limit)
 
     def step(carry):
         i, keep, state = carry

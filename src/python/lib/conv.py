@@ -13,7 +13,7 @@ def per_axis(value, n):
 
 
 def as_kernel(w):
-    """Weights (M, C / groups, ...) of a convolution as kernel (..., C / groups, M)."""
+    """Weights (M, C, ...) of a convolution as kernel (..., C, M)."""
     return jnp.moveaxis(w, (1, 0), (-2, -1))
 
 
@@ -25,8 +25,8 @@ def kernel(params, key):
 def conv(x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
     """Convolution of x (N, C, ...) with kernel w (..., C / groups, M), plus b (M,).
 
-    Sizes are ints or one int for each axis; padding may also be "SAME" or a
-    (low, high) pair for each axis.
+    stride and dilation may have one int for each axis.  padding may be "SAME", or
+    have a (low, high) pair for each axis.
     """
     n = x.ndim - 2
     axes = "XYZUVW"[:n]
@@ -47,9 +47,11 @@ def pointwise_conv(x, w, b=None, stride=1):
     n = x.ndim - 2
 
     def product(x, w):
-        z = jnp.moveaxis(x, 1, -1)
-        z = jax.lax.slice(z, (0,) * z.ndim, z.shape, (1, *per_axis(stride, n), 1))
-        return jnp.moveaxis(jnp.inner(z, w.reshape(w.shape[:2])), -1, 1)
+        if stride != 1:
+            steps = (1, 1, *per_axis(stride, n))
+            x = jax.lax.slice(x, (0,) * x.ndim, x.shape, steps)
+        y = jnp.inner(jnp.moveaxis(x, 1, -1), w.reshape(w.shape[:2]))
+        return jnp.moveaxis(y, -1, 1)
 
     # XLA has channels last around convolutions on a CPU, and cancels the transposes.
     y = jax.lax.platform_dependent(
@@ -63,16 +65,19 @@ def sum_of_slices(x, w, stride, padding, dilation):
     with channels last, as XLA has them around convolutions on a CPU."""
     n = x.ndim - 2
     pads = [(padding, padding)] * n if isinstance(padding, int) else padding
-    strides, dilation = (1, *per_axis(stride, n), 1), per_axis(dilation, n)
+    strides = None if stride == 1 else (1, *per_axis(stride, n), 1)
     z = jnp.moveaxis(x.astype(np.promote_types(x.dtype, np.float32)), 1, -1)
     z = jax.lax.pad(z, z.dtype.type(0), [(0,) * 3, *((*p, 0) for p in pads), (0,) * 3])
-    reach = [(k - 1) * d for k, d in zip(w.shape, dilation)]
+    reach = [k - 1 for k in w.shape[:n]]
+    gaps = per_axis(dilation, n)
+    if dilation != 1:
+        reach = [r * d for r, d in zip(reach, gaps)]
 
     def term(place):
-        low = [i * d for i, d in zip(place, dilation)]
+        low = place if dilation == 1 else [i * d for i, d in zip(place, gaps)]
         high = [s - r + i for s, r, i in zip(z.shape[1:], reach, low)]
         ends = z.shape[0], *high, z.shape[-1]
-        window = jax.lax.slice(z, (0, *low, 0), ends, strides)
+        window = jax.lax.slice(z, (0, *low, 0), ends, strides=strides)
         return window * w[place].reshape(*[1] * (n + 1), -1).astype(z.dtype)
 
     y = sum(map(term, np.ndindex(w.shape[:n])))
@@ -82,7 +87,7 @@ def sum_of_slices(x, w, stride, padding, dilation):
 def depthwise_conv(x, w, b=None, stride=1, padding=0, dilation=1):
     """Convolution of each channel of x (N, C, ...) with its kernel of w (..., 1, C).
 
-    Sizes are as those of conv, without "SAME".
+    stride, padding and dilation may be what conv takes, but for "SAME".
     """
     # XLA's convolution takes 20 to 50 times as long on a CPU.
     y = jax.lax.platform_dependent(
@@ -100,18 +105,25 @@ def conv_transpose(x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
     padding is what the full result loses: an int, or (low, high) for each axis.
     """
     n = x.ndim - 2
+    reach = [k - 1 for k in w.shape[2:]]
+    if dilation != 1:
+        reach = [r * d for r, d in zip(reach, per_axis(dilation, n))]
     if isinstance(padding, int):
-        padding = [(padding, padding)] * n
-    dilation = per_axis(dilation, n)
-    reach = [(k - 1) * d for k, d in zip(w.shape[2:], dilation)]
-    w = w.reshape(groups, -1, *w.shape[1:]).swapaxes(1, 2)
+        pads = [(r - padding, r - padding) for r in reach]
+    else:
+        pads = [(r - low, r - high) for r, (low, high) in zip(reach, padding)]
+    if groups != 1:
+        w = w.reshape(groups, -1, *w.shape[1:]).swapaxes(1, 2)
+        w = w.reshape(-1, *w.shape[2:])
+    else:
+        w = w.swapaxes(0, 1)
     y = jax.lax.conv_general_dilated(
         x,
-        jnp.flip(w.reshape(-1, *w.shape[2:]), tuple(range(2, n + 2))),
+        jnp.flip(w, tuple(range(2, n + 2))),
         [1] * n,
-        [(r - low, r - high) for r, (low, high) in zip(reach, padding)],
+        pads,
         lhs_dilation=per_axis(stride, n),
-        rhs_dilation=dilation,
+        rhs_dilation=per_axis(dilation, n),
         feature_group_count=groups,
     )
     return y if b is None else y + b.reshape(1, -1, *[1] * n)
@@ -120,7 +132,7 @@ def conv_transpose(x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
 def causal_conv(x, w, b=None, state=None, silu=False):
     """Depthwise convolution of x (B, C, T) with w (C, 1, K) over the past.
 
-    state (B, C, K - 1) is what came before x; returns y and the state after x.
+    state (B, C, K - 1) is what came before x.  Returns y, and that for the next x.
     """
     past = w.shape[-1] - 1
     if state is None:

@@ -286,9 +286,9 @@ def beam_search_encoded(
     """search_beams with a decoder that reads what an encoder has made of ids; all
     sequences begin with the token `start`.
 
-    decoder(tokens, mask, *past, *read) gives logits and the new past.  encoder(ids,
-    mask) gives `read`; without a past to begin with, encoder(ids, mask, tokens) gives
-    logits of the first step, hidden states, past, and read.
+    decoder(tokens, mask, *state, *read) gives logits and the new state.  encoder(ids,
+    mask) gives `read`; where no state is given, encoder(ids, mask, tokens) gives logits
+    of the first step, hidden states, state, and read.
     """
     mask = attention_mask
     if mask is None:  # padding in front only: the end of a text may be the same token

@@ -26,7 +26,7 @@ def moe(x, gates, fc1, fc2, fc3=None, *, activation, bits=None, tile=None):
     activation(fc1(x), fc3(x)).
 
     x is (..., H), gates (T, E) for its T tokens; a layer is (bias or None, weights (E,
-    out, in)), or with bits what unpack_rows takes for weights, with tile what
+    out, in)), or with bits what unpack_rows takes for weights, or with tile what
     scale_tiles takes.  bits may differ by layer: (of fc1, fc2, fc3).  All tokens go
     through one expert after the other.
     """
@@ -97,8 +97,8 @@ def geglu(x, halves=False):
 def swiglu(x, up=None, alpha=1.0, beta=0.0, limit=jnp.inf, halves=False, late=False):
     """gate * sigmoid(alpha * gate) * (up + beta).
 
-    limit bounds gate from above and up on both sides; late: gate * sigmoid(...) instead
-    of gate.
+    limit bounds gate from above and up on both sides.  late: gate * sigmoid(...)
+    instead of gate.
     """
     gate, up = gate_and_up(x, up, halves)
     gate = gate if late else jnp.minimum(gate, limit)

@@ -33,7 +33,7 @@ def batch_norm_train(x, scale, bias, mean, var, eps=1e-05, momentum=0.9):
 
 
 def layer_norm(x, weight, bias=None, axis=-1, eps=1e-05):
-    """Normalizes x over its axes from axis to the last, then scales and shifts."""
+    """Normalizes x over its last dimension, or from axis on, scales it, adds bias."""
     axes = tuple(range(axis, 0))
     z = x.astype(np.promote_types(x.dtype, np.float32))
     z = z - jnp.mean(z, axes, keepdims=True)
@@ -53,13 +53,13 @@ def layer_norm_stats(x, axis=-1, eps=1e-05):
 
 
 def inverse_rms(x, axis=-1, eps=1e-05):
-    """1 / root mean square of x over its axes from axis to the last."""
+    """1 / root mean square of x over its last dimension, or from axis on."""
     z = x.astype(np.promote_types(x.dtype, np.float32))
     return jax.lax.rsqrt(jnp.mean(z * z, tuple(range(axis, 0)), keepdims=True) + eps)
 
 
 def rms_norm(x, weight, axis=-1, eps=1e-05):
-    """Divides x by its root mean square over the axes from axis to the last.
+    """Divides x by its root mean square over the last dimension, or from axis on.
 
     The result has the type of weight.
     """

@@ -26,8 +26,8 @@ def quantized_lstm(
     w_zero=None,
     r_zero=None,
 ):
-    """lstm with integers w (D, I, 4H), r (D, H, 4H); x, and h at each step, become
-    integers over their own range.
+    """lstm with integers w (D, I, 4H), r (D, H, 4H); x, and the state at each step,
+    become integers over their own range.
 
     A scale or zero point is (D,), or (D, 4H).
     """

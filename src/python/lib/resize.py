@@ -34,12 +34,13 @@ def resize(
     box=None,
     fill=0.0,
 ):
-    """Resizes the last axes of x, or those listed, to sizes or by scales.
+    """Resizes the last dimensions of x, or these axes.
 
-    coordinates says where an element of the result lies in x, as in the ONNX operator
-    Resize; rounding, which neighbor "nearest" takes; cubic is the coefficient of
-    "cubic" interpolation.  box holds the starts and ends of "tf_crop_and_resize", and
-    fill is the value outside of x.
+    sizes are those of the result.  scales say how much larger it is.  coordinates says
+    where an element of the result lies in x, as in the ONNX operator Resize.  rounding
+    says which neighbor "nearest" takes.  cubic is the coefficient of "cubic"
+    interpolation.  box holds the starts and ends of "tf_crop_and_resize".  fill is the
+    value outside of x.
     """
     count = len(sizes if scales is None else scales)
     axes = range(x.ndim - count, x.ndim) if axes is None else axes
@@ -139,7 +140,7 @@ def nearest_index(at, n, rounding):
 def interpolation(at, n, cubic=None, shrink=1.0, exclude_outside=False):
     """Neighbors of each position on an axis of n, and their weights.
 
-    Linear, or cubic with this coefficient; below 1, shrink widens the neighborhood.
+    Linear, or cubic with this coefficient; shrink below 1 widens the neighborhood.
     """
     xp = jnp if isinstance(at, jax.Array) else np
     reach = int(np.ceil((1 if cubic is None else 2) / shrink))

@@ -37,12 +37,13 @@ def of_state(r, rows):
 def scan_steps(step, x, state, reverse=False, lengths=None):
     """Scans step(state, x_t) -> state over x (T, B, ...): all outputs, last state.
 
-    The output is the first part of the state.  Past its length a sequence keeps its
-    state and puts out zeros.
+    The output is the first part of the state.  Past its end by lengths a sequence keeps
+    its state and puts out zeros.
     """
 
-    def body(state, at):
-        t, x_t = at
+    def body(state, x_t):
+        if lengths is not None:
+            t, x_t = x_t
         new = step(state, x_t)
         if lengths is None:
             return new, new[0]
@@ -50,8 +51,9 @@ def scan_steps(step, x, state, reverse=False, lengths=None):
         kept = tuple(jnp.where(live, a, b) for a, b in zip(new, state))
         return kept, jnp.where(live, new[0], 0)
 
-    steps = (jnp.arange(x.shape[0], dtype=jnp.int32), x)
-    state, y = jax.lax.scan(body, tuple(state), steps, reverse=reverse)
+    if lengths is not None:
+        x = (jnp.arange(x.shape[0], dtype=jnp.int32), x)
+    state, y = jax.lax.scan(body, tuple(state), x, reverse=reverse)
     return y, *state
 
 
@@ -96,9 +98,9 @@ def rnn(
     clip=None,
     batch_first=False,
 ):
-    """Simple RNN of x (T, B, I): y (T, D, B, H) and the last h (D, B, H).
+    """Simple RNN of x (T, B, I): y (T, D, B, H) and the last state (D, B, H).
 
-    w (D, H, I), r (D, H, H), b (D, 2H).
+    w (D, H, I), r (D, H, H), b (D, 2H).  h may be the first state (D, B, H).
     """
     low = None if clip is None else -clip
     rows = x.shape[0 if batch_first else 1]
@@ -127,9 +129,10 @@ def gru(
     linear_before_reset=False,
     batch_first=False,
 ):
-    """GRU of x (T, B, I): y (T, D, B, H) and the last h (D, B, H).
+    """GRU of x (T, B, I): y (T, D, B, H) and the last state (D, B, H).
 
-    Gates are update, reset, hidden: w (D, 3H, I), r (D, 3H, H), b (D, 6H).
+    Gates are update, reset, hidden: w (D, 3H, I), r (D, 3H, H), b (D, 6H).  h may be
+    the first state (D, B, H).
     """
     low = None if clip is None else -clip
     rows = x.shape[0 if batch_first else 1]
@@ -204,10 +207,11 @@ def lstm(
     input_forget=False,
     batch_first=False,
 ):
-    """LSTM of x (T, B, I): y (T, D, B, H) and the last h, c (D, B, H).
+    """LSTM of x (T, B, I): y (T, D, B, H) and the last states (D, B, H).
 
     Gates are input, output, forget, cell: w (D, 4H, I), r (D, 4H, H), b (D, 8H), and
-    peepholes p (D, 3H).  input_forget makes the forget gate 1 - input.
+    peepholes p (D, 3H).  h and c may be the first states (D, B, H).  input_forget makes
+    the forget gate 1 - input.
     """
     rows = x.shape[0 if batch_first else 1]
 

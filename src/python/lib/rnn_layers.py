@@ -12,9 +12,10 @@ def first_state(state, x, w_hh):
 
 
 def lstm_layer(x, w_ih, w_hh, b=None, h=None, c=None, reverse=False):
-    """LSTM over x (T, B, I): y (T, B, H) and the last h, c (B, H).
+    """LSTM over x (T, B, I): y (T, B, H) and the last states (B, H).
 
     Gates are input, forget, cell, output: w_ih (4H, I), w_hh (4H, H), b (4H,).
+    h and c may be the first states (B, H).
     """
     r = of_state(w_hh, x.shape[1])
     x = jnp.inner(x, w_ih)
@@ -35,9 +36,10 @@ def lstm_layer(x, w_ih, w_hh, b=None, h=None, c=None, reverse=False):
 
 
 def gru_layer(x, w_ih, w_hh, b_ih=None, b_hh=None, h=None, reverse=False):
-    """GRU over x (T, B, I): y (T, B, H) and the last h (B, H).
+    """GRU over x (T, B, I): y (T, B, H) and the last state (B, H).
 
     Gates are reset, update, new: w_ih (3H, I), w_hh (3H, H), both biases (3H,).
+    h may be the first state (B, H).
     """
     r = of_state(w_hh, x.shape[1])
     x = jnp.inner(x, w_ih)

@@ -13,7 +13,7 @@ def sample(x, places, mode="linear", padding="zeros", low=0.0, high=1.0):
     """Interpolates x (N, C, ...) at places: (N, ...) in elements, for each axis.
 
     What lies outside is zero, the nearest element ("border"), or the image mirrored
-    ("reflection") at low and at size - high.
+    ("reflection").  Mirrors are at low and at size - high.
     """
     index, weights, inside = [jnp.arange(x.shape[0])], [], True
     n = len(places)
@@ -108,8 +108,8 @@ def deform_conv(
 ):
     """Convolution of x (N, C, ...) whose window elements are moved by offset.
 
-    offset is (N, offset_groups * window * n, ...) for n spatial axes; mask, which is
-    (N, offset_groups * window, ...), scales what is sampled.
+    offset is (N, offset_groups * window * n, ...) for n spatial axes.  mask is (N,
+    offset_groups * window, ...), and scales what is sampled.
     """
     n = x.ndim - 2
     batch, window, out = x.shape[0], w.shape[2:], offset.shape[2:]
@@ -159,8 +159,8 @@ def col2im(columns, shape, window, stride=1, padding=0, dilation=1):
 def max_unpool(x, places, window, stride=1, padding=0, shape=None):
     """Puts x (N, C, ...) at its places in a larger array of zeros, in row-major order.
 
-    The places count in the shape that max_pool began with if nothing was cut off; a
-    larger `shape` adds zeros behind.
+    The places count in what max_pool began with if nothing was cut off; a larger
+    `shape` adds zeros behind.
     """
     n = x.ndim - 2
     pads = [(padding, padding)] * n if isinstance(padding, int) else padding
