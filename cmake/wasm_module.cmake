@@ -36,10 +36,10 @@ if(OXIDE_XLA_ZIG)
 endif()
 file(WRITE ${PROJECT_BINARY_DIR}/linker.txt ${linker})
 
-# What differs in the module without the operators of other domains: the registry, and the
-# Python helpers that its operators call.
+# What differs in the module without the operators of other domains: the registry, the
+# Python helpers that its operators call, and --cache.
 set(core ${PROJECT_BINARY_DIR}/generated/core)
-set(core_without "/(ml|microsoft)/")
+set(core_without "/(ml|microsoft)/|/stepped[.]c")
 set(core_helpers ${helper_files})
 list(FILTER core_helpers EXCLUDE REGEX
      "/(generation|ml|ml_tree|moe|ordered|packed_attention|packed_weights).py$")
@@ -109,6 +109,7 @@ endfunction()
 set(objects $<TARGET_OBJECTS:oxide_objects>)
 wasm_module(oxide_xla ${objects})
 wasm_module(oxide_xla_core
-            "$<FILTER:${objects},EXCLUDE,/(registry|helper_files)[.]c>"
+            "$<FILTER:${objects},EXCLUDE,/(registry|helper_files|step|step_views|cache_names)[.]c>"
+            ${PROJECT_SOURCE_DIR}/src/wasm/no_step.c
             ${PROJECT_SOURCE_DIR}/src/ops/core/registry.c
             ${core}/families.h ${core}/helper_files.c)

@@ -1,6 +1,7 @@
 """What all Python tests share: where the helpers of the generated code lie, how XLA
 compiles, and that every generated file is walked."""
 
+import contextlib
 import functools
 import gc
 import itertools
@@ -63,7 +64,8 @@ def pytest_configure(config):
 def share_mlir_contexts():
     """A context of MLIR for each lowering is a sixth of what a check of an operator
     takes.  One serves many programs; a new one now and then, since it keeps their
-    constants."""
+    constants, and for what is lowered on the way, whose module would be put into that
+    around it."""
     mlir = sys.modules.get("jax._src.interpreters.mlir")
     make = getattr(mlir, "make_ir_context", None)
     if make is None:  # another JAX
@@ -72,6 +74,9 @@ def share_mlir_contexts():
     served = itertools.count()
 
     def shared():
+        with contextlib.suppress(ValueError):  # none is open
+            if mlir.ir.Context.current:
+                return make()
         return kept(next(served) // PROGRAMS_A_CONTEXT)
 
     mlir.make_ir_context = shared

@@ -1,7 +1,6 @@
 """tv_resnet in JAX: forward(params, x)"""
 
 import json
-import math
 from pathlib import Path
 
 import jax
@@ -70,11 +69,10 @@ def pointwise_conv(x, w, stride):
         if stride != 1:
             steps = (1, 1, *(stride,) * n)
             x = jax.lax.slice(x, (0,) * x.ndim, x.shape, steps)
-        pixels = x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
-        y = jnp.einsum("mc,ncp->nmp", w.reshape(w.shape[:2]), pixels)
-        return y.reshape(*y.shape[:2], *x.shape[2:])
+        y = jnp.inner(jnp.moveaxis(x, 1, -1), w.reshape(w.shape[:2]))
+        return jnp.moveaxis(y, -1, 1)
 
-    # 1.2 to 1.6 times as fast as XLA's convolution on a CPU
+    # XLA has channels last around convolutions on a CPU, and cancels the transposes.
     return jax.lax.platform_dependent(
         x, w, cpu=product, default=lambda x, w: conv(x, as_kernel(w), stride)
     )
@@ -84,14 +82,16 @@ def reduce_windows(x, start, reduce, window, stride, padding):
     """Reduces windows of the spatial axes of x (N, C, ...), beginning with start."""
     n = x.ndim - 2
     pads = [(padding, padding)] * n
-    return jax.lax.reduce_window(
-        x,
+    # XLA has channels last around convolutions on a CPU, and cancels the transposes.
+    y = jax.lax.reduce_window(
+        jnp.moveaxis(x, 1, -1),
         start,
         reduce,
-        (1, 1, *(window,) * n),
-        (1, 1, *(stride,) * n),
-        ((0, 0), (0, 0), *pads),
+        (1, *(window,) * n, 1),
+        (1, *(stride,) * n, 1),
+        ((0, 0), *pads, (0, 0)),
     )
+    return jnp.moveaxis(y, -1, 1)
 
 
 def max_pool(x, window, stride, padding):

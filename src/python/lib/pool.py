@@ -17,8 +17,9 @@ def reduce_windows(x, start, reduce, window, stride, padding):
     """Reduces windows of the spatial axes of x (N, C, ...), beginning with start."""
     n = x.ndim - 2
     pads = [(padding, padding)] * n if isinstance(padding, int) else padding
+    # XLA has channels last around convolutions on a CPU, and cancels the transposes.
     y = jax.lax.reduce_window(
-        jnp.moveaxis(x, 1, -1),  # cancels those of convolutions beside it on a CPU
+        jnp.moveaxis(x, 1, -1),
         start,
         reduce,
         (1, *per_axis(window, n), 1),
