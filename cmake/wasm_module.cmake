@@ -109,7 +109,8 @@ endfunction()
 set(objects $<TARGET_OBJECTS:oxide_objects>)
 wasm_module(oxide_xla ${objects})
 wasm_module(oxide_xla_core
-            "$<FILTER:${objects},EXCLUDE,/(registry|helper_files|step|step_views|cache_names)[.]c>"
-            ${PROJECT_SOURCE_DIR}/src/wasm/no_step.c
+            "$<FILTER:${objects},EXCLUDE,/(registry|helper_files|step)[.]c>"
+            ${PROJECT_SOURCE_DIR}/src/passes/sizes/step.c
             ${PROJECT_SOURCE_DIR}/src/ops/core/registry.c
             ${core}/families.h ${core}/helper_files.c)
+target_compile_definitions(oxide_xla_core PRIVATE OX_WITHOUT_STEP=1)

@@ -14,6 +14,11 @@
 #include "passes/passes.h"
 #include "passes/sizes/padding.h"
 
+/* The smaller module for browsers has none of this: see cmake/wasm_module.cmake. */
+#ifndef OX_WITHOUT_STEP
+#define OX_WITHOUT_STEP 0
+#endif
+
 typedef struct Step {
     Model *m;
     CacheTensors cache;
@@ -563,13 +568,23 @@ static bool is_step(const Model *m) {
     return false;
 }
 
-void infer_step(Model *m, Str spec) {
-    Step s = {.m = m};
-    if (is_step(m)) {
+/* Whether there is something to be done here. */
+static bool is_open_decoder(Model *m) {
+    if (OX_WITHOUT_STEP)
+        diag_add(m->diags, OX0003, (Str){0}, STR("take oxide_xla.wasm"),
+                 "this module has no --cache");
+    else if (is_step(m))
         diag_add(m->diags, OX0003, (Str){0}, STR("leave --cache away"),
                  "the file is a step with a cache already");
+    else
+        return true;
+    return false;
+}
+
+void infer_step(Model *m, Str spec) {
+    Step s = {.m = m};
+    if (!is_open_decoder(m))
         return;
-    }
     ops_bind(m);
     if (!cache_tensors(m, spec, &s.cache) || !find_writes(&s) || !find_ids(&s) ||
         !check_sizes(&s))
