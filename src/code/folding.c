@@ -536,6 +536,8 @@ const Expr *ex_fold(Arena *a, const Expr *x, const FoldName *names, size_t n) {
 bool code_fold(Arena *a, Def *def, FoldName *names, size_t n, const FoldCalls *calls) {
     Fold f = begin(a, names, n, calls);
     f.body = &def->body;
+    if (f.names.count < n) /* memory was refused */
+        return false;
     for (size_t i = 0; i < n; i++) {
         Count c = {names[i].name, 0};
         count_bindings(&c, f.body);
