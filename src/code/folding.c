@@ -233,7 +233,7 @@ static bool fold_assignment(Fold *f, Stmt *s) {
     if (is_idle(s))
         return false;
     if (becomes_literal(f, s)) {
-        FoldEntry e = {.is = {s->target->text, s->expr, FACT_NONE}};
+        FoldEntry e = {.is = {s->target->text, s->expr, FACT_NONE, false}};
         (void)ARENA_PUSH(f->arena, &f->names, e);
         return false;
     }

@@ -244,6 +244,8 @@ bool gen_cut_from_doc(Arena *a, Stmt *doc, Str name, bool details_only) {
         else
             text_str(&t, made);
     }
+    if (!t.n) /* no sentence is left, or memory was refused */
+        return false;
     if (n > 1 || memchr(t.p, '\n', t.n))
         text_char(&t, '\n');
     doc->text = text_view(&t);
