@@ -62,6 +62,7 @@ test-models: build $(VENV)/guides.stamp ## the whole model zoo, long guides, not
 		tests/models/test_gradients.py tests/models/test_transforms.py \
 		tests/models/test_bfloat16.py tests/models/test_work.py \
 		tests/models/test_port.py tests/test_port.py tests/test_decoding.py \
+		tests/test_step.py \
 		tests/test_mesh.py tests/test_guides.py tests/test_notebooks.py \
 		tests/test_verify_scripts.py tests/test_rows_random.py tests/models/test_pillars.py
 
