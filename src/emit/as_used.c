@@ -375,20 +375,6 @@ static void need(void *user, Str name) {
         use->needed = use->passed = use->fixed = true;
 }
 
-static bool is_word_char(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '_';
-}
-
-static bool names(Str lines, Str name) {
-    for (size_t i = 0; i + name.n <= lines.n; i++)
-        if (memcmp(lines.p + i, name.p, name.n) == 0 &&
-            (i == 0 || !is_word_char(lines.p[i - 1])) &&
-            (i + name.n == lines.n || !is_word_char(lines.p[i + name.n])))
-            return true;
-    return false;
-}
-
 static void need_by_params(Uses *u) {
     const Stmts *params = &u->g->program.params;
     code_free_names(u->g->arena, params, need, u);
@@ -396,7 +382,7 @@ static void need_by_params(Uses *u) {
         const Stmt *s = &params->items[i];
         for (size_t k = 0; s->kind == ST_UNREAD && k < u->n; k++) {
             Str name = str_from(u->items[k].helper->helper->name);
-            if (names(s->source->lines, name))
+            if (gen_has_word(s->source->lines, name))
                 need(u, name);
         }
     }

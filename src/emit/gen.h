@@ -697,6 +697,8 @@ void gen_use_helpers(Gen *g);
 
 /* ---- helper_docs.c ------------------------------------------------------------------- */
 
+/* Whether the name stands in the text as a word. */
+bool gen_has_word(Str s, Str name);
 /* Cuts what a docstring says of a parameter; false where it cannot be cut, and the text is
  * as it was.  details_only: the first paragraph stays. */
 bool gen_cut_from_doc(Arena *a, Stmt *doc, Str name, bool details_only);

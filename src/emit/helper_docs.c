@@ -11,22 +11,17 @@
 
 /* ---- words -------------------------------------------------------------------------- */
 
-static bool is_word_char(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '_';
-}
-
 /* Where the name stands in the text as a word, from `from` on; SIZE_MAX: nowhere. */
 static size_t find_word(Str s, Str name, size_t from) {
     for (size_t i = from; i + name.n <= s.n; i++)
         if (memcmp(s.p + i, name.p, name.n) == 0 &&
-            (i == 0 || !is_word_char(s.p[i - 1])) &&
-            (i + name.n == s.n || !is_word_char(s.p[i + name.n])))
+            (i == 0 || !char_is_word(s.p[i - 1])) &&
+            (i + name.n == s.n || !char_is_word(s.p[i + name.n])))
             return i;
     return SIZE_MAX;
 }
 
-static bool has_word(Str s, Str name) {
+bool gen_has_word(Str s, Str name) {
     return find_word(s, name, 0) != SIZE_MAX;
 }
 
@@ -68,7 +63,7 @@ static bool read_list(Arena *a, Str s, Words *names, size_t *end) {
     size_t i = 0;
     for (;;) {
         size_t begin = i;
-        while (i < s.n && is_word_char(s.p[i]))
+        while (i < s.n && char_is_word(s.p[i]))
             i++;
         if (i == begin || !ARENA_PUSH(a, names, ((Str){s.p + begin, i - begin})))
             return false;
@@ -131,10 +126,10 @@ static bool cut_clause(Arena *a, Str *s, Str name) {
 /* The sentence without the name; *gone: nothing is left of it. */
 static bool cut_sentence(Arena *a, Str *s, Str name, bool first, bool *gone) {
     *s = cut_from_list(a, *s, name);
-    while (has_word(*s, name) && cut_clause(a, s, name))
+    while (gen_has_word(*s, name) && cut_clause(a, s, name))
         ;
-    *gone = !first && has_word(*s, name);
-    return *gone || !has_word(*s, name);
+    *gone = !first && gen_has_word(*s, name);
+    return *gone || !gen_has_word(*s, name);
 }
 
 /* ---- paragraphs --------------------------------------------------------------------- */
@@ -225,14 +220,14 @@ static Str take_paragraph(Str *rest) {
 
 bool gen_cut_from_doc(Arena *a, Stmt *doc, Str name, bool details_only) {
     enum { QUOTES = 3 };
-    if (!has_word(doc->text, name))
+    if (!gen_has_word(doc->text, name))
         return true;
     Text t = {.arena = a};
     Str rest = doc->text;
     size_t n = 0;
     for (bool first = true; rest.n; first = false) {
         Str paragraph = take_paragraph(&rest), made = paragraph;
-        bool says = has_word(paragraph, name) && !(first && details_only);
+        bool says = gen_has_word(paragraph, name) && !(first && details_only);
         if (says && !cut_paragraph(a, &made, name, first))
             return false;
         if (!made.n)

@@ -67,6 +67,7 @@ static void compile(OxCompiler *c, const OxOptions *options) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static const OxOptions nested = {.size = sizeof nested, .params = OX_PARAMS_NESTED};
+    static const OxOptions step = {.size = sizeof step, .cache = "past.*=present.*:8"};
     OxCompiler *c = size <= SIZE_LIMIT ? ox_new(NULL) : NULL;
     if (!c)
         return 0;
@@ -78,6 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         check_messages(c, ox_inspect(c, &page, &text));
         compile(c, NULL);
         compile(c, &nested);
+        compile(c, &step);
         diff(c, data, size);
     }
     ox_free(c);

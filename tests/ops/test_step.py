@@ -35,6 +35,7 @@ CONSTANTS = {
     "scale": np.ones(HEADS, np.float32),
     "middle": np.array([1, 2]),
     "sides": np.array([1, 3]),
+    "ends": np.array([2, 3]),
 }
 PRESENT = [("Concat", ["past.key", "new"], "present.key", {"axis": 2})]
 SIZES = [
@@ -321,6 +322,19 @@ def test_padding_follows_from_start():
     model = make([*NEW, *PRESENT, *body], inputs)
     compiled = agree(model, start, others)
     assert "start: jax.Array | None = None" in compiled.source
+
+
+def test_a_mask_of_the_new_tokens_alone_is_refused():
+    """An attention_mask is taken to be of all positions; a file that means others by it
+    does not compile."""
+    body = [
+        ("Cast", ["attention_mask"], "kept", {"to": FLOAT}),
+        ("Unsqueeze", ["kept", "ends"], "factors", {}),
+        ("Mul", ["tokens", "factors"], "y", {}),
+    ]
+    for dim in ("count", "total", "other"):
+        mask = ("attention_mask", TensorProto.INT64, ["batch", dim])
+        assert '"Mul_4"' in refused(make([*NEW, *PRESENT, *body], [mask]))
 
 
 def test_another_input_of_the_length_is_refused():
