@@ -89,7 +89,7 @@ def depthwise_conv(x, w, b=None, stride=1, padding=0, dilation=1):
 
     stride, padding and dilation may be what conv takes, but for "SAME".
     """
-    # XLA's convolution takes 20 to 50 times as long on a CPU.
+    # XLA's convolution takes ten times as long on a CPU.
     y = jax.lax.platform_dependent(
         x,
         w,
